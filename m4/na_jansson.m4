@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
+AC_DEFUN([NA_JANSSON], [
+  PKG_CHECK_MODULES([JANSSON], [jansson >= 2.13],, [AC_MSG_ERROR([Jansson 2.13 or newer is needed for the JSON report (Debian: libjansson-dev)])])
+])

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Switches of our own, and the compiler flags that follow from them.
+AC_DEFUN([NA_OPTIONS], [
+  AC_ARG_ENABLE([werror],
+    [AS_HELP_STRING([--enable-werror], [treat compiler warnings as errors])],
+    [], [enable_werror=no])
+  AC_ARG_ENABLE([checks],
+    [AS_HELP_STRING([--enable-checks], [run every structure's invariant check on each transition (slow)])],
+    [], [enable_checks=no])
+  AC_ARG_ENABLE([sanitizers],
+    [AS_HELP_STRING([--enable-sanitizers], [build with AddressSanitizer and UndefinedBehaviorSanitizer])],
+    [], [enable_sanitizers=no])
+
+  NA_WARN="-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wno-unused-parameter"
+  NA_CXXWARN="-Wall -Wextra -Wshadow"
+  AS_IF([test "x$enable_werror" = xyes], [
+    NA_WARN="$NA_WARN -Werror"
+    NA_CXXWARN="$NA_CXXWARN -Werror"])
+  NA_CHECKS=0
+  AS_IF([test "x$enable_checks" = xyes], [NA_CHECKS=1])
+  AC_DEFINE_UNQUOTED([NA_CHECKS], [$NA_CHECKS], [1 to run invariant checks on every transition])
+  NA_SANITIZE=
+  NA_SANITIZERS=0
+  AS_IF([test "x$enable_sanitizers" = xyes], [
+    NA_SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+    NA_SANITIZERS=1])
+  AC_DEFINE_UNQUOTED([NA_SANITIZERS], [$NA_SANITIZERS], [1 in a sanitizer build])
+  AM_CONDITIONAL([SANITIZERS], [test "x$enable_sanitizers" = xyes])
+  AC_SUBST([NA_WARN])
+  AC_SUBST([NA_CXXWARN])
+  AC_SUBST([NA_SANITIZE])
+])

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Parsing of the option table; see options.h. Uses no stdio and no locale: it runs before both. */
+#include "base/options.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+struct na_options na_options = {
+#define NA_OPTION(id, env, kind, def, least, most, text) .id = def,
+#include "base/options.def"
+#undef NA_OPTION
+};
+
+#define NA_TEXT_SIZE(def) #def
+#define NA_TEXT_COUNT(def) #def
+#define NA_TEXT_RATIO(def) #def
+#define NA_TEXT_SWITCH(def) #def
+#define NA_TEXT_PATH(def) def
+
+const struct na_option_info na_option_table[NA_OPTION_COUNT_] = {
+#define NA_OPTION(id, env, kind, def, least, most, text) \
+	{ #id, env, NA_KIND_##kind, NA_TEXT_##kind(def), least, most, text },
+#include "base/options.def"
+#undef NA_OPTION
+};
+
+static bool from_environment[NA_OPTION_COUNT_];
+
+bool na_option_from_environment(enum na_option_id id)
+{
+	return from_environment[id];
+}
+
+static int parse_number(const char **cursor, uint64_t *value)
+{
+	const char *s = *cursor;
+	uint64_t v = 0;
+
+	if (*s < '0' || *s > '9')
+		return -EINVAL;
+	for (; *s >= '0' && *s <= '9'; s++)
+		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(*s - '0'), &v))
+			return -EINVAL;
+	*cursor = s;
+	*value = v;
+	return 0;
+}
+
+static int parse_size(const char *text, uint64_t *value)
+{
+	static const char units[] = "KMGT";
+	uint64_t v;
+
+	if (parse_number(&text, &v) < 0)
+		return -EINVAL;
+	if (*text) {
+		char upper = *text >= 'a' ? (char)(*text - 32) : *text;
+		const char *unit = strchr(units, upper);
+
+		if (!unit || (text[1] && strcmp(text + 1, "iB") != 0 && strcmp(text + 1, "B") != 0))
+			return -EINVAL;
+		if (__builtin_mul_overflow(v, UINT64_C(1) << (10 * (unit - units + 1)), &v))
+			return -EINVAL;
+	}
+	*value = v;
+	return 0;
+}
+
+/* Thousandths from a decimal fraction; digits past the third are cut. */
+static int parse_ratio(const char *text, uint64_t *value)
+{
+	uint64_t v = 0;
+	unsigned int scale = 100;
+
+	if (*text != '.' && parse_number(&text, &v) < 0)
+		return -EINVAL;
+	if (v > 1000000)
+		return -EINVAL;
+	v *= 1000;
+	if (*text == '.') {
+		text++;
+		if (*text < '0' || *text > '9')
+			return -EINVAL;
+		for (; *text >= '0' && *text <= '9'; text++, scale /= 10)
+			v += (uint64_t)(*text - '0') * scale;
+	}
+	if (*text)
+		return -EINVAL;
+	*value = v;
+	return 0;
+}
+
+static int parse_switch(const char *text, uint64_t *value)
+{
+	static const char *const words[] = { "0", "1", "off", "on", "no", "yes", "false", "true" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(text, words[i]) == 0) {
+			*value = i & 1;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value)
+{
+	uint64_t v = 0;
+	int rc = -EINVAL;
+
+	switch (info->kind) {
+	case NA_KIND_SIZE:
+		rc = parse_size(text, &v);
+		break;
+	case NA_KIND_COUNT:
+		rc = parse_number(&text, &v);
+		if (rc == 0 && *text)
+			rc = -EINVAL;
+		break;
+	case NA_KIND_RATIO:
+		rc = parse_ratio(text, &v);
+		break;
+	case NA_KIND_SWITCH:
+		rc = parse_switch(text, &v);
+		break;
+	case NA_KIND_PATH:
+		return 0;
+	}
+	if (rc < 0 || v < info->least || v > info->most)
+		return -EINVAL;
+	*value = v;
+	return 0;
+}
+
+static bool needs_power_of_two(enum na_option_id id)
+{
+	return id == NA_OPTION_block_size || id == NA_OPTION_alignment;
+}
+
+static void *field(enum na_option_id id)
+{
+	switch (id) {
+#define NA_OPTION(id, env, kind, def, least, most, text) \
+	case NA_OPTION_##id:                             \
+		return &na_options.id;
+#include "base/options.def"
+#undef NA_OPTION
+	case NA_OPTION_COUNT_:
+		break;
+	}
+	return NULL;
+}
+
+static void complain(char *out, size_t capacity, const struct na_option_info *info, const char *text)
+{
+	struct na_text t = na_text_init(out, capacity);
+
+	na_text_add(&t, info->env);
+	na_text_add(&t, "=");
+	na_text_add(&t, text);
+	na_text_add(&t, ": ");
+	switch (info->kind) {
+	case NA_KIND_SWITCH:
+		na_text_add(&t, "must be 0 or 1 (or off/on, no/yes, false/true)");
+		break;
+	case NA_KIND_RATIO:
+		na_text_add(&t, "must be a fraction above 0, up to 1");
+		break;
+	default:
+		na_text_add(&t, "must be from ");
+		na_text_add_number(&t, info->least);
+		na_text_add(&t, " to ");
+		na_text_add_number(&t, info->most);
+		if (info->kind == NA_KIND_SIZE)
+			na_text_add(&t, ", with K, M, G or T for powers of 1024");
+		if (needs_power_of_two((enum na_option_id)(info - na_option_table)))
+			na_text_add(&t, ", and a power of two");
+	}
+}
+
+static int unknown_variable(const char *name, size_t length)
+{
+	for (size_t i = 0; i < NA_OPTION_COUNT_; i++)
+		if (strlen(na_option_table[i].env) == length && memcmp(na_option_table[i].env, name, length) == 0)
+			return -1;
+	return 0;
+}
+
+int na_options_load(char *complaint, size_t capacity)
+{
+	int rc = 0;
+
+	if (!environ)
+		return 0;
+	for (char **e = environ; *e; e++) {
+		const char *equals = strchr(*e, '=');
+		size_t length = equals ? (size_t)(equals - *e) : 0;
+
+		if (length < 9 || memcmp(*e, "NUMARENA_", 9) != 0)
+			continue;
+		if (unknown_variable(*e, length) == 0) {
+			if (rc == 0 && complaint) {
+				struct na_text t = na_text_init(complaint, capacity);
+
+				na_text_add(&t, *e);
+				na_text_add(&t, ": no such setting (numarena-run --help lists them)");
+			}
+			rc = -EINVAL;
+			continue;
+		}
+		for (size_t i = 0; i < NA_OPTION_COUNT_; i++) {
+			const struct na_option_info *info = &na_option_table[i];
+			uint64_t v = 0;
+
+			if (strlen(info->env) != length || memcmp(info->env, *e, length) != 0)
+				continue;
+			if (na_option_parse(info, equals + 1, &v) < 0 ||
+			    (needs_power_of_two((enum na_option_id)i) && (v & (v - 1)) != 0)) {
+				if (rc == 0 && complaint)
+					complain(complaint, capacity, info, equals + 1);
+				rc = -EINVAL;
+				continue;
+			}
+			if (info->kind == NA_KIND_PATH)
+				*(const char **)field((enum na_option_id)i) = equals + 1;
+			else
+				*(uint64_t *)field((enum na_option_id)i) = v;
+			from_environment[i] = true;
+		}
+	}
+	return rc;
+}

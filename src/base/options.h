@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Settings from the environment. na_options_load() reads NUMARENA_* variables by options.def into
+ * one structure, without allocating: it runs inside the first malloc of a process. It keeps going
+ * past a wrong value (that field keeps its default) and remembers the first complaint, because
+ * malloc cannot refuse; the library's constructor and numarena-run turn the complaint into an
+ * error before the program starts.
+ *
+ * Owner: written once under the caller's once-guard, read-only afterwards, but for the fields that
+ * a program's configuration changes, which api/ writes under its lock and slow paths read relaxed.
+ */
+#ifndef NA_BASE_OPTIONS_H
+#define NA_BASE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum na_option_kind { NA_KIND_SIZE, NA_KIND_COUNT, NA_KIND_RATIO, NA_KIND_SWITCH, NA_KIND_PATH };
+
+#define NA_TYPE_SIZE uint64_t
+#define NA_TYPE_COUNT uint64_t
+#define NA_TYPE_RATIO uint64_t
+#define NA_TYPE_SWITCH uint64_t
+#define NA_TYPE_PATH const char *
+
+struct na_options {
+#define NA_OPTION(id, env, kind, def, least, most, text) NA_TYPE_##kind id;
+#include "base/options.def"
+#undef NA_OPTION
+};
+
+enum na_option_id {
+#define NA_OPTION(id, env, kind, def, least, most, text) NA_OPTION_##id,
+#include "base/options.def"
+#undef NA_OPTION
+	NA_OPTION_COUNT_
+};
+
+struct na_option_info {
+	const char *id;
+	const char *env;
+	enum na_option_kind kind;
+	const char *def; /* as text */
+	uint64_t least;
+	uint64_t most;
+	const char *text;
+};
+
+extern struct na_options na_options;
+extern const struct na_option_info na_option_table[NA_OPTION_COUNT_];
+
+/* Reads the environment. Returns 0, or -EINVAL with a sentence in complaint (which may be NULL). */
+int na_options_load(char *complaint, size_t capacity);
+
+/* Whether the environment set the option: it then wins over the program's configuration. */
+bool na_option_from_environment(enum na_option_id id);
+
+/* Parses one value of a kind, as the environment's are; 0 or -EINVAL. */
+int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value);
+
+#endif
