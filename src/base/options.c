@@ -28,6 +28,12 @@ const struct na_option_info na_option_table[NA_OPTION_COUNT_] = {
 };
 
 static bool from_environment[NA_OPTION_COUNT_];
+static const char *unknown;
+
+const char *na_options_unknown(void)
+{
+	return unknown;
+}
 
 bool na_option_from_environment(enum na_option_id id)
 {
@@ -180,12 +186,12 @@ static void complain(char *out, size_t capacity, const struct na_option_info *in
 	}
 }
 
-static int unknown_variable(const char *name, size_t length)
+static bool known_variable(const char *name, size_t length)
 {
 	for (size_t i = 0; i < NA_OPTION_COUNT_; i++)
 		if (strlen(na_option_table[i].env) == length && memcmp(na_option_table[i].env, name, length) == 0)
-			return -1;
-	return 0;
+			return true;
+	return false;
 }
 
 int na_options_load(char *complaint, size_t capacity)
@@ -200,14 +206,8 @@ int na_options_load(char *complaint, size_t capacity)
 
 		if (length < 9 || memcmp(*e, "NUMARENA_", 9) != 0)
 			continue;
-		if (unknown_variable(*e, length) == 0) {
-			if (rc == 0 && complaint) {
-				struct na_text t = na_text_init(complaint, capacity);
-
-				na_text_add(&t, *e);
-				na_text_add(&t, ": no such setting (numarena-run --help lists them)");
-			}
-			rc = -EINVAL;
+		if (!known_variable(*e, length)) {
+			unknown = *e;
 			continue;
 		}
 		for (size_t i = 0; i < NA_OPTION_COUNT_; i++) {

@@ -53,6 +53,9 @@ extern const struct na_option_info na_option_table[NA_OPTION_COUNT_];
 /* Reads the environment. Returns 0, or -EINVAL with a sentence in complaint (which may be NULL). */
 int na_options_load(char *complaint, size_t capacity);
 
+/* A NUMARENA_* variable of the environment that is no setting of ours; NULL if there is none. */
+const char *na_options_unknown(void);
+
 /* Whether the environment set the option: it then wins over the program's configuration. */
 bool na_option_from_environment(enum na_option_id id);
 

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * numarena/pool.h: the default pool's configuration, its blocks, and named pools. Configuration
+ * is written under config_lock; slow paths read the fields without it, each being one word.
+ */
+#include <numarena/pool.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/error.h"
+#include "api/life.h"
+#include "base/options.h"
+#include "heap/heap.h"
+#include "os/os.h"
+
+#define MAX_ALIGNMENT ((size_t)1 << 30)
+
+static struct na_lock config_lock;
+
+static bool power_of_two(size_t v)
+{
+	return v && (v & (v - 1)) == 0;
+}
+
+static memory_error_t validate_alignment(size_t alignment)
+{
+	if (alignment && (!power_of_two(alignment) || alignment < 16 || alignment > 4096))
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "alignment is %zu: must be a power of two from 16 to 4096",
+				alignment);
+	return MEMORY_ERROR_NONE;
+}
+
+static memory_error_t validate(const memory_pool_config_t *config)
+{
+	if (config->block_size &&
+	    (!power_of_two(config->block_size) || config->block_size < 4096 || config->block_size > 33554432))
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT,
+				"block_size is %zu: must be a power of two from 4096 to 33554432", config->block_size);
+	if (!(config->defrag_threshold >= 0.0 && config->defrag_threshold <= 1.0))
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "defrag_threshold is %s: must be above 0, up to 1",
+				config->defrag_threshold > 1.0 ? "above 1" :
+				config->defrag_threshold < 0.0 ? "negative" : "not a number");
+	return validate_alignment(config->alignment);
+}
+
+static memory_error_t set_limit(uint64_t wanted)
+{
+	uint64_t held, limit = wanted ? wanted : na_os_memory_limit();
+
+	if (atomic_load_explicit(&na_pool_limit, memory_order_relaxed) == limit)
+		return MEMORY_ERROR_NONE;
+	held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
+	if (limit < held) { /* what is merely kept for reuse can go */
+		na_heap_flush();
+		held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
+	}
+	if (limit < held)
+		return na_error(MEMORY_ERROR_BUSY, "total_size is %llu: %llu bytes are in use", (unsigned long long)limit,
+				(unsigned long long)held);
+	atomic_store_explicit(&na_pool_limit, limit, memory_order_relaxed);
+	return MEMORY_ERROR_NONE;
+}
+
+static void set_option(enum na_option_id id, uint64_t *field, uint64_t value)
+{
+	if (!na_option_from_environment(id))
+		__atomic_store_n(field, value, __ATOMIC_RELAXED);
+}
+
+static void apply(const memory_pool_config_t *config)
+{
+	uint64_t threshold = (uint64_t)(config->defrag_threshold * 1000.0 + 0.5);
+
+	set_option(NA_OPTION_block_size, &na_options.block_size, config->block_size ? config->block_size : 4096);
+	set_option(NA_OPTION_alignment, &na_options.alignment, config->alignment ? config->alignment : 64);
+	set_option(NA_OPTION_defragmentation, &na_options.defragmentation, config->enable_defragmentation);
+	if (config->defrag_threshold > 0.0 && threshold == 0)
+		threshold = 1;
+	set_option(NA_OPTION_defrag_threshold, &na_options.defrag_threshold, threshold ? threshold : 700);
+}
+
+memory_error_t initialize_memory_pool(const memory_pool_config_t *config)
+{
+	static const memory_pool_config_t defaults;
+	memory_error_t error;
+
+	if (!config)
+		config = &defaults;
+	na_pools_boot();
+	error = validate(config);
+	if (error)
+		return error;
+	na_lock(&config_lock);
+	if (!na_option_from_environment(NA_OPTION_total_size))
+		error = set_limit(config->total_size);
+	if (!error)
+		apply(config);
+	na_unlock(&config_lock);
+	if (!error && config->enable_defragmentation)
+		na_maintenance_consider();
+	if (!error && config->enable_monitoring)
+		error = na_life_start_monitoring();
+	return error;
+}
+
+static void *no_memory(size_t size)
+{
+	na_error(MEMORY_ERROR_ALLOCATION, "no memory for %zu bytes: %llu held of %llu allowed (total_size)", size,
+		 (unsigned long long)atomic_load_explicit(&na_pool_held, memory_order_relaxed),
+		 (unsigned long long)atomic_load_explicit(&na_pool_limit, memory_order_relaxed));
+	errno = ENOMEM;
+	return NULL;
+}
+
+void *allocate_from_pool(size_t size)
+{
+	size_t alignment = __atomic_load_n(&na_options.alignment, __ATOMIC_RELAXED);
+	void *p;
+
+	if (na_likely(size - 1 <= NA_DIRECT_MAX - alignment && alignment <= NA_DIRECT_MAX)) { /* not 0, and still direct when rounded up */
+		struct na_bin *bin = na_cache_current->direct[((size + alignment - 1) & ~(alignment - 1)) / 16];
+
+		if (na_likely((bin->size & (alignment - 1)) == 0)) {
+			p = na_bin_pop(bin);
+			if (na_likely(p != NULL))
+				return p;
+		}
+	}
+	na_pools_boot();
+	alignment = __atomic_load_n(&na_options.alignment, __ATOMIC_RELAXED);
+	p = na_heap_allocate_aligned(alignment, size, false);
+	return p ? p : no_memory(size);
+}
+
+void *allocate_zeroed_from_pool(size_t size)
+{
+	void *p;
+
+	na_pools_boot();
+	p = na_heap_allocate_aligned(na_options.alignment, size, true);
+	return p ? p : no_memory(size);
+}
+
+void *allocate_aligned_from_pool(size_t size, size_t alignment)
+{
+	void *p;
+
+	if (!power_of_two(alignment) || alignment > MAX_ALIGNMENT) {
+		na_error(MEMORY_ERROR_INVALID_ARGUMENT, "alignment is %zu: must be a power of two up to 1 GiB", alignment);
+		errno = EINVAL;
+		return NULL;
+	}
+	na_pools_boot();
+	if (alignment < na_options.alignment)
+		alignment = na_options.alignment;
+	p = na_heap_allocate_aligned(alignment, size, false);
+	return p ? p : no_memory(size);
+}
+
+static void *bad_pointer(const void *block, const char *what, const void *caller)
+{
+	na_cache_complain(block, what, caller);
+	na_error(MEMORY_ERROR_CORRUPTION, "pointer %p was %s (called from %p)", block, what, caller);
+	return NULL;
+}
+
+static void *resize_by_moving(void *block, const struct na_block *found, size_t size)
+{
+	struct na_named *named = na_named_of(found->pool);
+	void *fresh = named ? na_named_allocate(named, size) : allocate_from_pool(size);
+
+	if (!fresh)
+		return NULL;
+	memcpy(fresh, block, found->size < size ? found->size : size);
+	na_heap_release_checked(block);
+	return fresh;
+}
+
+void *resize_in_pool(void *block, size_t size)
+{
+	struct na_block found;
+	void *p;
+
+	if (!block)
+		return allocate_from_pool(size);
+	if (!na_heap_find(block, &found) || !found.live || found.start != (uintptr_t)block) {
+		errno = EINVAL;
+		return bad_pointer(block, "resized, but is not a live block of a pool", __builtin_return_address(0));
+	}
+	if (size > PTRDIFF_MAX)
+		return no_memory(size);
+	/* A block that stays, or whose pages move, keeps its alignment; one that is copied gets the pool's. */
+	if (na_span_kind(found.span) != NA_SPAN_SMALL || size > found.size || size < found.size / 2)
+		p = na_span_kind(found.span) != NA_SPAN_SMALL && size > NA_SMALL_MAX ? na_heap_resize(block, size) :
+											 resize_by_moving(block, &found, size);
+	else
+		p = block;
+	return p ? p : no_memory(size);
+}
+
+void return_to_pool(void *block)
+{
+	if (!block)
+		return;
+	if (na_heap_release_checked(block) < 0)
+		bad_pointer(block, "returned, but is not a live block of a pool (freed twice, or never given out)",
+			    __builtin_return_address(0));
+}
+
+void flush_memory_pools(void)
+{
+	na_heap_flush();
+}
+
+memory_error_t create_memory_pool(const named_pool_config_t *config, memory_pool_t **pool)
+{
+	struct na_named *named;
+	memory_error_t error;
+	int rc;
+
+	if (!config || !pool)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s is NULL", config ? "pool" : "config");
+	if (!config->name || !config->name[0] || strlen(config->name) > 31)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "name is \"%s\": must have 1 to 31 characters",
+				config->name ? config->name : "");
+	error = validate_alignment(config->alignment);
+	if (error)
+		return error;
+	rc = na_named_create(config->name, config->node, config->limit,
+			     config->alignment ? config->alignment : na_options.alignment, &named);
+	if (rc == -EINVAL)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "node is %d: no memory there that this process may use",
+				config->node);
+	if (rc < 0)
+		return na_error(MEMORY_ERROR_ALLOCATION, "no memory for the pool \"%s\"", config->name);
+	*pool = (memory_pool_t *)named;
+	return MEMORY_ERROR_NONE;
+}
+
+static memory_error_t check_pool(const memory_pool_t *pool)
+{
+	if (na_named_valid((const struct na_named *)pool))
+		return MEMORY_ERROR_NONE;
+	return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "pool %p is not a named pool", (const void *)pool);
+}
+
+void *allocate_from(memory_pool_t *pool, size_t size)
+{
+	void *p;
+
+	if (check_pool(pool)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	p = na_named_allocate((struct na_named *)pool, size);
+	if (!p)
+		na_error(MEMORY_ERROR_ALLOCATION, "no memory for %zu bytes in the pool \"%s\"", size,
+			 na_named_name((const struct na_named *)pool));
+	return p;
+}
+
+memory_error_t reset_memory_pool(memory_pool_t *pool)
+{
+	memory_error_t error = check_pool(pool);
+
+	if (!error)
+		na_named_reset((struct na_named *)pool);
+	return error;
+}
+
+memory_error_t destroy_memory_pool(memory_pool_t *pool)
+{
+	memory_error_t error = check_pool(pool);
+
+	if (!error)
+		na_named_destroy((struct na_named *)pool);
+	return error;
+}
+
+memory_error_t get_memory_pool_statistics(memory_pool_t *pool, memory_pool_stats_t *stats)
+{
+	memory_error_t error = check_pool(pool);
+	struct na_named_figures f;
+
+	if (error)
+		return error;
+	if (!stats)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "stats is NULL");
+	na_named_figures((struct na_named *)pool, &f);
+	*stats = (memory_pool_stats_t){ .live_bytes = f.live,
+					.peak_bytes = f.peak,
+					.held_bytes = f.held,
+					.allocations = f.allocations,
+					.releases = f.releases,
+					.node = f.node };
+	memcpy(stats->name, f.name, strlen(f.name) + 1);
+	return MEMORY_ERROR_NONE;
+}
+
+memory_pool_t *allocation_pool(const void *block)
+{
+	struct na_block found;
+
+	if (!na_heap_find(block, &found) || !found.live)
+		return NULL;
+	return (memory_pool_t *)na_named_of(found.pool);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* numarena/statistics.h */
+#include <numarena/statistics.h>
+
+#include <math.h>
+
+#include "api/error.h"
+#include "heap/snapshot.h"
+#include "os/os.h"
+
+memory_error_t get_memory_statistics(memory_stats_t *stats)
+{
+	struct na_snapshot s;
+	uint64_t physical = 0, cached;
+
+	if (!stats)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "stats is NULL");
+	na_heap_residency(&s);
+	for (uint32_t i = 0; i < s.node_count; i++)
+		physical += s.nodes[i].resident_bytes;
+	cached = s.allocations - s.large_allocations;
+	*stats = (memory_stats_t){
+		.total_allocated = s.live_bytes,
+		.peak_usage = s.peak_bytes,
+		/* Blocks that were never touched can exceed what is resident; that is not fragmentation. */
+		.fragmentation = s.live_bytes >= physical ? 0.0 : 1.0 - (double)s.live_bytes / (double)physical,
+		.physical_bytes = physical,
+		.held_bytes = s.held_bytes,
+		.reclaimable_bytes = s.dirty_bytes,
+		.reserved_bytes = s.reserved_bytes,
+		.metadata_bytes = s.metadata_bytes,
+		.allocations = s.allocations,
+		.releases = s.releases,
+		.cache_refills = s.cache_refills,
+		.thread_cache_hit_rate = cached ? 1.0 - (double)s.cache_refills / (double)cached : NAN,
+		.remote_releases = s.remote_releases,
+		.large_allocations = s.large_allocations,
+		.large_reused = s.large_reused,
+	};
+	return MEMORY_ERROR_NONE;
+}
+
+size_t get_memory_node_statistics(memory_node_stats_t *nodes, size_t capacity)
+{
+	struct na_snapshot s;
+
+	na_heap_residency(&s);
+	for (uint32_t i = 0; nodes && i < s.node_count && i < capacity; i++)
+		nodes[i] = (memory_node_stats_t){
+			.node = s.nodes[i].node,
+			.requested_bytes = s.nodes[i].live_bytes,
+			.resident_bytes = s.nodes[i].resident_bytes,
+			.misplaced_bytes = s.nodes[i].misplaced_bytes == NA_UNKNOWN ? MEMORY_METRIC_UNAVAILABLE :
+										       s.nodes[i].misplaced_bytes,
+			.total_memory = na_os_node_memory(s.nodes[i].node),
+		};
+	return s.node_count;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* numarena/system.h */
+#include <numarena/pool.h>
+#include <numarena/system.h>
+#include <numarena/tracking.h>
+
+#include "api/error.h"
+#include "api/life.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "heap/heap.h"
+#include "os/os.h"
+#include "tracking/tracking.h"
+
+static void say_once_no_compression(void)
+{
+	static _Atomic bool said;
+
+	if (!atomic_exchange_explicit(&said, true, memory_order_relaxed))
+		na_log(NA_LOG_WARNING, "enable_compression: this version has no compression; nothing will be compressed");
+}
+
+memory_error_t initialize_memory_system(const memory_system_config_t *config)
+{
+	static const memory_system_config_t defaults = { .enable_pooling = true, .enable_monitoring = true };
+	bool was_tracking;
+	memory_error_t error = MEMORY_ERROR_NONE;
+
+	if (!config)
+		config = &defaults;
+	na_pools_boot();
+	was_tracking = na_tracking_running();
+	/* Pooling is the heap itself: it works from the first allocation. What can fail is to give
+	 * this thread its cache. */
+	if (config->enable_pooling && !na_cache_here())
+		return na_error(MEMORY_ERROR_ALLOCATION, "enable_pooling: no memory for the first pool");
+	if (config->enable_monitoring)
+		error = na_life_start_monitoring();
+	if (error) {
+		if (!was_tracking)
+			stop_memory_monitoring();
+		return error;
+	}
+	if (config->enable_optimization && !na_option_from_environment(NA_OPTION_hugepages))
+		__atomic_store_n(&na_options.hugepages, 1, __ATOMIC_RELAXED);
+	if (config->enable_compression)
+		say_once_no_compression();
+	return MEMORY_ERROR_NONE;
+}
+
+memory_error_t cleanup_compression(void)
+{
+	return MEMORY_ERROR_NONE; /* nothing is ever compressed, so nothing is held */
+}
+
+memory_error_t cleanup_memory_resources(void)
+{
+	stop_memory_monitoring();
+	if (!na_options.report[0]) /* a job's report outlives the program's own clean-up */
+		na_maintenance_stop();
+	na_heap_flush();
+	if (!na_option_from_environment(NA_OPTION_hugepages))
+		__atomic_store_n(&na_options.hugepages, 0, __ATOMIC_RELAXED);
+	return initialize_memory_pool(NULL);
+}

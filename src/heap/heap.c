@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "heap/heap.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "os/os.h"
+
+static void *allocate_large(size_t size, size_t alignment, bool zero)
+{
+	void *p;
+
+	if (size > PTRDIFF_MAX)
+		goto no_memory;
+	na_pools_boot();
+	p = na_large_take(na_pool_here(), size, alignment, zero);
+	if (!p)
+		goto no_memory;
+	na_live_add((int64_t)na_span_of(p)->length);
+	na_maintenance_consider();
+	return p;
+
+no_memory:
+	errno = ENOMEM;
+	return NULL;
+}
+
+static void *allocate_class(unsigned int cls)
+{
+	struct na_cache *c = na_cache_current;
+	void *p = na_bin_pop(&c->bins[cls]);
+
+	if (na_likely(p != NULL))
+		return p;
+	c = na_cache_here();
+	p = c ? na_cache_refill(c, cls) : NULL;
+	if (!p)
+		errno = ENOMEM;
+	na_maintenance_consider();
+	return p;
+}
+
+__attribute__((cold, noinline)) void *na_heap_allocate_slow(size_t size)
+{
+	if (size > NA_SMALL_MAX)
+		return allocate_large(size, 16, false);
+	return allocate_class(na_class_of(size));
+}
+
+void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero)
+{
+	void *p;
+
+	if (alignment <= NA_PAGE && size <= NA_SMALL_MAX &&
+	    ((size + alignment - 1) & ~(alignment - 1)) <= NA_SMALL_MAX) {
+		p = allocate_class(alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment));
+		return p && zero ? memset(p, 0, size) : p;
+	}
+	return allocate_large(size, alignment, zero);
+}
+
+void *na_heap_allocate_zeroed(size_t size)
+{
+	void *p;
+
+	if (size > NA_SMALL_MAX)
+		return allocate_large(size, 16, true);
+	p = na_heap_allocate(size);
+	return p ? memset(p, 0, size) : NULL;
+}
+
+static int release_other(void *p, struct na_span *span)
+{
+	uint8_t kind = na_span_kind(span);
+
+	if (kind == NA_SPAN_LARGE || kind == NA_SPAN_HUGE) {
+		int64_t length = (int64_t)span->length;
+		int rc = na_large_give(span, p);
+
+		if (rc == 0)
+			na_live_add(-length);
+		return rc;
+	}
+	return na_cache_free_slow(na_cache_current, span, p);
+}
+
+/* result: what the fast path found, as na_span_put() says; -2: the span is not the thread's. */
+__attribute__((cold, noinline)) void na_heap_release_slow(void *p, struct na_span *span, int result,
+							  const void *caller)
+{
+	int saved = errno;
+
+	if (result == 1) {
+		na_cache_span_empty(na_cache_current, span);
+	} else if (p) {
+		if (result == -1 || release_other(p, span) < 0)
+			na_cache_complain(p, result == -1 || na_segment_of(p)->pool ? "freed twice, or is not the start of a block" :
+										      "freed, but is not a block of ours",
+					  caller);
+	}
+	errno = saved;
+}
+
+int na_heap_release_checked(void *p)
+{
+	struct na_span *span;
+
+	if (!na_address_valid(p))
+		return -EINVAL;
+	span = na_span_of(p);
+	if (atomic_load_explicit(&span->fast, memory_order_acquire) == na_cache_current) {
+		int result;
+
+		if (((uintptr_t)p - span->base) % span->size != 0 || na_slot_of(span, p) >= span->slots)
+			return -EINVAL;
+		result = na_span_put(span, p);
+		if (result > 0)
+			na_cache_span_empty(na_cache_current, span);
+		return result < 0 ? -EINVAL : 0;
+	}
+	return release_other(p, span);
+}
+
+bool na_heap_find(const void *p, struct na_block *out)
+{
+	struct na_segment *segment;
+	struct na_span *span;
+	uintptr_t a = (uintptr_t)p;
+
+	if (!na_address_valid(p))
+		return false;
+	segment = na_segment_of(p);
+	if (!segment->pool)
+		return false;
+	span = segment->huge ? &segment->span[0] : na_span_of(p);
+	if (na_span_kind(span) == NA_SPAN_TAIL)
+		span -= span->slices;
+	*out = (struct na_block){ .span = span, .pool = segment->pool };
+	switch (na_span_kind(span)) {
+	case NA_SPAN_SMALL: {
+		uint32_t slot = na_slot_of(span, p);
+
+		if (slot >= span->slots)
+			return true;
+		out->start = span->base + (uintptr_t)slot * span->size;
+		out->size = span->size;
+		/* Racing with other threads' business in other slots is harmless: a byte of its own each.
+		 * A slot in a cache's bundle reads as out; it is nobody's pointer. */
+		out->live = __atomic_load_n(&span->state[slot], __ATOMIC_RELAXED) == 0xff &&
+			    !(atomic_load_explicit(&span->remote[slot / 64], memory_order_relaxed) >> (slot % 64) & 1);
+		return true;
+	}
+	case NA_SPAN_LARGE:
+	case NA_SPAN_HUGE:
+		out->start = span->base;
+		out->size = span->length;
+		out->live = a - span->base < span->length;
+		return true;
+	default:
+		return true;
+	}
+}
+
+static void *move_block(void *p, size_t old, size_t size, const struct na_block *block)
+{
+	struct na_named *named = block->pool->named ? na_named_of(block->pool) : NULL;
+	void *fresh = named ? na_named_allocate(named, size) : na_heap_allocate(size);
+
+	if (!fresh)
+		return NULL;
+	memcpy(fresh, p, old < size ? old : size);
+	na_heap_release(p, NULL);
+	return fresh;
+}
+
+void *na_heap_resize(void *p, size_t size)
+{
+	struct na_block block;
+
+	if (!p)
+		return na_heap_allocate(size);
+	if (size > PTRDIFF_MAX) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (!na_heap_find(p, &block) || !block.live || block.start != (uintptr_t)p) {
+		na_cache_complain(p, "resized, but is not a live block of ours", __builtin_return_address(0));
+		errno = EINVAL;
+		return NULL;
+	}
+	if (na_span_kind(block.span) == NA_SPAN_SMALL) {
+		if (size <= block.size && size >= block.size / 2)
+			return p;
+		if (size <= block.size && block.size <= 64)
+			return p;
+	} else if (size > NA_SMALL_MAX) {
+		void *q = na_large_resize(block.span, p, size);
+
+		if (q) {
+			na_live_add((int64_t)na_span_of(q)->length - (int64_t)block.size);
+			return q;
+		}
+	}
+	return move_block(p, block.size, size, &block);
+}
+
+uint64_t na_heap_flush(void)
+{
+	uint64_t bytes = 0;
+
+	na_pools_boot();
+	if (na_cache_current != &na_cache_none)
+		na_cache_trim(na_cache_current);
+	na_cache_tend();
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		bytes += na_pool_purge(&na_pools[i], true);
+	return bytes;
+}

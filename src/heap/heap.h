@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Routing: which path a request takes. Small blocks (up to 32 KiB) come from the thread's cache,
+ * larger ones from the pool of the thread's node. Everything else here finds out about a pointer.
+ * All calls are thread-safe; none may be made from a signal handler.
+ */
+#ifndef NA_HEAP_HEAP_H
+#define NA_HEAP_HEAP_H
+
+#include "cache/fast.h"
+
+/* The slow halves. */
+void *na_heap_allocate_slow(size_t size);
+void na_heap_release_slow(void *p, struct na_span *span, int result, const void *caller);
+
+/* A block of at least `size` bytes, 16-byte aligned; NULL with ENOMEM. */
+static inline void *na_heap_allocate(size_t size)
+{
+	if (na_likely(size <= NA_DIRECT_MAX)) {
+		void *p = na_bin_pop(na_cache_current->direct[(size + 15) >> 4]);
+
+		if (na_likely(p != NULL))
+			return p;
+	}
+	return na_heap_allocate_slow(size);
+}
+
+static inline void na_heap_release(void *p, const void *caller)
+{
+	struct na_span *span = na_span_of(p);
+	int result = -2;
+
+	/* acquire: `fast` may have been set by the maintenance thread after it changed the span. */
+	if (na_likely(atomic_load_explicit(&span->fast, memory_order_acquire) == na_cache_current)) {
+		result = na_span_put(span, p);
+		if (na_likely(result == 0))
+			return;
+	}
+	na_heap_release_slow(p, span, result, caller);
+}
+
+void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero);
+void *na_heap_allocate_zeroed(size_t size);
+void *na_heap_resize(void *p, size_t size);
+
+/* As na_heap_release, but checks more than the fast path does, and tells: 0, or -EINVAL if p is
+ * not a live block, in which case nothing was done. */
+int na_heap_release_checked(void *p);
+
+/* What lies at an address. Sizes and nodes of blocks that are live and stay so during the call. */
+struct na_block {
+	struct na_span *span;
+	struct na_pool *pool;
+	uintptr_t start;
+	size_t size;
+	bool live;
+};
+
+/* The block that contains p; false if p is in no segment of ours. `live` is exact for blocks that the
+ * calling thread may free. */
+bool na_heap_find(const void *p, struct na_block *out);
+
+/* Named pools. */
+struct na_named;
+int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out);
+void *na_named_allocate(struct na_named *named, size_t size);
+void na_named_reset(struct na_named *named);
+void na_named_destroy(struct na_named *named);
+struct na_named *na_named_of(const struct na_pool *pool);
+bool na_named_valid(const struct na_named *named);
+const char *na_named_name(const struct na_named *named);
+
+struct na_named_figures {
+	uint64_t live, peak, held, allocations, releases;
+	int node;
+	const char *name;
+};
+void na_named_figures(struct na_named *named, struct na_named_figures *out);
+
+/* Adds named pools to a snapshot's totals. */
+struct na_snapshot;
+void na_named_snapshot(struct na_snapshot *out);
+
+/* Calls `locate` for each named pool, with the figures of its node. */
+struct na_node_figures;
+void na_named_residency(struct na_snapshot *out, bool *nodes_known,
+			void (*locate)(struct na_pool *, struct na_node_figures *, bool *));
+
+/* Returns this thread's cache and all free memory; bytes given back. */
+uint64_t na_heap_flush(void);
+
+/* Called once by the library's constructor; before it, no helper thread is started. */
+void na_heap_start(void);
+
+/* The maintenance thread: starts when the process holds enough or when asked to, stops on request. */
+void na_maintenance_consider(void);
+int na_maintenance_start(void);
+void na_maintenance_stop(void);
+void na_maintenance_pause(void); /* returns when it is at rest; nests */
+void na_maintenance_resume(void);
+void na_maintenance_poke(void);  /* look again for work: the hook's interval has changed */
+uint64_t na_maintenance_ns(void);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The maintenance thread: the safe point at which memory is unmapped and purged, because doing that inside
+ * malloc or free could re-enter an MPI library's hooks under its own locks.
+ *
+ * It exists only in processes that need it: once they hold 16 MiB, or when tracking or a report
+ * asks for ticks. It is created from the slow path of an allocation (never of a free: the C
+ * library frees thread blocks while it holds the lock that creation needs), with no lock of ours held and all
+ * signals blocked. It wakes eight times a decay time while there is something to decay.
+ *
+ * run_lock is held while it works; pausing takes and drops it after raising `paused`, which is how
+ * MPI_Init, MPI_Finalize and fork get a quiet process.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include "base/log.h"
+#include "base/options.h"
+#include "heap/heap.h"
+#include "heap/hooks.h"
+#include "os/os.h"
+
+#define START_BYTES (16u << 20)
+#define STACK_BYTES (256u << 10)
+
+enum { OFF, STARTING, ON };
+
+struct na_heap_hooks na_heap_hooks;
+
+static _Atomic int state;
+static _Atomic bool allowed;  /* the library is initialised */
+static _Atomic uint32_t wake; /* futex: changed to wake the thread */
+static _Atomic bool stopping;
+static _Atomic int paused;
+static struct na_lock run_lock;
+static _Atomic uint64_t work_ns;
+static pthread_t thread; /* valid while state is ON */
+
+uint64_t na_maintenance_ns(void)
+{
+	return atomic_load_explicit(&work_ns, memory_order_relaxed);
+}
+
+static uint32_t epoch_ms(void)
+{
+	uint64_t ms = na_options.decay_ms / NA_EPOCHS_KEPT;
+
+	return ms < 10 ? 10 : (uint32_t)ms;
+}
+
+/* Whether fragmentation is above the armed threshold; uses what the pools hold, which asks nothing
+ * of the kernel. */
+static bool too_fragmented(void)
+{
+	int64_t live = atomic_load_explicit(&na_live, memory_order_relaxed);
+	uint64_t held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
+
+	if (!na_options.defragmentation || held == 0 || live < 0)
+		return false;
+	return (uint64_t)live < held && (held - (uint64_t)live) * 1000 / held > na_options.defrag_threshold;
+}
+
+static void purge(void)
+{
+	bool all = na_options.decay_ms == 0 || too_fragmented();
+
+	na_cache_tend();
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		na_pool_purge(&na_pools[i], all);
+}
+
+static void *loop(void *unused)
+{
+	uint64_t next_epoch = 0, next_tick = 0;
+	uint32_t poked = atomic_load_explicit(&wake, memory_order_relaxed);
+
+	(void)unused;
+	while (!atomic_load_explicit(&stopping, memory_order_acquire)) {
+		uint32_t seen = atomic_load_explicit(&wake, memory_order_acquire), sleep;
+		uint64_t start = na_os_now_ns() / 1000000, now;
+
+		if (atomic_load_explicit(&paused, memory_order_seq_cst) == 0) {
+			uint64_t begin = na_os_now_ns();
+
+			na_lock(&run_lock);
+			if (atomic_load_explicit(&paused, memory_order_seq_cst) == 0 && start >= next_epoch) {
+				atomic_fetch_add_explicit(&na_pool_epoch, 1, memory_order_relaxed);
+				purge();
+				next_epoch = start + epoch_ms();
+			}
+			if (atomic_load_explicit(&paused, memory_order_seq_cst) == 0 && na_heap_hooks.tick &&
+			    (start >= next_tick || seen != poked)) {
+				uint32_t again = na_heap_hooks.tick(na_os_now_ns());
+
+				next_tick = again == UINT32_MAX ? UINT64_MAX : start + again;
+			}
+			na_unlock(&run_lock);
+			poked = seen;
+			atomic_fetch_add_explicit(&work_ns, na_os_now_ns() - begin, memory_order_relaxed);
+		}
+		now = na_os_now_ns() / 1000000;
+		sleep = next_epoch > now ? (uint32_t)(next_epoch - now) : 1;
+		if (next_tick <= now)
+			sleep = 1;
+		else if (next_tick - now < sleep)
+			sleep = (uint32_t)(next_tick - now);
+		if (atomic_load_explicit(&paused, memory_order_relaxed))
+			sleep = 10;
+		na_futex_wait(&wake, seen, sleep);
+	}
+	na_cache_leave();
+	return NULL;
+}
+
+int na_maintenance_start(void)
+{
+	sigset_t every, before;
+	pthread_attr_t attributes;
+	int expected = OFF, rc, saved = errno;
+
+	if (!na_options.background)
+		return -EPERM;
+	if (!atomic_compare_exchange_strong_explicit(&state, &expected, STARTING, memory_order_acquire,
+						     memory_order_relaxed))
+		return 0;
+	atomic_store_explicit(&stopping, false, memory_order_relaxed);
+	sigfillset(&every);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	pthread_sigmask(SIG_BLOCK, &every, &before);
+	rc = pthread_create(&thread, &attributes, loop, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	if (rc) {
+		na_log(NA_LOG_WARNING, "no maintenance thread (error %d): freed memory is kept until flush_memory_pools()",
+		       rc);
+		/* stays STARTING: not tried again, for the same would come of it each time */
+	} else {
+		pthread_setname_np(thread, "numarena");
+		atomic_store_explicit(&state, ON, memory_order_release);
+	}
+	errno = saved;
+	return -rc;
+}
+
+void na_maintenance_consider(void)
+{
+	if (na_likely(atomic_load_explicit(&state, memory_order_relaxed) != OFF))
+		return;
+	if (atomic_load_explicit(&na_pool_held, memory_order_relaxed) < START_BYTES ||
+	    !atomic_load_explicit(&allowed, memory_order_relaxed) || !na_options.background)
+		return;
+	na_maintenance_start();
+}
+
+void na_maintenance_stop(void)
+{
+	int expected = ON;
+
+	if (!atomic_compare_exchange_strong_explicit(&state, &expected, STARTING, memory_order_acquire,
+						     memory_order_relaxed))
+		return;
+	atomic_store_explicit(&stopping, true, memory_order_release);
+	na_maintenance_poke();
+	pthread_join(thread, NULL);
+	atomic_store_explicit(&state, OFF, memory_order_release);
+}
+
+void na_maintenance_pause(void)
+{
+	atomic_fetch_add_explicit(&paused, 1, memory_order_seq_cst);
+	na_lock(&run_lock);
+	na_unlock(&run_lock);
+}
+
+void na_maintenance_resume(void)
+{
+	if (atomic_fetch_sub_explicit(&paused, 1, memory_order_seq_cst) == 1)
+		na_maintenance_poke();
+}
+
+void na_maintenance_poke(void)
+{
+	atomic_fetch_add_explicit(&wake, 1, memory_order_release);
+	na_futex_wake(&wake);
+}
+
+static void fork_prepare(void)
+{
+	na_maintenance_pause();
+	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
+		na_lock(&c->lock);
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		na_lock(&na_pools[i].lock);
+		na_lock(&na_pools[i].arena.lock);
+	}
+}
+
+static void fork_parent(void)
+{
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		na_unlock(&na_pools[i].arena.lock);
+		na_unlock(&na_pools[i].lock);
+	}
+	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
+		na_unlock(&c->lock);
+	na_maintenance_resume();
+}
+
+static void fork_child(void)
+{
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		na_lock_reset(&na_pools[i].arena.lock);
+		na_lock_reset(&na_pools[i].lock);
+	}
+	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
+		na_lock_reset(&c->lock);
+	na_lock_reset(&run_lock);
+	atomic_store_explicit(&paused, 0, memory_order_relaxed);
+	atomic_store_explicit(&state, OFF, memory_order_relaxed); /* the thread is not in the child */
+	na_cache_after_fork();
+}
+
+void na_heap_start(void)
+{
+	static _Atomic bool started;
+
+	if (atomic_exchange_explicit(&started, true, memory_order_relaxed))
+		return;
+	na_pools_boot();
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
+	atomic_store_explicit(&allowed, true, memory_order_relaxed);
+	na_maintenance_consider();
+}

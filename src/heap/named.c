@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Named pools: a pool of their own, and one cache that every thread shares under the named
+ * pool's lock. Slower than the default pool (a lock a call), exact in its counts, and it can be
+ * emptied at once. Lock order: named, then its cache, then its pool.
+ *
+ * A structure is reused after destroy, never unmapped; a magic word tells a live one.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "heap/heap.h"
+#include "heap/snapshot.h"
+#include "os/os.h"
+
+#define MAGIC UINT32_C(0x6e616d70)
+
+struct na_named {
+	struct na_cache cache;
+	struct na_pool pool;
+	struct na_lock lock;
+	uint32_t magic;
+	size_t alignment;
+	uint64_t allocations; /* under lock */
+	int64_t peak;         /* under lock */
+	struct na_named *next; /* list of all live, under list_lock */
+};
+
+static struct na_arena arena = { .node = -1 };
+static struct na_lock list_lock;
+static struct na_named *list;
+
+struct na_named *na_named_of(const struct na_pool *pool)
+{
+	return pool->named ? (struct na_named *)((char *)pool - offsetof(struct na_named, pool)) : NULL;
+}
+
+bool na_named_valid(const struct na_named *named)
+{
+	return named && named->magic == MAGIC;
+}
+
+const char *na_named_name(const struct na_named *named)
+{
+	return named->pool.name;
+}
+
+int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out)
+{
+	struct na_pool *home;
+	struct na_named *n;
+
+	na_pools_boot();
+	home = node < 0 ? na_pool_here() : na_pool_of_node(node);
+	if (!home)
+		return -EINVAL;
+	n = na_arena_take(&arena, sizeof(*n), NULL);
+	if (!n)
+		return -ENOMEM;
+	memset(n, 0, sizeof(*n));
+	na_pool_init(&n->pool, home->node, home->bound);
+	n->pool.named = true;
+	n->pool.limit = limit;
+	memcpy(n->pool.name, name, strlen(name) + 1);
+	na_cache_init(&n->cache, &n->pool, NA_CACHE_NAMED);
+	n->alignment = alignment;
+	n->magic = MAGIC;
+	na_lock(&list_lock);
+	n->next = list;
+	list = n;
+	na_unlock(&list_lock);
+	*out = n;
+	return 0;
+}
+
+static void *allocate_locked(struct na_named *n, size_t size)
+{
+	size_t rounded = (size + n->alignment - 1) & ~(n->alignment - 1);
+	int64_t bytes, live;
+	void *p;
+
+	if (size > PTRDIFF_MAX)
+		return NULL;
+	if (rounded <= NA_SMALL_MAX) {
+		unsigned int cls = n->alignment <= 16 ? na_class_of(size) : na_class_aligned(size, n->alignment);
+
+		p = na_bin_pop(&n->cache.bins[cls]);
+		if (!p)
+			p = na_cache_refill(&n->cache, cls);
+		if (!p)
+			return NULL;
+		bytes = (int64_t)n->cache.bins[cls].size;
+		live = atomic_fetch_add_explicit(&n->cache.published, bytes, memory_order_relaxed) + bytes;
+	} else {
+		p = na_large_take(&n->pool, size, n->alignment, false);
+		if (!p)
+			return NULL;
+		bytes = (int64_t)na_span_of(p)->length;
+		live = atomic_load_explicit(&n->cache.published, memory_order_relaxed);
+	}
+	na_live_add(bytes);
+	live += (int64_t)n->pool.large_live;
+	if (live > n->peak)
+		n->peak = live;
+	n->allocations++;
+	return p;
+}
+
+void *na_named_allocate(struct na_named *named, size_t size)
+{
+	void *p;
+
+	na_lock(&named->lock);
+	p = allocate_locked(named, size);
+	na_unlock(&named->lock);
+	if (!p)
+		errno = ENOMEM;
+	return p;
+}
+
+void na_named_reset(struct na_named *named)
+{
+	int64_t live;
+
+	na_lock(&named->lock);
+	live = atomic_load_explicit(&named->cache.published, memory_order_relaxed) + (int64_t)named->pool.large_live;
+	for (unsigned int i = 0; i < NA_CLASSES; i++) {
+		struct na_bin *bin = &named->cache.bins[i];
+
+		bin->freed = bin->taken - (uint64_t)__builtin_popcountll(bin->bits);
+		bin->taken -= (uint64_t)__builtin_popcountll(bin->bits);
+		bin->bits = 0;
+		bin->span = bin->partial = NULL;
+	}
+	atomic_store_explicit(&named->cache.queue, NULL, memory_order_relaxed);
+	atomic_store_explicit(&named->cache.published, 0, memory_order_relaxed);
+	na_pool_reset(&named->pool);
+	na_unlock(&named->lock);
+	na_live_add(-live);
+}
+
+/* The segments themselves stay with the structure in the arena's care: address space only, and
+ * the next named pool of any node cannot use them, so they are unmapped here. */
+static void unmap_segments(struct na_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->segments; i++) {
+		struct na_segment *segment = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
+
+		na_map_clear(segment);
+		na_os.unmap((void *)segment->base, segment->length);
+	}
+}
+
+void na_named_destroy(struct na_named *named)
+{
+	struct na_named **link;
+
+	na_named_reset(named);
+	na_lock(&list_lock);
+	for (link = &list; *link && *link != named; link = &(*link)->next)
+		;
+	if (*link)
+		*link = named->next;
+	named->magic = 0;
+	na_unlock(&list_lock);
+	unmap_segments(&named->pool);
+	na_arena_release(&named->pool.arena);
+	na_arena_give(&arena, named, sizeof(*named));
+}
+
+void na_named_figures(struct na_named *named, struct na_named_figures *out)
+{
+	uint64_t small_freed = 0;
+
+	na_lock(&named->lock);
+	na_lock(&named->cache.lock);
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		small_freed += named->cache.bins[i].freed;
+	na_unlock(&named->cache.lock);
+	out->live = (uint64_t)atomic_load_explicit(&named->cache.published, memory_order_relaxed) + named->pool.large_live;
+	out->peak = (uint64_t)named->peak;
+	out->held = (named->pool.used_slices + named->pool.dirty_slices) * NA_SLICE + named->pool.huge_bytes +
+		    named->pool.huge_kept_bytes;
+	out->allocations = named->allocations;
+	out->releases = small_freed + named->pool.large_freed;
+	out->node = named->pool.node;
+	out->name = named->pool.name;
+	na_unlock(&named->lock);
+}
+
+void na_named_snapshot(struct na_snapshot *out)
+{
+	na_lock(&list_lock);
+	for (struct na_named *n = list; n; n = n->next) {
+		uint64_t held = (n->pool.used_slices + n->pool.dirty_slices) * NA_SLICE + n->pool.huge_bytes +
+				n->pool.huge_kept_bytes;
+		uint64_t live = (uint64_t)atomic_load_explicit(&n->cache.published, memory_order_relaxed) +
+				n->pool.large_live;
+
+		out->allocations += n->allocations;
+		for (unsigned int i = 0; i < NA_CLASSES; i++)
+			out->releases += n->cache.bins[i].freed;
+		out->releases += n->pool.large_freed;
+		out->large_live_bytes += n->pool.large_live;
+		out->large_allocations += n->pool.large_count;
+		out->large_reused += n->pool.large_reused;
+		out->live_bytes += live;
+		out->held_bytes += held;
+		out->reserved_bytes += n->pool.reserved;
+		out->metadata_bytes += atomic_load_explicit(&n->pool.arena.mapped, memory_order_relaxed);
+		for (uint32_t i = 0; i < out->node_count; i++)
+			if (out->nodes[i].node == n->pool.node) {
+				out->nodes[i].live_bytes += live;
+				out->nodes[i].held_bytes += held;
+				out->nodes[i].reserved_bytes += n->pool.reserved;
+			}
+	}
+	na_unlock(&list_lock);
+}
+
+void na_named_residency(struct na_snapshot *out, bool *nodes_known,
+			void (*locate)(struct na_pool *, struct na_node_figures *, bool *))
+{
+	na_lock(&list_lock);
+	for (struct na_named *n = list; n; n = n->next)
+		for (uint32_t i = 0; i < out->node_count; i++)
+			if (out->nodes[i].node == n->pool.node)
+				locate(&n->pool, &out->nodes[i], nodes_known);
+	na_unlock(&list_lock);
+}

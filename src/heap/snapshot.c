@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "heap/snapshot.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "heap/heap.h"
+#include "os/os.h"
+
+static uint64_t take(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static struct na_node_figures *figures_of(struct na_snapshot *out, const struct na_pool *pool)
+{
+	return &out->nodes[pool - na_pools];
+}
+
+static void add_cache(struct na_snapshot *out, struct na_cache *c, int64_t node_live[NA_MAX_POOLS])
+{
+	int64_t bytes = 0;
+
+	for (unsigned int i = 0; i < NA_CLASSES; i++) {
+		struct na_bin *bin = &c->bins[i];
+		uint64_t given = take(&bin->taken) - (uint64_t)__builtin_popcountll(take(&bin->bits));
+		uint64_t freed = take(&bin->freed);
+
+		out->class_allocations[i] += given;
+		out->class_live_blocks[i] += given - freed;
+		out->allocations += given;
+		out->releases += freed;
+		bytes += (int64_t)(given - freed) * (int64_t)na_class_size(i);
+	}
+	out->cache_refills += take(&c->refills);
+	out->remote_releases += take(&c->remote);
+	if (c->pool)
+		node_live[c->pool - na_pools] += bytes;
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		int64_t away = atomic_load_explicit(&c->away[i], memory_order_relaxed);
+
+		node_live[i] -= away;
+		if (c->pool)
+			node_live[c->pool - na_pools] += away;
+	}
+	if (atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_RUNNING && c->pool)
+		out->thread_caches++;
+}
+
+static void add_pool(struct na_snapshot *out, struct na_pool *pool, int64_t small_live)
+{
+	struct na_node_figures *f = figures_of(out, pool);
+
+	na_lock(&pool->lock);
+	f->live_bytes = (small_live > 0 ? (uint64_t)small_live : 0) + pool->large_live;
+	f->dirty_bytes = pool->dirty_slices * NA_SLICE + pool->huge_kept_bytes;
+	f->held_bytes = pool->used_slices * NA_SLICE + pool->huge_bytes + f->dirty_bytes;
+	f->reserved_bytes = pool->reserved;
+	out->large_allocations += pool->large_count;
+	out->large_reused += pool->large_reused;
+	out->large_live_bytes += pool->large_live;
+	out->allocations += pool->large_count;
+	out->releases += pool->large_freed;
+	na_unlock(&pool->lock);
+	f->node = pool->node;
+	f->resident_bytes = f->misplaced_bytes = NA_UNKNOWN;
+	out->live_bytes += f->live_bytes;
+	out->held_bytes += f->held_bytes;
+	out->dirty_bytes += f->dirty_bytes;
+	out->reserved_bytes += f->reserved_bytes;
+	out->metadata_bytes += atomic_load_explicit(&pool->arena.mapped, memory_order_relaxed);
+}
+
+void na_heap_snapshot(struct na_snapshot *out)
+{
+	int64_t node_live[NA_MAX_POOLS] = { 0 };
+	int64_t peak;
+
+	_Static_assert(NA_CLASSES <= NA_MAX_CLASSES && NA_MAX_POOLS <= NA_MAX_NODES, "a snapshot has room");
+	na_pools_boot();
+	memset(out, 0, sizeof(*out));
+	out->class_count = NA_CLASSES;
+	out->node_count = na_pool_count;
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		out->class_size[i] = na_class_size(i);
+	add_cache(out, &na_cache_none, node_live);
+	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
+		add_cache(out, c, node_live);
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		add_pool(out, &na_pools[i], node_live[i]);
+	na_named_snapshot(out);
+	peak = atomic_load_explicit(&na_live_peak, memory_order_relaxed);
+	out->peak_bytes = peak > (int64_t)out->live_bytes ? (uint64_t)peak : out->live_bytes;
+	if ((int64_t)out->live_bytes > peak) /* what caches had not published yet */
+		atomic_store_explicit(&na_live_peak, (int64_t)out->live_bytes, memory_order_relaxed);
+	out->maintenance_ns = na_maintenance_ns();
+	out->system_calls = na_os_calls();
+	out->purged_bytes = atomic_load_explicit(&na_pool_purged, memory_order_relaxed);
+}
+
+#define CHUNK_PAGES 512
+
+/* Where the pages of a range lie. move_pages() tells the node, mincore() only whether they are there. */
+static void locate(uintptr_t base, size_t length, int node, struct na_node_figures *f, bool *nodes_known)
+{
+	void *pages[CHUNK_PAGES];
+	int status[CHUNK_PAGES];
+	unsigned char map[CHUNK_PAGES];
+
+	for (size_t done = 0; done < length; done += CHUNK_PAGES * NA_PAGE) {
+		size_t left = (length - done) / NA_PAGE, n = left < CHUNK_PAGES ? left : CHUNK_PAGES;
+
+		if (na_os.resident((void *)(base + done), n * NA_PAGE, map) < 0)
+			continue;
+		for (size_t i = 0; i < n; i++)
+			f->resident_bytes += (map[i] & 1) ? NA_PAGE : 0;
+		if (!*nodes_known || na_pool_count == 1)
+			continue;
+		for (size_t i = 0; i < n; i++)
+			pages[i] = (void *)(base + done + i * NA_PAGE);
+		if (na_os.locate(pages, status, n) < 0) {
+			*nodes_known = false;
+			continue;
+		}
+		for (size_t i = 0; i < n; i++)
+			f->misplaced_bytes += status[i] >= 0 && status[i] != node ? NA_PAGE : 0;
+	}
+}
+
+#define RANGES 64
+
+struct range {
+	uintptr_t base;
+	size_t length;
+};
+
+/* Up to RANGES huge blocks of a list, from the `skip`th on. */
+static size_t copy_ranges(struct na_pool *pool, struct na_segment **list, size_t skip, struct range *out)
+{
+	size_t n = 0;
+
+	na_lock(&pool->lock);
+	for (struct na_segment *s = *list; s && n < RANGES; s = s->next) {
+		if (skip) {
+			skip--;
+			continue;
+		}
+		out[n++] = (struct range){ s->base, s->length };
+	}
+	na_unlock(&pool->lock);
+	return n;
+}
+
+/* Segments are never unmapped and the table only grows. A huge block may go while we ask: then the kernel says
+ * that nothing is mapped there, and it counts for nothing. */
+static void locate_pool(struct na_pool *pool, struct na_node_figures *f, bool *nodes_known)
+{
+	struct na_segment **lists[] = { &pool->huge_live, &pool->huge_kept };
+	struct range ranges[RANGES];
+	uint32_t count;
+
+	na_lock(&pool->lock);
+	count = pool->segments;
+	na_unlock(&pool->lock);
+	for (uint32_t i = 0; i < count; i++) {
+		struct na_segment *s = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
+
+		locate(s->base, s->length, pool->node, f, nodes_known);
+	}
+	for (size_t list = 0; list < 2; list++)
+		for (size_t skip = 0, n = RANGES; n == RANGES; skip += n) {
+			n = copy_ranges(pool, lists[list], skip, ranges);
+			for (size_t i = 0; i < n; i++)
+				locate(ranges[i].base, ranges[i].length, pool->node, f, nodes_known);
+		}
+}
+
+void na_heap_residency(struct na_snapshot *out)
+{
+	static _Atomic bool told;
+	bool nodes_known = true;
+
+	na_heap_snapshot(out);
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		out->nodes[i].resident_bytes = out->nodes[i].misplaced_bytes = 0;
+		locate_pool(&na_pools[i], &out->nodes[i], &nodes_known);
+	}
+	na_named_residency(out, &nodes_known, locate_pool);
+	if (nodes_known)
+		return;
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		out->nodes[i].misplaced_bytes = NA_UNKNOWN;
+	if (!atomic_exchange_explicit(&told, true, memory_order_relaxed))
+		na_log(NA_LOG_WARNING, "the kernel does not tell where pages lie (move_pages): misplaced memory is unavailable");
+}

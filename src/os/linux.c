@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The Linux port of os.h. Files of /sys and /proc are read with plain read(2): no stdio, no malloc. */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <numa.h>
+#include <numaif.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#define MASK_WORDS 16 /* 1024 nodes, the kernel's own limit */
+
+static _Atomic uint64_t calls; /* relaxed: a statistic */
+
+uint64_t na_os_calls(void)
+{
+	return atomic_load_explicit(&calls, memory_order_relaxed);
+}
+
+static void count_call(void)
+{
+	atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
+}
+
+static int os_map(void *at, size_t size, void **out)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED_NOREPLACE : 0);
+	int saved = errno, rc = 0;
+	void *p;
+
+	count_call();
+	p = mmap(at, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (p == MAP_FAILED) {
+		rc = -errno;
+	} else if (at && p != at) { /* kernels before 4.17 take the flag for a hint */
+		munmap(p, size);
+		rc = -EEXIST;
+	} else {
+		*out = p;
+	}
+	errno = saved;
+	return rc;
+}
+
+static int finish(int result, int saved)
+{
+	int rc = result < 0 ? -errno : 0;
+
+	count_call();
+	errno = saved;
+	return rc;
+}
+
+static int os_unmap(void *at, size_t size)
+{
+	int saved = errno;
+
+	return finish(munmap(at, size), saved);
+}
+
+static int os_purge(void *at, size_t size)
+{
+	int saved = errno;
+
+	return finish(madvise(at, size, MADV_DONTNEED), saved);
+}
+
+static int os_advise_huge(void *at, size_t size)
+{
+	int saved = errno;
+
+	return finish(madvise(at, size, MADV_HUGEPAGE), saved);
+}
+
+/* Preferred, not strict: a strict bind to a full node ends in the OOM killer. The kernel reads
+ * maxnode - 1 bits, hence + 2. */
+static int os_bind(void *at, size_t size, int node)
+{
+	unsigned long mask[MASK_WORDS] = { 0 };
+	int saved = errno;
+
+	if (node < 0 || node >= MASK_WORDS * 64)
+		return -EINVAL;
+	mask[node / 64] = 1UL << (node % 64);
+	return finish((int)mbind(at, size, MPOL_PREFERRED, mask, (unsigned long)node + 2, 0), saved);
+}
+
+static int os_remap(void *at, size_t size, size_t grown, void *to)
+{
+	int saved = errno;
+	void *p = to ? mremap(at, size, grown, MREMAP_MAYMOVE | MREMAP_FIXED, to) : mremap(at, size, grown, 0);
+
+	return finish(p == MAP_FAILED ? -1 : 0, saved);
+}
+
+static int os_locate(void **pages, int *status, size_t count)
+{
+	int saved = errno;
+
+	return finish((int)move_pages(0, count, pages, NULL, status, 0), saved);
+}
+
+static int os_resident(void *at, size_t size, unsigned char *map)
+{
+	int saved = errno;
+
+	return finish(mincore(at, size, map), saved);
+}
+
+static int os_current_node(void)
+{
+	unsigned int cpu = 0, node = 0;
+
+	if (getcpu(&cpu, &node) < 0)
+		return 0;
+	return (int)node;
+}
+
+struct na_os na_os = {
+	.map = os_map,
+	.unmap = os_unmap,
+	.purge = os_purge,
+	.advise_huge = os_advise_huge,
+	.bind = os_bind,
+	.remap = os_remap,
+	.locate = os_locate,
+	.resident = os_resident,
+	.current_node = os_current_node,
+};
+
+int na_os_map_aligned(size_t size, size_t alignment, void **out)
+{
+	uintptr_t start, aligned;
+	size_t total;
+	void *p = NULL;
+	int rc;
+
+	if (alignment <= NA_PAGE)
+		return na_os.map(NULL, size, out);
+	if (__builtin_add_overflow(size, alignment - NA_PAGE, &total))
+		return -ENOMEM;
+	rc = na_os.map(NULL, total, &p);
+	if (rc < 0)
+		return rc;
+	start = (uintptr_t)p;
+	aligned = (start + alignment - 1) & ~(alignment - 1);
+	if (aligned > start)
+		na_os.unmap(p, aligned - start);
+	if (start + total > aligned + size)
+		na_os.unmap((void *)(aligned + size), start + total - aligned - size);
+	*out = (void *)aligned;
+	return 0;
+}
+
+static ssize_t read_file(const char *path, char *out, size_t capacity)
+{
+	int saved = errno, fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		n = read(fd, out, capacity - 1);
+		close(fd);
+	}
+	out[n > 0 ? n : 0] = '\0';
+	errno = saved;
+	return n;
+}
+
+static uint64_t number_after(const char *text, const char *key)
+{
+	const char *s = strstr(text, key);
+	uint64_t v = 0;
+
+	if (!s)
+		return 0;
+	for (s += strlen(key); *s == ' ' || *s == '\t'; s++)
+		;
+	for (; *s >= '0' && *s <= '9'; s++)
+		v = v * 10 + (uint64_t)(*s - '0');
+	return v;
+}
+
+/* A list such as "0-3,8" into a mask. */
+static void parse_list(const char *s, uint64_t mask[MASK_WORDS])
+{
+	while (*s >= '0' && *s <= '9') {
+		unsigned int from = 0, to;
+
+		for (; *s >= '0' && *s <= '9'; s++)
+			from = from * 10 + (unsigned int)(*s - '0');
+		to = from;
+		if (*s == '-')
+			for (to = 0, s++; *s >= '0' && *s <= '9'; s++)
+				to = to * 10 + (unsigned int)(*s - '0');
+		for (; from <= to && from < MASK_WORDS * 64; from++)
+			mask[from / 64] |= UINT64_C(1) << (from % 64);
+		if (*s == ',')
+			s++;
+	}
+}
+
+size_t na_os_nodes(int *nodes, size_t capacity)
+{
+	uint64_t memory[MASK_WORDS] = { 0 }, allowed[MASK_WORDS] = { 0 };
+	char text[4096];
+	const char *list;
+	size_t n = 0;
+
+	if (read_file("/sys/devices/system/node/has_memory", text, sizeof(text)) > 0)
+		parse_list(text, memory);
+	/* One node with memory, the usual case of a workstation: no second file to read. */
+	if (memory[0] == 1) {
+		nodes[0] = 0;
+		return 1;
+	}
+	if (read_file("/proc/self/status", text, sizeof(text)) > 0 && (list = strstr(text, "Mems_allowed_list:")))
+		parse_list(list + strlen("Mems_allowed_list:") + 1, allowed);
+	else
+		memset(allowed, 0xff, sizeof(allowed));
+	for (int i = 0; i < MASK_WORDS * 64 && n < capacity; i++)
+		if ((memory[i / 64] & allowed[i / 64]) >> (i % 64) & 1)
+			nodes[n++] = i;
+	if (n == 0)
+		nodes[n++] = 0;
+	return n;
+}
+
+uint64_t na_os_node_memory(int node)
+{
+	char path[80], text[2048], key[32];
+
+	na_format(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
+	na_format(key, sizeof(key), "Node %d MemTotal:", node);
+	if (read_file(path, text, sizeof(text)) <= 0)
+		return 0;
+	return number_after(text, key) * 1024;
+}
+
+/* The limit of this process's cgroup, version 2 (one line "0::/path") or 1 ("N:memory:/path");
+ * UINT64_MAX if there is none that we can see. */
+static uint64_t cgroup_limit(void)
+{
+	char text[4096], path[4200];
+	uint64_t v = UINT64_MAX;
+	const char *s, *root;
+	size_t length;
+
+	if (read_file("/proc/self/cgroup", text, sizeof(text)) <= 0)
+		return v;
+	if ((s = strstr(text, ":memory:"))) {
+		s += strlen(":memory:");
+		root = "/sys/fs/cgroup/memory";
+	} else if ((s = strstr(text, "0::"))) {
+		s += strlen("0::");
+		root = "/sys/fs/cgroup";
+	} else {
+		return v;
+	}
+	length = strcspn(s, "\n");
+	((char *)s)[length] = '\0';
+	for (int tries = 0; tries < 2; tries++) { /* a container sees its own group as the root */
+		na_format(path, sizeof(path), "%s%s/%s", root, tries ? "" : s,
+			  strstr(root, "memory") ? "memory.limit_in_bytes" : "memory.max");
+		char value[64];
+
+		if (read_file(path, value, sizeof(value)) > 0) {
+			if (value[0] >= '0' && value[0] <= '9')
+				v = number_after(value, "");
+			break;
+		}
+	}
+	return v;
+}
+
+uint64_t na_os_memory_limit(void)
+{
+	char text[2048];
+	uint64_t physical = UINT64_MAX, group = cgroup_limit();
+
+	if (read_file("/proc/meminfo", text, sizeof(text)) > 0)
+		physical = number_after(text, "MemTotal:") * 1024;
+	return group < physical ? group : physical;
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t na_os_now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t na_os_coarse_ms(void)
+{
+	return clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The operating system, as far as the heap needs it: one table of operations, so that a test can
+ * make the Nth call fail, and a port is one file. All go through libc's functions, never raw
+ * system calls, because MPI libraries patch libc's mmap family to keep their registration caches
+ * true. None may be called with one of our locks held: such a patch may call malloc.
+ *
+ * All return 0 or -errno, keep errno, and may be called from any thread.
+ */
+#ifndef NA_OS_OS_H
+#define NA_OS_OS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NA_PAGE ((size_t)4096)
+
+struct na_os {
+	/* New zeroed memory, not committed; at `at` and nowhere else if that is not NULL
+	 * (-EEXIST if something is there). */
+	int (*map)(void *at, size_t size, void **out);
+	int (*unmap)(void *at, size_t size);
+	/* Gives the pages back; they read as zero afterwards. */
+	int (*purge)(void *at, size_t size);
+	int (*advise_huge)(void *at, size_t size);
+	/* Pages touched from now on come from the node while it has any, then from others. */
+	int (*bind)(void *at, size_t size, int node);
+	/* Grows a mapping: in place if `to` is NULL, else its pages move to `to`, which is a
+	 * mapping of ours that nobody has seen yet. */
+	int (*remap)(void *at, size_t size, size_t grown, void *to);
+	/* The node of each page, or a negative errno (not resident, say), in status. */
+	int (*locate)(void **pages, int *status, size_t count);
+	/* One byte a page, bit 0: resident. */
+	int (*resident)(void *at, size_t size, unsigned char *map);
+	/* The calling thread's node, the kernel's number. */
+	int (*current_node)(void);
+};
+
+extern struct na_os na_os;
+
+/* Nodes that have memory which this process may use, kernel's numbers, ascending; at least one. */
+size_t na_os_nodes(int *nodes, size_t capacity);
+
+/* The smaller of physical memory and the cgroup's limit, in bytes. */
+uint64_t na_os_memory_limit(void);
+
+/* A node's physical memory in bytes; 0 if unknown. */
+uint64_t na_os_node_memory(int node);
+
+uint64_t na_os_now_ns(void);    /* CLOCK_MONOTONIC */
+uint64_t na_os_coarse_ms(void); /* CLOCK_MONOTONIC_COARSE: a few ns, good to a few ms */
+
+/* How many of the table's mapping calls were made; relaxed. */
+uint64_t na_os_calls(void);
+
+/* New memory aligned to `alignment` (a power of two, at least a page). */
+int na_os_map_aligned(size_t size, size_t alignment, void **out);
+
+#endif

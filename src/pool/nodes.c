@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pool/nodes.h"
+
+#include <sched.h>
+
+#include "base/options.h"
+#include "os/os.h"
+
+struct na_pool na_pools[NA_MAX_POOLS];
+uint32_t na_pool_count;
+
+enum { COLD, BOOTING, READY };
+static _Atomic int state; /* READY is stored with release and read with acquire */
+static char complaint[256];
+
+/* A node without a pool of its own (without memory, or not allowed) uses the next lower one's: the
+ * kernel numbers neighbours alike on the machines we know, and a lookup by distance would need the
+ * full topology, which is discovered later and allocates. */
+static uint8_t pool_of_node[1024];
+
+static void boot(void)
+{
+	int nodes[NA_MAX_POOLS];
+	uint32_t count;
+	uint64_t limit;
+
+	na_options_load(complaint, sizeof(complaint));
+	count = (uint32_t)na_os_nodes(nodes, NA_MAX_POOLS);
+	for (uint32_t i = 0; i < count; i++)
+		na_pool_init(&na_pools[i], nodes[i], count > 1);
+	for (uint32_t node = 0, i = 0; node < sizeof(pool_of_node); node++) {
+		while (i + 1 < count && nodes[i + 1] <= (int)node)
+			i++;
+		pool_of_node[node] = (uint8_t)i;
+	}
+	limit = na_options.total_size;
+	atomic_store_explicit(&na_pool_limit, limit ? limit : na_os_memory_limit(), memory_order_relaxed);
+	na_pool_count = count;
+}
+
+void na_pools_boot(void)
+{
+	int expected = COLD;
+
+	if (atomic_load_explicit(&state, memory_order_acquire) == READY)
+		return;
+	if (atomic_compare_exchange_strong_explicit(&state, &expected, BOOTING, memory_order_acquire,
+						    memory_order_relaxed)) {
+		boot();
+		atomic_store_explicit(&state, READY, memory_order_release);
+		return;
+	}
+	while (atomic_load_explicit(&state, memory_order_acquire) != READY)
+		sched_yield();
+}
+
+struct na_pool *na_pool_here(void)
+{
+	int node;
+
+	if (na_pool_count == 1)
+		return &na_pools[0];
+	node = na_os.current_node();
+	return &na_pools[node >= 0 && node < (int)sizeof(pool_of_node) ? pool_of_node[node] : 0];
+}
+
+struct na_pool *na_pool_of_node(int node)
+{
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		if (na_pools[i].node == node)
+			return &na_pools[i];
+	return NULL;
+}
+
+const char *na_pools_complaint(void)
+{
+	return complaint;
+}

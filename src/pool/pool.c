@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Segments and runs of slices; see pool.h. Large blocks are in large.c, purging in purge.c. */
+#include "pool/pool.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/options.h"
+#include "os/os.h"
+#include "pool/bits.h"
+
+struct na_map na_map;
+_Atomic uint64_t na_pool_limit = UINT64_MAX;
+_Atomic uint64_t na_pool_held;
+_Atomic uint32_t na_pool_epoch;
+_Atomic uint64_t na_pool_purged;
+
+/* Where the next segment is tried first, so that segments are neighbours and need no trimming;
+ * 0 before the first. Relaxed: a hint. */
+static _Atomic uintptr_t next_place;
+
+void na_pool_init(struct na_pool *pool, int node, bool bound)
+{
+	pool->node = node;
+	pool->bound = bound;
+	pool->arena.node = bound ? node : -1;
+}
+
+bool na_pool_charge(struct na_pool *pool, uint64_t more, uint64_t used)
+{
+	uint64_t held = atomic_fetch_add_explicit(&na_pool_held, more, memory_order_relaxed) + more;
+
+	if (more && held > atomic_load_explicit(&na_pool_limit, memory_order_relaxed))
+		goto refund;
+	if (pool->limit && pool->used_slices * NA_SLICE + pool->huge_bytes + used > pool->limit)
+		goto refund;
+	return true;
+refund:
+	atomic_fetch_sub_explicit(&na_pool_held, more, memory_order_relaxed);
+	return false;
+}
+
+static struct na_segment_ref *ref_of(struct na_pool *pool, uint32_t index)
+{
+	return &pool->table[index >> NA_TABLE_SHIFT][index & ((1u << NA_TABLE_SHIFT) - 1)];
+}
+
+void na_map_set(struct na_segment *segment)
+{
+	for (uintptr_t a = segment->base; a < segment->base + segment->length; a += NA_SEGMENT)
+		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], (uintptr_t)segment - (uintptr_t)&na_map,
+				      memory_order_release);
+}
+
+void na_map_clear(struct na_segment *segment)
+{
+	for (uintptr_t a = segment->base; a < segment->base + segment->length; a += NA_SEGMENT)
+		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], 0, memory_order_release);
+}
+
+/* Address space for a segment: below the last one, else wherever an aligned place is found, else
+ * a smaller piece (under `ulimit -v`). */
+static int map_segment(size_t *length, void **out)
+{
+	uintptr_t place = atomic_load_explicit(&next_place, memory_order_relaxed);
+	int rc = -EEXIST;
+
+	for (int tries = 0; place && tries < 4 && rc == -EEXIST; tries++, place -= NA_SEGMENT)
+		rc = na_os.map((void *)place, NA_SEGMENT, out);
+	*length = NA_SEGMENT;
+	for (size_t size = NA_SEGMENT; rc < 0 && size >= NA_SEGMENT / 16; size /= 4) {
+		*length = size;
+		rc = na_os_map_aligned(size, NA_SEGMENT, out);
+	}
+	if (rc < 0)
+		return rc;
+	if ((uintptr_t)*out > NA_SEGMENT)
+		atomic_store_explicit(&next_place, (uintptr_t)*out - NA_SEGMENT, memory_order_relaxed);
+	return 0;
+}
+
+/* Puts a segment into the pool's table; -EAGAIN if the table wants another block first. */
+static int add_segment(struct na_pool *pool, struct na_segment *segment, struct na_segment_ref **block)
+{
+	struct na_segment_ref **slot;
+	int rc = 0;
+
+	na_lock(&pool->lock);
+	slot = &pool->table[(pool->segments >> NA_TABLE_SHIFT) & 63];
+	if (pool->segments >= (64u << NA_TABLE_SHIFT)) {
+		rc = -ENOMEM;
+	} else if (!*slot && !*block) {
+		rc = -EAGAIN;
+	} else {
+		if (!*slot) {
+			*slot = *block;
+			*block = NULL;
+		}
+		segment->index = pool->segments++;
+		*ref_of(pool, segment->index) = (struct na_segment_ref){ segment, NA_SLICES, 0 };
+		pool->reserved += segment->length;
+		na_map_set(segment);
+	}
+	na_unlock(&pool->lock);
+	return rc;
+}
+
+/* Called without the lock. */
+static int grow(struct na_pool *pool)
+{
+	const size_t block_size = sizeof(struct na_segment_ref) << NA_TABLE_SHIFT;
+	struct na_segment_ref *block = NULL;
+	struct na_segment *segment;
+	size_t length;
+	void *base;
+	int rc, fresh;
+
+	segment = na_arena_take(&pool->arena, sizeof(*segment), &fresh);
+	if (!segment)
+		return -ENOMEM;
+	if (!fresh) /* a huge block's: its giver left it zero but for the arena's link */
+		*(void **)segment = NULL;
+	rc = map_segment(&length, &base);
+	if (rc < 0)
+		goto give_segment;
+	if (pool->bound)
+		na_os.bind(base, length, pool->node);
+	if (na_options.hugepages)
+		na_os.advise_huge(base, length);
+	segment->pool = pool;
+	segment->base = (uintptr_t)base;
+	segment->length = length;
+	na_bits_put(segment->free, 0, (uint32_t)(length / NA_SLICE), true);
+	while ((rc = add_segment(pool, segment, &block)) == -EAGAIN) {
+		block = na_arena_take(&pool->arena, block_size, NULL);
+		if (!block)
+			break;
+	}
+	if (block)
+		na_arena_give(&pool->arena, block, block_size);
+	if (rc == 0)
+		return 0;
+	na_os.unmap(base, length);
+give_segment:
+	memset(segment, 0, sizeof(*segment));
+	na_arena_give(&pool->arena, segment, sizeof(*segment));
+	return rc == -EAGAIN ? -ENOMEM : rc;
+}
+
+/* Marks the run as taken, if the limits allow the memory that its clean slices will need. */
+static int claim(struct na_pool *pool, struct na_segment *segment, uint32_t at, uint32_t count, bool *zero,
+		 struct na_span **out)
+{
+	uint32_t dirty = na_bits_count(segment->dirty, at, count);
+	uint64_t more = (uint64_t)(count - dirty) * NA_SLICE;
+
+	if (!na_pool_charge(pool, more, (uint64_t)count * NA_SLICE))
+		return -ENOMEM;
+	na_bits_put(segment->dirty, at, count, false);
+	na_bits_put(segment->free, at, count, false);
+	pool->dirty_slices -= dirty;
+	pool->used_slices += count;
+	*zero = dirty == 0;
+	*out = &segment->span[at];
+	(*out)->base = segment->base + (uintptr_t)at * NA_SLICE;
+	return 0;
+}
+
+/* -EAGAIN: no such run. Kept memory first, then fresh. */
+static int take_locked(struct na_pool *pool, uint32_t count, uint32_t align, bool small, bool *zero,
+		       struct na_span **out)
+{
+	uint32_t longest;
+	int at;
+
+	for (uint32_t i = 0; pool->dirty_slices >= count && i < pool->segments; i++) {
+		struct na_segment_ref *ref = ref_of(pool, i);
+
+		if (ref->max_dirty < count)
+			continue;
+		at = na_bits_find(ref->segment->dirty, count, align, small, &longest);
+		if (at >= 0)
+			return claim(pool, ref->segment, (uint32_t)at, count, zero, out);
+		if (align == 1)
+			ref->max_dirty = (uint16_t)longest;
+	}
+	for (uint32_t i = 0; i < pool->segments; i++) {
+		struct na_segment_ref *ref = ref_of(pool, i);
+
+		if (ref->max_free < count)
+			continue;
+		at = na_bits_find(ref->segment->free, count, align, small, &longest);
+		if (at >= 0)
+			return claim(pool, ref->segment, (uint32_t)at, count, zero, out);
+		if (align == 1)
+			ref->max_free = (uint16_t)longest;
+	}
+	return -EAGAIN;
+}
+
+int na_pool_take_run(struct na_pool *pool, uint32_t slices, uint32_t align, bool small, bool *zero,
+		     struct na_span **out)
+{
+	bool purged = false;
+
+	for (;;) {
+		int rc;
+
+		na_lock(&pool->lock);
+		rc = take_locked(pool, slices, align, small, zero, out);
+		na_unlock(&pool->lock);
+		if (rc == 0)
+			return 0;
+		if (rc == -EAGAIN)
+			rc = grow(pool);
+		if (rc < 0) {
+			/* At the limit, memory kept for reuse in other shapes is the last resort; this is the
+			 * one place where allocation itself purges. */
+			if (purged || na_pool_purge(pool, true) == 0)
+				return -ENOMEM;
+			purged = true;
+		}
+	}
+}
+
+void na_pool_give_run(struct na_pool *pool, struct na_span *first, uint32_t slices)
+{
+	struct na_segment *segment = na_segment_of((const void *)first->base);
+	uint32_t at = (uint32_t)(first - segment->span);
+	uint8_t epoch = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
+	struct na_segment_ref *ref;
+
+	na_lock(&pool->lock);
+	for (uint32_t i = 0; i < slices; i++)
+		atomic_store_explicit(&segment->span[at + i].kind, NA_SPAN_NONE, memory_order_relaxed);
+	na_bits_put(segment->free, at, slices, true);
+	na_bits_put(segment->dirty, at, slices, true);
+	memset(segment->stamp + at, epoch, slices);
+	pool->used_slices -= slices;
+	pool->dirty_slices += slices;
+	ref = ref_of(pool, segment->index);
+	ref->max_free = ref->max_dirty = NA_SLICES;
+	na_unlock(&pool->lock);
+}
+
+/* State bytes rounded up to whole groups, then the remote bitmap on lines of its own. */
+static size_t state_bytes(uint32_t groups)
+{
+	return (size_t)groups * 64 + (((size_t)groups * 8 + 63) & ~(size_t)63);
+}
+
+struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
+{
+	size_t size = na_class_size(cls), slots = NA_SLICE / size;
+	uint32_t groups = (uint32_t)(slots + 63) / 64;
+	struct na_span *span;
+	uint8_t *state;
+	bool zero;
+	int fresh;
+
+	state = na_arena_take(&pool->arena, state_bytes(groups), &fresh);
+	if (!state)
+		return NULL;
+	if (na_pool_take_run(pool, 1, 1, true, &zero, &span) < 0) {
+		na_arena_give(&pool->arena, state, state_bytes(groups));
+		return NULL;
+	}
+	if (!fresh)
+		memset(state, 0, state_bytes(groups));
+	memset(state + slots, 0xff, groups * 64 - slots);
+	span->state = state;
+	span->remote = (_Atomic(uint64_t) *)(void *)(state + (size_t)groups * 64);
+	span->reciprocal = (UINT64_C(0x100000000) + size - 1) / size;
+	span->used = 0;
+	span->size = (uint32_t)size;
+	span->slots = (uint16_t)slots;
+	span->group = 0;
+	span->cls = (uint8_t)cls;
+	span->listed = false;
+	span->slices = 1;
+	atomic_store_explicit(&span->flag, NA_WATCHED, memory_order_relaxed);
+	atomic_store_explicit(&span->kind, NA_SPAN_SMALL, memory_order_release);
+	return span;
+}
+
+void na_pool_give_span(struct na_pool *pool, struct na_span *span)
+{
+	uint32_t groups = (span->slots + 63u) / 64;
+	uint8_t *state = span->state;
+
+	atomic_store_explicit(&span->fast, NULL, memory_order_relaxed);
+	atomic_store_explicit(&span->cache, NULL, memory_order_relaxed);
+	na_pool_give_run(pool, span, 1);
+	na_arena_give(&pool->arena, state, state_bytes(groups));
+}

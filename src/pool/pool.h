@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A pool: the segments of one NUMA node (or of one named pool), and who has which slices.
+ *
+ * All state is under the pool's lock, which is held for searches of bitmaps and never over a
+ * system call. Growing maps outside the lock and then publishes; two threads that grow at once both add a
+ * segment, which costs address space only.
+ *
+ * Freed slices stay committed ("dirty") for the decay time, so that the next time step finds its
+ * temporaries without a page fault; the maintenance thread then purges them. Small spans are cut
+ * from the low end of a segment, large runs best-fit from the high end, so that they do not mix.
+ *
+ * Cost: a slice from a warm segment about 50 ns; a run the same plus a scan of at most 512 bits a segment
+ * whose bound allows it.
+ */
+#ifndef NA_POOL_POOL_H
+#define NA_POOL_POOL_H
+
+#include "meta/arena.h"
+#include "meta/classes.h"
+#include "os/lock.h"
+#include "pool/segment.h"
+
+#define NA_MAX_POOLS 64
+#define NA_TABLE_SHIFT 10 /* segments a table block */
+
+/* An entry of a pool's table: bounds let a search pass a segment by. Both are upper bounds,
+ * tightened by a search that fails. */
+struct na_segment_ref {
+	struct na_segment *segment;
+	uint16_t max_free;
+	uint16_t max_dirty;
+};
+
+struct na_pool {
+	struct na_lock lock;
+	int node;               /* kernel's number */
+	bool bound;             /* whether memory is bound to the node (machines of several) */
+	bool named;
+	uint64_t limit;         /* named pools: bytes; 0 none */
+	struct na_arena arena;
+	struct na_segment_ref *table[64];
+	uint32_t segments;
+	struct na_segment *huge_live, *huge_kept;
+	struct na_cache *idle;  /* caches without a thread; cache/ owns the meaning */
+	uint64_t used_slices, dirty_slices; /* under lock, as all that follows */
+	uint64_t reserved;
+	uint64_t huge_bytes, huge_kept_bytes;
+	uint64_t large_live, large_count, large_freed, large_reused;
+	char name[32];
+};
+
+/* Limits and the epoch, for all pools. */
+extern _Atomic uint64_t na_pool_limit;    /* bytes; relaxed */
+extern _Atomic uint64_t na_pool_held;     /* bytes in slices used or dirty, and huge; relaxed */
+extern _Atomic uint32_t na_pool_epoch;    /* low byte stamps releases; relaxed */
+extern _Atomic uint64_t na_pool_purged;   /* bytes; relaxed */
+#define NA_EPOCHS_KEPT 8                  /* the decay time in epochs */
+
+void na_pool_init(struct na_pool *pool, int node, bool bound);
+
+/* Charges memory that a pool is about to hold against the limits; false if they forbid it. `used` is what
+ * a named pool's own limit counts. Under the pool's lock. */
+bool na_pool_charge(struct na_pool *pool, uint64_t more, uint64_t used);
+
+/* A run of `slices`, aligned to `align` slices (a power of two), for a small span (low end) or a
+ * large block. Returns 0 and the first slice's span, -ENOMEM past a limit or without memory. */
+int na_pool_take_run(struct na_pool *pool, uint32_t slices, uint32_t align, bool small, bool *zero,
+		     struct na_span **out);
+void na_pool_give_run(struct na_pool *pool, struct na_span *first, uint32_t slices);
+
+/* A span of class cls, empty, owned by nobody; NULL without memory. */
+struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls);
+/* Takes back an empty span that is in no list and not QUEUED. */
+void na_pool_give_span(struct na_pool *pool, struct na_span *span);
+
+/* Large blocks, of any size and alignment. Zeroed if asked. */
+void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool zero);
+/* 0; -EINVAL if p is not the start of a live large block (freed twice, say). */
+int na_large_give(struct na_span *span, void *p);
+/* Grows or shrinks where it lies or by moving pages; NULL if that cannot be (copy then). */
+void *na_large_resize(struct na_span *span, void *p, size_t size);
+
+/* Gives back free memory: what is older than the decay time, or all. Returns bytes. Not under any lock. */
+uint64_t na_pool_purge(struct na_pool *pool, bool all);
+
+/* Everything a named pool has, at once; no other thread may use it. */
+void na_pool_reset(struct na_pool *pool);
+
+/* Maps ours onto addresses. */
+void na_map_set(struct na_segment *segment);
+void na_map_clear(struct na_segment *segment);
+
+#endif

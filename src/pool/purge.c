@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Giving memory back. A run to purge is first taken (under the lock), then purged without it, then given
+ * back clean: nobody can be handed a page while the kernel drops it. Runs are cut to whole units
+ * of block_size, so that a site may keep huge pages whole.
+ */
+#include <string.h>
+
+#include "base/options.h"
+#include "os/os.h"
+#include "pool/bits.h"
+#include "pool/pool.h"
+
+static bool old_enough(uint8_t stamp, uint8_t epoch, bool all)
+{
+	return all || (uint8_t)(epoch - stamp) >= NA_EPOCHS_KEPT;
+}
+
+/* The first run at or after `from` that may be purged; its length, or 0. Under the lock. */
+static uint32_t next_run(struct na_segment *segment, uint32_t from, uint8_t epoch, bool all, uint32_t *at)
+{
+	uint32_t unit = na_options.block_size > NA_SLICE ? (uint32_t)(na_options.block_size >> NA_SLICE_SHIFT) : 1;
+
+	for (uint32_t i = na_bits_next(segment->dirty, from, true); i < NA_SLICES;
+	     i = na_bits_next(segment->dirty, i, true)) {
+		uint32_t start = (i + unit - 1) & ~(unit - 1), end = i;
+
+		while (end < NA_SLICES && (segment->dirty[end / 64] >> (end % 64) & 1) &&
+		       old_enough(segment->stamp[end], epoch, all))
+			end++;
+		if (end == i) {
+			i++;
+			continue;
+		}
+		if (start < end && ((end - start) & ~(unit - 1)) > 0) {
+			*at = start;
+			return (end - start) & ~(unit - 1);
+		}
+		i = end;
+	}
+	return 0;
+}
+
+static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, bool all)
+{
+	uint8_t epoch = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
+	uint64_t bytes = 0;
+
+	for (uint32_t at = 0, count;; at += count) {
+		int rc;
+
+		na_lock(&pool->lock);
+		count = at < NA_SLICES ? next_run(segment, at, epoch, all, &at) : 0;
+		if (count) {
+			na_bits_put(segment->free, at, count, false);
+			na_bits_put(segment->dirty, at, count, false);
+			pool->dirty_slices -= count;
+		}
+		na_unlock(&pool->lock);
+		if (!count)
+			return bytes;
+		rc = na_os.purge((void *)(segment->base + (uintptr_t)at * NA_SLICE), (size_t)count * NA_SLICE);
+		na_lock(&pool->lock);
+		na_bits_put(segment->free, at, count, true);
+		if (rc < 0) { /* pinned pages, say: still ours, still dirty, tried again next time */
+			na_bits_put(segment->dirty, at, count, true);
+			memset(segment->stamp + at, epoch, count);
+			pool->dirty_slices += count;
+		}
+		pool->table[segment->index >> NA_TABLE_SHIFT][segment->index & ((1u << NA_TABLE_SHIFT) - 1)].max_free =
+			NA_SLICES;
+		na_unlock(&pool->lock);
+		if (rc == 0) {
+			atomic_fetch_sub_explicit(&na_pool_held, (uint64_t)count * NA_SLICE, memory_order_relaxed);
+			bytes += (uint64_t)count * NA_SLICE;
+		}
+	}
+}
+
+static uint64_t purge_huge(struct na_pool *pool, bool all)
+{
+	uint8_t epoch = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
+	uint64_t bytes = 0;
+
+	for (;;) {
+		struct na_segment *s;
+		size_t length;
+
+		na_lock(&pool->lock);
+		for (s = pool->huge_kept; s && !old_enough(s->huge_stamp, epoch, all); s = s->next)
+			;
+		if (s) {
+			if (s->prev)
+				s->prev->next = s->next;
+			else
+				pool->huge_kept = s->next;
+			if (s->next)
+				s->next->prev = s->prev;
+			pool->huge_kept_bytes -= s->length;
+			pool->reserved -= s->length;
+		}
+		na_unlock(&pool->lock);
+		if (!s)
+			return bytes;
+		length = s->length;
+		na_map_clear(s);
+		na_os.unmap((void *)s->base, length);
+		memset(&s->span[0], 0, sizeof(s->span[0]));
+		memset((char *)s + sizeof(s->span), 0, sizeof(*s) - sizeof(s->span));
+		na_arena_give(&pool->arena, s, sizeof(*s));
+		atomic_fetch_sub_explicit(&na_pool_held, length, memory_order_relaxed);
+		bytes += length;
+	}
+}
+
+uint64_t na_pool_purge(struct na_pool *pool, bool all)
+{
+	uint64_t bytes = purge_huge(pool, all);
+
+	for (uint32_t i = 0; i < pool->segments; i++) {
+		struct na_segment *segment = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
+
+		if (pool->dirty_slices == 0)
+			break;
+		bytes += purge_segment(pool, segment, all);
+	}
+	atomic_fetch_add_explicit(&na_pool_purged, bytes, memory_order_relaxed);
+	return bytes;
+}
+
+void na_pool_reset(struct na_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->segments; i++) {
+		struct na_segment *segment = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
+
+		for (uint32_t at = 0; at < segment->length / NA_SLICE; at++) {
+			struct na_span *span = &segment->span[at];
+
+			if (na_span_kind(span) == NA_SPAN_SMALL)
+				na_pool_give_span(pool, span);
+			else if (na_span_kind(span) == NA_SPAN_LARGE)
+				na_large_give(span, (void *)span->base);
+		}
+	}
+	while (pool->huge_live)
+		na_large_give(&pool->huge_live->span[0], (void *)pool->huge_live->base);
+	na_pool_purge(pool, true);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tracking/series.h"
+
+#include "os/lock.h"
+
+static struct na_lock lock;
+static struct na_series_bin bins[NA_SERIES_BINS];
+static size_t used;
+static uint64_t start_ns, width = 100;
+
+static const struct na_series_bin nothing = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+
+void na_series_reset(uint64_t now_ns, uint32_t interval_ms)
+{
+	na_lock(&lock);
+	used = 0;
+	start_ns = now_ns;
+	width = interval_ms;
+	na_unlock(&lock);
+}
+
+static void merge(struct na_series_bin *into, const struct na_series_bin *from)
+{
+	if (from->live != UINT64_MAX && (into->live == UINT64_MAX || from->live > into->live))
+		into->live = from->live;
+	if (from->physical != UINT64_MAX && (into->physical == UINT64_MAX || from->physical > into->physical)) {
+		into->physical = from->physical;
+		into->live_at_physical = from->live_at_physical;
+	}
+}
+
+static void double_width(void)
+{
+	for (size_t i = 0; i < NA_SERIES_BINS / 2; i++) {
+		struct na_series_bin bin = bins[2 * i];
+
+		merge(&bin, &bins[2 * i + 1]);
+		bins[i] = bin;
+	}
+	used = NA_SERIES_BINS / 2;
+	width *= 2;
+}
+
+void na_series_add(uint64_t now_ns, uint64_t live, uint64_t physical)
+{
+	const struct na_series_bin sample = { live, physical, live };
+	uint64_t at;
+
+	na_lock(&lock);
+	while ((at = (now_ns - start_ns) / 1000000 / width) >= NA_SERIES_BINS) {
+		while (used < NA_SERIES_BINS)
+			bins[used++] = nothing;
+		double_width();
+	}
+	while (used <= at)
+		bins[used++] = nothing;
+	merge(&bins[at], &sample);
+	na_unlock(&lock);
+}
+
+size_t na_series_copy(struct na_series_bin *out, size_t capacity, uint64_t *width_ms)
+{
+	size_t n;
+
+	na_lock(&lock);
+	n = used;
+	*width_ms = width;
+	for (size_t i = 0; i < n && i < capacity; i++)
+		out[i] = bins[i];
+	na_unlock(&lock);
+	return n;
+}
