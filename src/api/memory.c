@@ -15,7 +15,7 @@ void *allocate_memory(size_t size)
 
 void release_memory(void *block)
 {
-	na_heap_release(block, __builtin_return_address(0));
+	na_heap_release(block);
 }
 
 void *allocate_zeroed_memory(size_t count, size_t size)
@@ -32,7 +32,7 @@ void *allocate_zeroed_memory(size_t count, size_t size)
 void *resize_memory(void *block, size_t size)
 {
 	if (block && size == 0) { /* as glibc: frees */
-		na_heap_release(block, __builtin_return_address(0));
+		na_heap_release(block);
 		return NULL;
 	}
 	return na_heap_resize(block, size);

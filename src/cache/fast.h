@@ -11,28 +11,32 @@
 #define na_likely(x) __builtin_expect(!!(x), 1)
 #define na_unlikely(x) __builtin_expect(!!(x), 0)
 
-/* The lowest slot of the bundle, or NULL. */
-static inline void *na_bin_pop(struct na_bin *bin)
+/* The lowest slot of a bundle that has one. */
+static inline void *na_bin_take(struct na_bin *bin, uint64_t bits)
 {
-	uint64_t bits = bin->bits;
-
-	if (na_unlikely(bits == 0))
-		return NULL;
 	bin->bits = bits & (bits - 1);
 	return (void *)(bin->base + (uint64_t)(unsigned int)__builtin_ctzll(bits) * bin->size);
 }
 
-/* Frees a slot that the calling thread owns. The counter is plain, its readers relaxed: they
- * want a recent value, not a moment. Returns 0; 1: the span is now empty; -1: it was free already. */
-static inline int na_span_put(struct na_span *span, const void *p)
+/* The lowest slot of the bundle, or NULL. */
+static inline void *na_bin_pop(struct na_bin *bin)
+{
+	return na_likely(bin->bits != 0) ? na_bin_take(bin, bin->bits) : NULL;
+}
+
+/* Frees a slot of a span that the calling thread owns (or holds the lock of). The counter is plain,
+ * its readers relaxed: they want a recent value, not a moment. False: it was free already. */
+static inline bool na_span_put(struct na_span *span, const void *p)
 {
 	uint8_t *state = span->state + na_slot_of(span, p);
 
-	if (na_unlikely((uint8_t)(*state + 1) != 0))
-		return -1;
-	*state = 0;
+	if (na_unlikely(!__builtin_add_overflow(*state, (uint8_t)1, state))) {
+		*state = 0; /* was 0, not 0xff */
+		return false;
+	}
 	span->bin->freed++;
-	return --span->used == 0;
+	span->used--;
+	return true;
 }
 
 #endif

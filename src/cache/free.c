@@ -174,16 +174,16 @@ static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 static int free_parked(struct na_cache *c, struct na_span *span, const void *p)
 {
 	uint32_t silent = NA_SILENT;
-	int rc;
+	bool put;
 
 	na_lock(&c->lock);
-	rc = na_span_put(span, p);
-	if (rc >= 0 && !na_cache_release_if_empty(c, span) && !span->listed && span->bin->span != span &&
+	put = na_span_put(span, p);
+	if (put && !na_cache_release_if_empty(c, span) && !span->listed && span->bin->span != span &&
 	    atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
 						    memory_order_relaxed))
 		na_cache_list(c, span);
 	na_unlock(&c->lock);
-	return rc < 0 ? -EINVAL : 0;
+	return put ? 0 : -EINVAL;
 }
 
 /* Blocks of named pools are freed under the pool's cache's lock, at once, whoever frees. */
@@ -191,14 +191,14 @@ static int free_named(struct na_span *span, const void *p)
 {
 	struct na_cache *owner = atomic_load_explicit(&span->cache, memory_order_relaxed);
 	int64_t size = span->size;
-	int rc;
+	bool put;
 
 	na_lock(&owner->lock);
-	rc = na_span_put(span, p);
-	if (rc >= 0 && !na_cache_release_if_empty(owner, span) && !span->listed && span->bin->span != span)
+	put = na_span_put(span, p);
+	if (put && !na_cache_release_if_empty(owner, span) && !span->listed && span->bin->span != span)
 		na_cache_list(owner, span);
 	na_unlock(&owner->lock);
-	if (rc < 0)
+	if (!put)
 		return -EINVAL;
 	atomic_fetch_sub_explicit(&owner->published, size, memory_order_relaxed);
 	na_live_add(-size);

@@ -85,21 +85,28 @@ static int release_other(void *p, struct na_span *span)
 	return na_cache_free_slow(na_cache_current, span, p);
 }
 
-/* result: what the fast path found, as na_span_put() says; -2: the span is not the thread's. */
-__attribute__((cold, noinline)) void na_heap_release_slow(void *p, struct na_span *span, int result,
-							  const void *caller)
+__attribute__((cold, noinline)) void na_heap_release_slow(void *p, struct na_span *span)
 {
 	int saved = errno;
 
-	if (result == 1) {
-		na_cache_span_empty(na_cache_current, span);
-	} else if (p) {
-		if (result == -1 || release_other(p, span) < 0)
-			na_cache_complain(p, result == -1 || na_segment_of(p)->pool ? "freed twice, or is not the start of a block" :
-										      "freed, but is not a block of ours",
-					  caller);
-	}
+	if (p && release_other(p, span) < 0)
+		na_cache_complain(p, na_segment_of(p)->pool ? "freed twice, or is not the start of a block" :
+							      "freed, but is not a block of ours",
+				  __builtin_return_address(0));
 	errno = saved;
+}
+
+__attribute__((cold, noinline)) void na_heap_release_last(struct na_span *span)
+{
+	int saved = errno;
+
+	na_cache_span_empty(na_cache_current, span);
+	errno = saved;
+}
+
+__attribute__((cold, noinline)) void na_heap_release_twice(void *p)
+{
+	na_cache_complain(p, "freed twice", __builtin_return_address(0));
 }
 
 int na_heap_release_checked(void *p)
@@ -110,14 +117,13 @@ int na_heap_release_checked(void *p)
 		return -EINVAL;
 	span = na_span_of(p);
 	if (atomic_load_explicit(&span->fast, memory_order_acquire) == na_cache_current) {
-		int result;
-
 		if (((uintptr_t)p - span->base) % span->size != 0 || na_slot_of(span, p) >= span->slots)
 			return -EINVAL;
-		result = na_span_put(span, p);
-		if (result > 0)
+		if (!na_span_put(span, p))
+			return -EINVAL;
+		if (span->used == 0)
 			na_cache_span_empty(na_cache_current, span);
-		return result < 0 ? -EINVAL : 0;
+		return 0;
 	}
 	return release_other(p, span);
 }
@@ -170,7 +176,7 @@ static void *move_block(void *p, size_t old, size_t size, const struct na_block 
 	if (!fresh)
 		return NULL;
 	memcpy(fresh, p, old < size ? old : size);
-	na_heap_release(p, NULL);
+	na_heap_release(p);
 	return fresh;
 }
 

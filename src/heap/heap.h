@@ -9,34 +9,36 @@
 
 #include "cache/fast.h"
 
-/* The slow halves. */
+/* The slow halves; tail-called, so that their return address is the program's. */
 void *na_heap_allocate_slow(size_t size);
-void na_heap_release_slow(void *p, struct na_span *span, int result, const void *caller);
+void na_heap_release_slow(void *p, struct na_span *span);
+void na_heap_release_last(struct na_span *span);
+void na_heap_release_twice(void *p);
 
 /* A block of at least `size` bytes, 16-byte aligned; NULL with ENOMEM. */
 static inline void *na_heap_allocate(size_t size)
 {
 	if (na_likely(size <= NA_DIRECT_MAX)) {
-		void *p = na_bin_pop(na_cache_current->direct[(size + 15) >> 4]);
+		struct na_bin *bin = na_cache_current->direct[(size + 15) >> 4];
+		uint64_t bits = bin->bits;
 
-		if (na_likely(p != NULL))
-			return p;
+		if (na_likely(bits != 0))
+			return na_bin_take(bin, bits);
 	}
 	return na_heap_allocate_slow(size);
 }
 
-static inline void na_heap_release(void *p, const void *caller)
+static inline void na_heap_release(void *p)
 {
 	struct na_span *span = na_span_of(p);
-	int result = -2;
 
 	/* acquire: `fast` may have been set by the maintenance thread after it changed the span. */
-	if (na_likely(atomic_load_explicit(&span->fast, memory_order_acquire) == na_cache_current)) {
-		result = na_span_put(span, p);
-		if (na_likely(result == 0))
-			return;
-	}
-	na_heap_release_slow(p, span, result, caller);
+	if (na_unlikely(atomic_load_explicit(&span->fast, memory_order_acquire) != na_cache_current))
+		na_heap_release_slow(p, span);
+	else if (na_unlikely(!na_span_put(span, p)))
+		na_heap_release_twice(p);
+	else if (na_unlikely(span->used == 0))
+		na_heap_release_last(span);
 }
 
 void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero);
