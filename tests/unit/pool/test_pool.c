@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pool/pool.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "os/os.h"
+#include "pool/bits.h"
+#include "support/faulty_os.h"
+#include "support/unit.h"
+
+static struct na_pool *new_pool(void)
+{
+	static struct na_pool pools[16];
+	static size_t next;
+
+	na_pool_init(&pools[next], 0, false);
+	return &pools[next++];
+}
+
+/* Invariant 5 of doc/design/heap.md for one pool. */
+static void check(struct na_pool *pool)
+{
+	uint64_t dirty = 0, used = 0;
+
+	for (uint32_t i = 0; i < pool->segments; i++) {
+		struct na_segment *s = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
+		uint32_t slices = (uint32_t)(s->length / NA_SLICE), freed = na_bits_count(s->free, 0, slices);
+
+		dirty += na_bits_count(s->dirty, 0, slices);
+		used += slices - freed;
+		for (uint32_t w = 0; w < NA_SLICE_WORDS; w++)
+			assert_int_equal(s->dirty[w] & ~s->free[w], 0);
+	}
+	assert_int_equal(pool->dirty_slices, dirty);
+	assert_int_equal(pool->used_slices, used);
+}
+
+static void spans_start_empty_and_come_back(void **state)
+{
+	struct na_pool *pool = new_pool();
+
+	(void)state;
+	for (unsigned int cls = 0; cls < NA_CLASSES; cls++) {
+		struct na_span *span = na_pool_take_span(pool, cls);
+
+		assert_non_null(span);
+		assert_ptr_equal(na_span_of((void *)span->base), span);
+		assert_ptr_equal(na_span_of((void *)(span->base + NA_SLICE - 1)), span);
+		assert_int_equal(span->slots, NA_SLICE / na_class_size(cls));
+		for (uint32_t slot = 0; slot < (span->slots + 63u) / 64 * 64; slot++)
+			assert_int_equal(span->state[slot], slot < span->slots ? 0 : 0xff);
+		memset(span->state, 0xff, span->slots); /* as a user would leave some of it */
+		memset(span->state, 0, span->slots);
+		check(pool);
+		na_pool_give_span(pool, span);
+		check(pool);
+	}
+	assert_int_equal(pool->used_slices, 0);
+}
+
+static void a_large_block_is_reused_while_dirty_and_zero_when_asked(void **state)
+{
+	struct na_pool *pool = new_pool();
+	size_t sizes[] = { 40000, 65536, 1 << 20, NA_RUN_MAX, NA_RUN_MAX + 1, 50 << 20 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		char *p = na_large_take(pool, sizes[i], 16, false), *q;
+
+		assert_non_null(p);
+		memset(p, 7, sizes[i]);
+		assert_int_equal(na_large_give(na_span_of(p), p), 0);
+		assert_int_equal(na_large_give(na_span_of(p), p), -EINVAL); /* twice */
+		q = na_large_take(pool, sizes[i], 16, true);
+		assert_ptr_equal(q, p);
+		for (size_t b = 0; b < sizes[i]; b += 511)
+			assert_int_equal(q[b], 0);
+		na_large_give(na_span_of(q), q);
+		check(pool);
+	}
+	assert_true(pool->large_reused >= 6);
+	assert_int_equal(pool->large_live, 0);
+}
+
+static void alignments_up_to_a_gigabyte_hold(void **state)
+{
+	struct na_pool *pool = new_pool();
+
+	(void)state;
+	for (size_t alignment = 4096; alignment <= (size_t)1 << 30; alignment *= 2) {
+		void *p = na_large_take(pool, 100000, alignment, false);
+
+		assert_non_null(p);
+		assert_int_equal((uintptr_t)p & (alignment - 1), 0);
+		na_large_give(na_span_of(p), p);
+	}
+	na_pool_purge(pool, true);
+}
+
+static void a_huge_block_keeps_its_contents_as_it_grows(void **state)
+{
+	struct na_pool *pool = new_pool();
+	size_t size = 9 << 20;
+	unsigned char *p = na_large_take(pool, size, 16, false);
+
+	(void)state;
+	assert_non_null(p);
+	for (size_t i = 0; i < size; i += 4096)
+		p[i] = (unsigned char)(i >> 12);
+	for (size_t bigger = size * 2; bigger <= (size_t)300 << 20; bigger *= 2) {
+		void *blocker = na_large_take(pool, NA_RUN_MAX + 1, 16, false);
+
+		p = na_large_resize(na_span_of(p), p, bigger);
+		assert_non_null(p);
+		for (size_t i = 0; i < size; i += 4096)
+			assert_int_equal(p[i], (unsigned char)(i >> 12));
+		p[bigger - 1] = 1;
+		na_large_give(na_span_of(blocker), blocker);
+	}
+	assert_int_equal(na_large_give(na_span_of(p), p), 0);
+	assert_true(na_pool_purge(pool, true) > 0);
+	assert_int_equal(pool->reserved, 0);
+}
+
+static void purging_returns_pages_that_then_read_zero(void **state)
+{
+	struct na_pool *pool = new_pool();
+	size_t size = 4 << 20;
+	char *p = na_large_take(pool, size, 16, false);
+	unsigned char resident[1024];
+
+	(void)state;
+	memset(p, 1, size);
+	na_large_give(na_span_of(p), p);
+	assert_int_equal(na_pool_purge(pool, false), 0); /* not old enough */
+	atomic_fetch_add(&na_pool_epoch, NA_EPOCHS_KEPT);
+	assert_int_equal(na_pool_purge(pool, false), size);
+	assert_int_equal(na_os.resident(p, size, resident), 0);
+	for (size_t i = 0; i < 1024; i++)
+		assert_int_equal(resident[i] & 1, 0);
+	check(pool);
+}
+
+static void the_limit_holds_and_memory_kept_for_reuse_gives_way(void **state)
+{
+	struct na_pool *pool = new_pool();
+	void *p, *q;
+
+	(void)state;
+	atomic_store(&na_pool_limit, atomic_load(&na_pool_held) + (12 << 20));
+	p = na_large_take(pool, 8 << 20, 16, false);
+	assert_non_null(p);
+	assert_null(na_large_take(pool, 6 << 20, 16, false));
+	na_large_give(na_span_of(p), p);
+	q = na_large_take(pool, 10 << 20, 16, false); /* huge: needs the run's memory purged */
+	assert_non_null(q);
+	na_large_give(na_span_of(q), q);
+	na_pool_purge(pool, true);
+	atomic_store(&na_pool_limit, UINT64_MAX);
+	check(pool);
+}
+
+/* Each scenario is repeated with the first, second, ... system call failing, until none fails. */
+static void every_failing_system_call_is_survived(void **state)
+{
+	long nth = 0, calls;
+
+	(void)state;
+	do {
+		struct na_pool pool;
+		struct na_span *span;
+		void *run, *huge, *grown;
+
+		memset(&pool, 0, sizeof(pool));
+		na_pool_init(&pool, 0, true);
+		na_faulty_os_install(++nth);
+		span = na_pool_take_span(&pool, 3);
+		run = na_large_take(&pool, 1 << 20, 16, false);
+		huge = na_large_take(&pool, 20 << 20, 16, false);
+		grown = huge ? na_large_resize(na_span_of(huge), huge, 90 << 20) : NULL;
+		if (grown)
+			huge = grown;
+		if (huge)
+			assert_int_equal(na_large_give(na_span_of(huge), huge), 0);
+		if (run)
+			assert_int_equal(na_large_give(na_span_of(run), run), 0);
+		if (span)
+			na_pool_give_span(&pool, span);
+		na_pool_purge(&pool, true);
+		calls = na_faulty_os_remove();
+		check(&pool);
+		assert_int_equal(pool.large_live, 0);
+		assert_int_equal(pool.used_slices, 0);
+		na_pool_purge(&pool, true); /* what a failing purge had left */
+		assert_int_equal(pool.dirty_slices, 0);
+	} while (nth <= calls);
+	assert_true(nth > 5);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(spans_start_empty_and_come_back),
+		cmocka_unit_test(a_large_block_is_reused_while_dirty_and_zero_when_asked),
+		cmocka_unit_test(alignments_up_to_a_gigabyte_hold),
+		cmocka_unit_test(a_huge_block_keeps_its_contents_as_it_grows),
+		cmocka_unit_test(purging_returns_pages_that_then_read_zero),
+		cmocka_unit_test(the_limit_holds_and_memory_kept_for_reuse_gives_way),
+		cmocka_unit_test(every_failing_system_call_is_survived),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
