@@ -78,12 +78,12 @@ static struct na_cache *pop_idle(struct na_pool *pool)
 {
 	struct na_cache *c;
 
-	if (!__atomic_load_n(&pool->idle, __ATOMIC_RELAXED))
+	if (!atomic_load_explicit(&pool->idle, memory_order_relaxed))
 		return NULL;
 	na_lock(&pool->lock);
-	c = pool->idle;
+	c = atomic_load_explicit(&pool->idle, memory_order_relaxed);
 	if (c)
-		pool->idle = c->next_idle;
+		atomic_store_explicit(&pool->idle, c->next_idle, memory_order_relaxed);
 	na_unlock(&pool->lock);
 	return c;
 }
@@ -93,8 +93,8 @@ static void push_idle(struct na_cache *c)
 	struct na_pool *pool = c->pool;
 
 	na_lock(&pool->lock);
-	c->next_idle = pool->idle;
-	pool->idle = c;
+	c->next_idle = atomic_load_explicit(&pool->idle, memory_order_relaxed);
+	atomic_store_explicit(&pool->idle, c, memory_order_relaxed);
 	na_unlock(&pool->lock);
 }
 

@@ -42,7 +42,8 @@ struct na_pool {
 	struct na_segment_ref *table[64];
 	uint32_t segments;
 	struct na_segment *huge_live, *huge_kept;
-	struct na_cache *idle;  /* caches without a thread; cache/ owns the meaning */
+	_Atomic(struct na_cache *) idle; /* caches without a thread: changed under lock, peeked at without; cache/ owns
+	                                  * the meaning */
 	uint64_t used_slices, dirty_slices; /* under lock, as all that follows */
 	uint64_t reserved;
 	uint64_t huge_bytes, huge_kept_bytes;

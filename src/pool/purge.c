@@ -117,10 +117,14 @@ uint64_t na_pool_purge(struct na_pool *pool, bool all)
 {
 	uint64_t bytes = purge_huge(pool, all);
 
-	for (uint32_t i = 0; i < pool->segments; i++) {
-		struct na_segment *segment = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
+	for (uint32_t i = 0;; i++) {
+		struct na_segment *segment = NULL;
 
-		if (pool->dirty_slices == 0)
+		na_lock(&pool->lock);
+		if (i < pool->segments && pool->dirty_slices)
+			segment = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
+		na_unlock(&pool->lock);
+		if (!segment)
 			break;
 		bytes += purge_segment(pool, segment, all);
 	}
