@@ -6,6 +6,7 @@
 #ifndef NA_CACHE_FAST_H
 #define NA_CACHE_FAST_H
 
+#include "base/bits.h"
 #include "cache/cache.h"
 
 #define na_likely(x) __builtin_expect(!!(x), 1)

@@ -13,7 +13,7 @@ static void collect_word(struct na_span *span, uint32_t word)
 	 * before whatever their next user does. */
 	uint64_t bits = atomic_exchange_explicit(&span->remote[word], 0, memory_order_acquire);
 
-	span->used -= (uint32_t)__builtin_popcountll(bits);
+	span->used -= na_popcount(bits);
 	for (; bits; bits &= bits - 1) {
 		uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
 
@@ -42,13 +42,14 @@ static uint64_t lowest(uint64_t mask, uint32_t most)
 	return mask & ~rest;
 }
 
-static bool take_bundle(struct na_bin *bin, struct na_span *span)
+static bool take_bundle(struct na_cache *c, struct na_bin *bin, struct na_span *span)
 {
 	uint32_t groups = (span->slots + 63u) / 64, group = span->group;
 
 	for (uint32_t n = 0; n < groups; n++, group = group + 1 == groups ? 0 : group + 1) {
 		uint8_t *state = span->state + (size_t)group * 64;
 		uint64_t mask;
+		uint32_t slots;
 
 		if (atomic_load_explicit(&span->remote[group], memory_order_relaxed))
 			collect_word(span, group);
@@ -62,8 +63,10 @@ static bool take_bundle(struct na_bin *bin, struct na_span *span)
 			memset(state, 0xff, 64);
 		}
 		span->group = (uint16_t)group;
-		span->used += (uint32_t)__builtin_popcountll(mask);
-		bin->taken += (uint32_t)__builtin_popcountll(mask);
+		slots = na_popcount(mask);
+		span->used += slots;
+		bin->taken += slots;
+		c->since_published += slots * bin->size;
 		bin->base = span->base + (uintptr_t)group * 64 * span->size;
 		bin->bits = mask;
 		return true;
@@ -108,7 +111,7 @@ static bool refill_locked(struct na_cache *c, struct na_bin *bin)
 		struct na_span *span = bin->span;
 
 		if (span) {
-			if (take_bundle(bin, span))
+			if (take_bundle(c, bin, span))
 				return true;
 			if (!park(bin, span))
 				continue;
@@ -154,7 +157,6 @@ void *na_cache_refill(struct na_cache *c, unsigned int cls)
 		if (!span)
 			return NULL;
 	}
-	c->since_published += (uint64_t)bin->bundle * bin->size;
 	if (atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_NAMED)
 		return na_bin_pop(bin); /* a named pool counts each block by itself */
 	if (c->since_published >= 65536 || atomic_load_explicit(&na_publish_often, memory_order_relaxed))

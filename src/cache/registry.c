@@ -41,7 +41,7 @@ void na_cache_publish(struct na_cache *c)
 		int64_t out = (int64_t)(bin->taken - bin->freed);
 
 		if (bin->bits)
-			out -= __builtin_popcountll(bin->bits);
+			out -= na_popcount(bin->bits);
 		own += out * (int64_t)bin->size;
 	}
 	c->since_published = 0;
@@ -171,8 +171,8 @@ static void return_bundle(struct na_cache *c, struct na_bin *bin)
 	if (!bin->bits)
 		return;
 	state = span->state + (bin->base - span->base) / span->size;
-	span->used -= (uint32_t)__builtin_popcountll(bin->bits);
-	bin->taken -= (uint32_t)__builtin_popcountll(bin->bits);
+	span->used -= na_popcount(bin->bits);
+	bin->taken -= na_popcount(bin->bits);
 	for (uint64_t bits = bin->bits; bits; bits &= bits - 1)
 		state[__builtin_ctzll(bits)] = 0;
 	bin->bits = 0;

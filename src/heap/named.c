@@ -127,8 +127,8 @@ void na_named_reset(struct na_named *named)
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		struct na_bin *bin = &named->cache.bins[i];
 
-		bin->freed = bin->taken - (uint64_t)__builtin_popcountll(bin->bits);
-		bin->taken -= (uint64_t)__builtin_popcountll(bin->bits);
+		bin->freed = bin->taken - na_popcount(bin->bits);
+		bin->taken -= na_popcount(bin->bits);
 		bin->bits = 0;
 		bin->span = bin->partial = NULL;
 	}

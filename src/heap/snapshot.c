@@ -24,7 +24,7 @@ static void add_cache(struct na_snapshot *out, struct na_cache *c, int64_t node_
 
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		struct na_bin *bin = &c->bins[i];
-		uint64_t given = take(&bin->taken) - (uint64_t)__builtin_popcountll(take(&bin->bits));
+		uint64_t given = take(&bin->taken) - na_popcount(take(&bin->bits));
 		uint64_t freed = take(&bin->freed);
 
 		out->class_allocations[i] += given;

@@ -98,10 +98,6 @@ static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t a
 	*(void **)segment = NULL;
 	if (na_os_map_aligned(length, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, &base) < 0)
 		goto give_segment;
-	if ((uintptr_t)base < NA_ADDRESS_LEAST) {
-		na_os.unmap(base, length);
-		goto give_segment;
-	}
 	if (pool->bound)
 		na_os.bind(base, length, pool->node);
 	if (na_options.hugepages)
@@ -238,7 +234,7 @@ static void *grow_huge(struct na_segment *segment, size_t length)
 	} else {
 		if (na_os_map_aligned(length, NA_SEGMENT, &to) < 0)
 			goto refund_more;
-		if ((uintptr_t)to < NA_ADDRESS_LEAST || na_os.remap((void *)segment->base, old, length, to) < 0) {
+		if (na_os.remap((void *)segment->base, old, length, to) < 0) {
 			na_os.unmap(to, length);
 			goto refund_more;
 		}

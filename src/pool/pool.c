@@ -9,7 +9,7 @@
 #include "os/os.h"
 #include "pool/bits.h"
 
-_Atomic uintptr_t na_map[NA_MAP_ENTRIES] __attribute__((aligned(128)));
+struct na_map na_map;
 _Atomic uint64_t na_pool_limit = UINT64_MAX;
 _Atomic uint64_t na_pool_held;
 _Atomic uint32_t na_pool_epoch;
@@ -48,14 +48,13 @@ static struct na_segment_ref *ref_of(struct na_pool *pool, uint32_t index)
 void na_map_set(struct na_segment *segment)
 {
 	for (uintptr_t a = segment->base; a < segment->base + segment->length; a += NA_SEGMENT)
-		atomic_store_explicit(&na_map[a >> NA_SEGMENT_SHIFT], (uintptr_t)segment - (uintptr_t)na_map,
-				      memory_order_release);
+		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], (uintptr_t)segment - (uintptr_t)&na_map, memory_order_release);
 }
 
 void na_map_clear(struct na_segment *segment)
 {
 	for (uintptr_t a = segment->base; a < segment->base + segment->length; a += NA_SEGMENT)
-		atomic_store_explicit(&na_map[a >> NA_SEGMENT_SHIFT], 0, memory_order_release);
+		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], 0, memory_order_release);
 }
 
 /* Address space for a segment: below the last one, else wherever an aligned place is found, else
@@ -74,11 +73,7 @@ static int map_segment(size_t *length, void **out)
 	}
 	if (rc < 0)
 		return rc;
-	if ((uintptr_t)*out < NA_ADDRESS_LEAST) {
-		na_os.unmap(*out, *length);
-		return -ENOMEM;
-	}
-	if ((uintptr_t)*out - NA_SEGMENT >= NA_ADDRESS_LEAST)
+	if ((uintptr_t)*out > NA_SEGMENT)
 		atomic_store_explicit(&next_place, (uintptr_t)*out - NA_SEGMENT, memory_order_relaxed);
 	return 0;
 }
