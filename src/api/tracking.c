@@ -10,7 +10,7 @@
 #include "api/life.h"
 #include "base/options.h"
 #include "os/lock.h"
-#include "tracking/series.h"
+#include "tracking/timeline.h"
 #include "tracking/tracking.h"
 
 static struct na_lock lock;
@@ -74,12 +74,12 @@ memory_error_t stop_memory_monitoring(void)
 
 size_t get_memory_samples(memory_sample_t *samples, size_t capacity)
 {
-	struct na_series_bin bins[NA_SERIES_BINS];
+	struct na_timeline_bin bins[NA_TIMELINE_BINS];
 	uint64_t width;
-	size_t n = na_series_copy(bins, NA_SERIES_BINS, &width), out = 0;
+	size_t n = na_timeline_copy(bins, NA_TIMELINE_BINS, &width), out = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct na_series_bin *b = &bins[i];
+		const struct na_timeline_bin *b = &bins[i];
 
 		if (b->live == UINT64_MAX && b->physical == UINT64_MAX)
 			continue; /* nothing fell into this bin: tracking was stopped, or the machine was busy */

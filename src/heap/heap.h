@@ -98,8 +98,12 @@ void na_heap_start(void);
 void na_maintenance_consider(void);
 int na_maintenance_start(void);
 void na_maintenance_stop(void);
-void na_maintenance_pause(void); /* returns when it is at rest; nests */
-void na_maintenance_resume(void);
+
+/* Pausing returns when it is at rest, and nests. libnumarena exports the pair for the MPI layer, which wants a
+ * quiet process in MPI_Init and MPI_Finalize. */
+void na_maintenance_pause(void) __asm__("numarena_internal_maintenance_pause") __attribute__((visibility("default")));
+void na_maintenance_resume(void) __asm__("numarena_internal_maintenance_resume") __attribute__((visibility("default")));
+
 void na_maintenance_poke(void);  /* look again for work: the hook's interval has changed */
 uint64_t na_maintenance_ns(void);
 

@@ -6,7 +6,7 @@
 #include "heap/heap.h"
 #include "heap/snapshot.h"
 #include "os/os.h"
-#include "tracking/series.h"
+#include "tracking/timeline.h"
 
 static struct na_lock lock;
 static struct na_tracking current; /* under lock */
@@ -22,7 +22,7 @@ int na_tracking_start(const struct na_tracking *wanted)
 	na_lock(&lock);
 	if (!running || memcmp(&current, wanted, sizeof(current)) != 0) {
 		if (!running || current.interval_ms != wanted->interval_ms)
-			na_series_reset(na_os_now_ns(), wanted->interval_ms);
+			na_timeline_reset(na_os_now_ns(), wanted->interval_ms);
 		current = *wanted;
 		running = true;
 		atomic_store_explicit(&na_publish_often, wanted->allocations, memory_order_relaxed);
@@ -85,7 +85,7 @@ uint32_t na_tracking_tick(uint64_t now_ns)
 		held = physical_bytes(now_ns);
 	na_heap_snapshot(&snapshot);
 	live = snapshot.live_bytes;
-	na_series_add(now_ns, live, held);
+	na_timeline_add(now_ns, live, held);
 	next_ms = now_ms + wanted.interval_ms;
 	return wanted.interval_ms;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tracking/series.h"
+#include "tracking/timeline.h"
 
 #include "os/lock.h"
 
 static struct na_lock lock;
-static struct na_series_bin bins[NA_SERIES_BINS];
+static struct na_timeline_bin bins[NA_TIMELINE_BINS];
 static size_t used;
 static uint64_t start_ns, width = 100;
 
-static const struct na_series_bin nothing = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+static const struct na_timeline_bin nothing = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
 
-void na_series_reset(uint64_t now_ns, uint32_t interval_ms)
+void na_timeline_reset(uint64_t now_ns, uint32_t interval_ms)
 {
 	na_lock(&lock);
 	used = 0;
@@ -19,7 +19,7 @@ void na_series_reset(uint64_t now_ns, uint32_t interval_ms)
 	na_unlock(&lock);
 }
 
-static void merge(struct na_series_bin *into, const struct na_series_bin *from)
+static void merge(struct na_timeline_bin *into, const struct na_timeline_bin *from)
 {
 	if (from->live != UINT64_MAX && (into->live == UINT64_MAX || from->live > into->live))
 		into->live = from->live;
@@ -31,24 +31,24 @@ static void merge(struct na_series_bin *into, const struct na_series_bin *from)
 
 static void double_width(void)
 {
-	for (size_t i = 0; i < NA_SERIES_BINS / 2; i++) {
-		struct na_series_bin bin = bins[2 * i];
+	for (size_t i = 0; i < NA_TIMELINE_BINS / 2; i++) {
+		struct na_timeline_bin bin = bins[2 * i];
 
 		merge(&bin, &bins[2 * i + 1]);
 		bins[i] = bin;
 	}
-	used = NA_SERIES_BINS / 2;
+	used = NA_TIMELINE_BINS / 2;
 	width *= 2;
 }
 
-void na_series_add(uint64_t now_ns, uint64_t live, uint64_t physical)
+void na_timeline_add(uint64_t now_ns, uint64_t live, uint64_t physical)
 {
-	const struct na_series_bin sample = { live, physical, live };
+	const struct na_timeline_bin sample = { live, physical, live };
 	uint64_t at;
 
 	na_lock(&lock);
-	while ((at = (now_ns - start_ns) / 1000000 / width) >= NA_SERIES_BINS) {
-		while (used < NA_SERIES_BINS)
+	while ((at = (now_ns - start_ns) / 1000000 / width) >= NA_TIMELINE_BINS) {
+		while (used < NA_TIMELINE_BINS)
 			bins[used++] = nothing;
 		double_width();
 	}
@@ -58,7 +58,7 @@ void na_series_add(uint64_t now_ns, uint64_t live, uint64_t physical)
 	na_unlock(&lock);
 }
 
-size_t na_series_copy(struct na_series_bin *out, size_t capacity, uint64_t *width_ms)
+size_t na_timeline_copy(struct na_timeline_bin *out, size_t capacity, uint64_t *width_ms)
 {
 	size_t n;
 
