@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "cache/check.h"
 #include "cache/fast.h"
 
 #define PENDING_BYTES 16384 /* an entry is sent when its blocks are together this large */
@@ -70,6 +71,7 @@ void na_cache_span_empty(struct na_cache *c, struct na_span *span)
 		return;
 	na_lock(&c->lock);
 	na_cache_release_if_empty(c, span);
+	na_cache_enforce(c, "span_empty");
 	na_unlock(&c->lock);
 	na_cache_publish(c);
 }
@@ -182,6 +184,7 @@ static int free_parked(struct na_cache *c, struct na_span *span, const void *p)
 	    atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
 						    memory_order_relaxed))
 		na_cache_list(c, span);
+	na_cache_enforce(c, "free_parked");
 	na_unlock(&c->lock);
 	return put ? 0 : -EINVAL;
 }
@@ -197,6 +200,7 @@ static int free_named(struct na_span *span, const void *p)
 	put = na_span_put(span, p);
 	if (put && !na_cache_release_if_empty(owner, span) && !span->listed && span->bin->span != span)
 		na_cache_list(owner, span);
+	na_cache_enforce(owner, "free_named");
 	na_unlock(&owner->lock);
 	if (!put)
 		return -EINVAL;

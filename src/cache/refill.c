@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cache/check.h"
 #include "cache/fast.h"
 #include "cache/mask.h"
 
@@ -148,6 +149,7 @@ void *na_cache_refill(struct na_cache *c, unsigned int cls)
 		else if (span)
 			make_current(c, bin, span);
 		found = refill_locked(c, bin);
+		na_cache_enforce(c, "refill");
 		na_unlock(&c->lock);
 		if (found)
 			break;

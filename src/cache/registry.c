@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cache/check.h"
 #include "cache/fast.h"
 
 struct na_cache na_cache_none = { .direct = { [0 ... NA_DIRECT - 1] = &na_cache_none.bins[0] } };
@@ -205,6 +206,7 @@ void na_cache_trim(struct na_cache *c)
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
 		if (c->bins[i].span || c->bins[i].partial)
 			trim_bin(c, &c->bins[i]);
+	na_cache_enforce(c, "trim");
 	na_unlock(&c->lock);
 	na_cache_publish(c);
 }
