@@ -127,18 +127,6 @@ static int os_current_node(void)
 	return (int)node;
 }
 
-struct na_os na_os = {
-	.map = os_map,
-	.unmap = os_unmap,
-	.purge = os_purge,
-	.advise_huge = os_advise_huge,
-	.bind = os_bind,
-	.remap = os_remap,
-	.locate = os_locate,
-	.resident = os_resident,
-	.current_node = os_current_node,
-};
-
 int na_os_map_aligned(size_t size, size_t alignment, void **out)
 {
 	uintptr_t start, aligned;
@@ -210,7 +198,7 @@ static void parse_list(const char *s, uint64_t mask[MASK_WORDS])
 	}
 }
 
-size_t na_os_nodes(int *nodes, size_t capacity)
+static size_t os_nodes(int *nodes, size_t capacity)
 {
 	uint64_t memory[MASK_WORDS] = { 0 }, allowed[MASK_WORDS] = { 0 };
 	char text[4096];
@@ -235,6 +223,19 @@ size_t na_os_nodes(int *nodes, size_t capacity)
 		nodes[n++] = 0;
 	return n;
 }
+
+struct na_os na_os = {
+	.map = os_map,
+	.unmap = os_unmap,
+	.purge = os_purge,
+	.advise_huge = os_advise_huge,
+	.bind = os_bind,
+	.remap = os_remap,
+	.locate = os_locate,
+	.resident = os_resident,
+	.current_node = os_current_node,
+	.nodes = os_nodes,
+};
 
 uint64_t na_os_node_memory(int node)
 {

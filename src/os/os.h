@@ -34,12 +34,11 @@ struct na_os {
 	int (*resident)(void *at, size_t size, unsigned char *map);
 	/* The calling thread's node, the kernel's number. */
 	int (*current_node)(void);
+	/* Nodes that have memory which this process may use, kernel's numbers, ascending; at least one. */
+	size_t (*nodes)(int *nodes, size_t capacity);
 };
 
 extern struct na_os na_os;
-
-/* Nodes that have memory which this process may use, kernel's numbers, ascending; at least one. */
-size_t na_os_nodes(int *nodes, size_t capacity);
 
 /* The smaller of physical memory and the cgroup's limit, in bytes. */
 uint64_t na_os_memory_limit(void);

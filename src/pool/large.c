@@ -98,8 +98,7 @@ static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t a
 	*(void **)segment = NULL;
 	if (na_os_map_aligned(length, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, &base) < 0)
 		goto give_segment;
-	if (pool->bound)
-		na_os.bind(base, length, pool->node);
+	na_pool_bind(pool, base, length);
 	if (na_options.hugepages)
 		na_os.advise_huge(base, length);
 	segment->pool = pool;
@@ -240,8 +239,7 @@ static void *grow_huge(struct na_segment *segment, size_t length)
 		}
 	}
 	na_map_clear(segment);
-	if (pool->bound) /* the grown part of a remapped area keeps the policy; a fresh target does not */
-		na_os.bind(to, length, pool->node);
+	na_pool_bind(pool, to, length); /* an area that grew in place keeps its policy, a fresh target has none */
 	na_lock(&pool->lock);
 	segment->base = (uintptr_t)to;
 	segment->length = length;

@@ -25,7 +25,7 @@ static void boot(void)
 	uint64_t limit;
 
 	na_options_load(complaint, sizeof(complaint));
-	count = (uint32_t)na_os_nodes(nodes, NA_MAX_POOLS);
+	count = (uint32_t)na_os.nodes(nodes, NA_MAX_POOLS);
 	for (uint32_t i = 0; i < count; i++)
 		na_pool_init(&na_pools[i], nodes[i], count > 1);
 	for (uint32_t node = 0, i = 0; node < sizeof(pool_of_node); node++) {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/options.h"
 #include "os/os.h"
 #include "pool/bits.h"
@@ -78,6 +79,17 @@ static int map_segment(size_t *length, void **out)
 	return 0;
 }
 
+void na_pool_bind(const struct na_pool *pool, void *base, size_t length)
+{
+	static _Atomic bool told;
+	int rc = pool->bound ? na_os.bind(base, length, pool->node) : 0;
+
+	if (rc < 0 && !atomic_exchange_explicit(&told, true, memory_order_relaxed))
+		na_log(NA_LOG_WARNING,
+		       "memory cannot be bound to node %d (mbind: error %d): pages go where they are first touched",
+		       pool->node, -rc);
+}
+
 /* Puts a segment into the pool's table; -EAGAIN if the table wants another block first. */
 static int add_segment(struct na_pool *pool, struct na_segment *segment, struct na_segment_ref **block)
 {
@@ -122,8 +134,7 @@ static int grow(struct na_pool *pool)
 	rc = map_segment(&length, &base);
 	if (rc < 0)
 		goto give_segment;
-	if (pool->bound)
-		na_os.bind(base, length, pool->node);
+	na_pool_bind(pool, base, length);
 	if (na_options.hugepages)
 		na_os.advise_huge(base, length);
 	segment->pool = pool;

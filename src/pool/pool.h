@@ -64,6 +64,10 @@ void na_pool_init(struct na_pool *pool, int node, bool bound);
  * a named pool's own limit counts. Under the pool's lock. */
 bool na_pool_charge(struct na_pool *pool, uint64_t more, uint64_t used);
 
+/* Binds new memory to the pool's node; where that is forbidden it says so once, and placement is left to
+ * first touch, which the statistics of misplaced pages then show. */
+void na_pool_bind(const struct na_pool *pool, void *base, size_t length);
+
 /* A run of `slices`, aligned to `align` slices (a power of two), for a small span (low end) or a
  * large block. Returns 0 and the first slice's span, -ENOMEM past a limit or without memory. */
 int na_pool_take_run(struct na_pool *pool, uint32_t slices, uint32_t align, bool small, bool *zero,
