@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reading /proc and /sys; see sysfs.h. */
+#include "topology/sysfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define READ_MOST (1u << 20)
+
+/* Files of /proc have no size, so grow as we read. */
+static int read_all(int fd, char **text)
+{
+	size_t capacity = 4096, used = 0;
+	char *buffer = malloc(capacity), *larger;
+	ssize_t n;
+
+	while (buffer) {
+		n = read(fd, buffer + used, capacity - used - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		if (n == 0) {
+			buffer[used] = '\0';
+			*text = buffer;
+			return 0;
+		}
+		used += (size_t)n;
+		if (used + 1 < capacity)
+			continue;
+		larger = capacity < READ_MOST ? realloc(buffer, capacity *= 2) : NULL;
+		if (!larger) {
+			free(buffer);
+			return -ENOMEM;
+		}
+		buffer = larger;
+	}
+	free(buffer);
+	return buffer ? -errno : -ENOMEM;
+}
+
+int na_sysfs_read(const char *root, const char *path, char **text)
+{
+	char full[PATH_MAX];
+	int fd, rc;
+
+	if (na_format(full, sizeof(full), "%s%s", root ? root : "", path) >= sizeof(full) - 1)
+		return -ENAMETOOLONG;
+	fd = open(full, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	rc = read_all(fd, text);
+	close(fd);
+	return rc;
+}
+
+int na_sysfs_read_list(const char *root, const char *path, unsigned long *mask, size_t slots, int *highest)
+{
+	char *text;
+	int rc = na_sysfs_read(root, path, &text);
+
+	if (rc < 0)
+		return rc;
+	rc = na_bitset_read_list(text, mask, slots, highest);
+	free(text);
+	return rc;
+}
+
+int na_sysfs_read_allowed(const char *root, const char *name, unsigned long *mask, size_t slots)
+{
+	char *text, *line;
+	size_t length = strlen(name);
+	int highest, rc = na_sysfs_read(root, "/proc/self/status", &text);
+
+	if (rc < 0)
+		return rc;
+	rc = -ENOENT;
+	for (line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, name, length) != 0 || line[length] != ':')
+			continue;
+		rc = na_bitset_read_list(line + length + 1, mask, slots, &highest);
+		break;
+	}
+	free(text);
+	return rc;
+}
+
+void na_sysfs_read_thp(const char *root, uint64_t *size, enum na_topology_thp *mode)
+{
+	char *text;
+
+	*size = 0;
+	*mode = NA_THP_ABSENT;
+	if (na_sysfs_read(root, "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", &text) < 0)
+		return;
+	*size = strtoull(text, NULL, 10);
+	free(text);
+	if (na_sysfs_read(root, "/sys/kernel/mm/transparent_hugepage/enabled", &text) < 0)
+		return;
+	if (strstr(text, "[always]"))
+		*mode = NA_THP_ALWAYS;
+	else if (strstr(text, "[madvise]"))
+		*mode = NA_THP_MADVISE;
+	else
+		*mode = NA_THP_NEVER;
+	free(text);
+}
+
+uint64_t na_sysfs_hash(uint64_t hash, const void *data, size_t length)
+{
+	const unsigned char *bytes = data;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3u;
+	return hash;
+}
+
+/* Order matters to none of us: the sum does not depend on how a launcher sorted the environment. */
+static uint64_t hash_variables(void)
+{
+	uint64_t sum = 0;
+
+	for (char **e = environ; e && *e; e++)
+		if (strncmp(*e, "HWLOC_", 6) == 0)
+			sum += na_sysfs_hash(NA_SYSFS_HASH, *e, strlen(*e));
+	return sum;
+}
+
+uint64_t na_sysfs_fingerprint(const char *root)
+{
+	static const char *const files[] = { "/proc/sys/kernel/random/boot_id", "/sys/devices/system/cpu/online",
+					     "/sys/devices/system/node/online" };
+	uint64_t variables = hash_variables(), hash = NA_SYSFS_HASH;
+	char *text;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		hash = na_sysfs_hash(hash, &i, sizeof(i));
+		if (na_sysfs_read(root, files[i], &text) < 0)
+			continue;
+		hash = na_sysfs_hash(hash, text, strlen(text));
+		free(text);
+	}
+	return na_sysfs_hash(hash, &variables, sizeof(variables));
+}
