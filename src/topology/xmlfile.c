@@ -66,7 +66,7 @@ static bool take_number(const char **cursor, const char *end, const char *name, 
 
 int na_xmlfile_decode(const char *identity, const char *data, size_t size, struct na_xmlfile *out)
 {
-	const char *cursor = data, *end = data + size;
+	const char *cursor = data, *end = data + size, *xml;
 	uint64_t real, length, sum;
 
 	if (!take(&cursor, end, identity)) {
@@ -79,12 +79,11 @@ int na_xmlfile_decode(const char *identity, const char *data, size_t size, struc
 		return -EBADMSG;
 	if (length == 0 || length > NA_XMLFILE_MOST || (size_t)(end - cursor) != length + strlen(na_xmlfile_trailer))
 		return -EBADMSG;
-	out->real = real;
-	out->xml = cursor;
-	out->length = length;
+	xml = cursor;
 	cursor += length;
-	if (!take(&cursor, end, na_xmlfile_trailer) || out->xml[length - 1] != '\0' ||
-	    na_sysfs_hash(NA_SYSFS_HASH, out->xml, length) != sum)
+	if (!take(&cursor, end, na_xmlfile_trailer) || xml[length - 1] != '\0' ||
+	    na_sysfs_hash(NA_SYSFS_HASH, xml, length) != sum)
 		return -EBADMSG;
+	*out = (struct na_xmlfile){ .real = real, .xml = xml, .length = length };
 	return 0;
 }
