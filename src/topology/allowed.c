@@ -33,39 +33,46 @@ static void copy_bitmap(hwloc_const_bitmap_t from, unsigned long *mask, size_t s
 			na_bitset_add(mask, slots, bit);
 }
 
-/* Removes from `mask` what is not in `have`, unless nothing would remain. */
-static void intersect(unsigned long *mask, const unsigned long *have, size_t slots, const char *what)
+/* Removes from `mask` what is not in `ours`, unless nothing would remain. */
+static void intersect(unsigned long *mask, const unsigned long *ours, size_t slots, const char *what)
 {
 	unsigned long left = 0;
 
 	for (size_t i = 0; i < na_bitset_words(slots); i++)
-		left |= mask[i] & have[i];
-	if (!left)
+		left |= mask[i] & ours[i];
+	if (!left) {
 		na_log(NA_LOG_WARNING, "/proc/self/status allows none of the %s that hwloc found: taking all of them", what);
+		return;
+	}
 	for (size_t i = 0; i < na_bitset_words(slots); i++)
-		mask[i] = left ? mask[i] & have[i] : have[i];
+		mask[i] &= ours[i];
+}
+
+/* Narrows `mask` to the list in the line `name`, if there is one that can be read. */
+static int narrow(const char *status, const char *name, unsigned long *mask, size_t slots, const char *what)
+{
+	unsigned long *ours = calloc(na_bitset_words(slots), sizeof(*ours));
+
+	if (!ours)
+		return -ENOMEM;
+	if (na_sysfs_find_list(status, name, ours, slots) == 0)
+		intersect(mask, ours, slots, what);
+	free(ours);
+	return 0;
 }
 
 static int apply_status(struct na_topology_draft *d, const char *root)
 {
-	uint32_t node_slots = d->t->node_slots, cpu_slots = d->t->cpu_slots;
-	size_t node_words = na_bitset_words(node_slots);
-	unsigned long *ours = calloc(node_words + na_bitset_words(cpu_slots), sizeof(*ours));
+	char *status;
+	int rc = na_sysfs_read(root, "/proc/self/status", &status);
 
-	if (!ours)
-		return -ENOMEM;
-	if (na_sysfs_read_allowed(root, "Mems_allowed_list", ours, node_slots) == 0) {
-		intersect(ours, d->allowed_nodes, node_slots, "nodes");
-		for (size_t i = 0; i < node_words; i++)
-			d->allowed_nodes[i] = ours[i];
-	}
-	if (na_sysfs_read_allowed(root, "Cpus_allowed_list", ours + node_words, cpu_slots) == 0) {
-		intersect(ours + node_words, d->allowed_cpus, cpu_slots, "CPUs");
-		for (size_t i = 0; i < na_bitset_words(cpu_slots); i++)
-			d->allowed_cpus[i] = ours[node_words + i];
-	}
-	free(ours);
-	return 0;
+	if (rc < 0)
+		return rc == -ENOMEM ? rc : 0; /* a container hides it: the kernel's refusals must do */
+	rc = narrow(status, "Mems_allowed_list", d->allowed_nodes, d->t->node_slots, "nodes");
+	if (rc == 0)
+		rc = narrow(status, "Cpus_allowed_list", d->allowed_cpus, d->t->cpu_slots, "CPUs");
+	free(status);
+	return rc;
 }
 
 int na_draft_fill_allowed(struct na_topology_draft *d, struct hwloc_topology *tree,

@@ -126,7 +126,7 @@ int na_topology_describe(const struct na_topology *t, const struct na_topology_c
 	print_mask(out, t->allowed_nodes, t->node_slots);
 	fputs(", CPUs ", out);
 	print_mask(out, t->allowed_cpus, t->cpu_slots);
-	fputs(t->distances_known || t->node_count == 1 ? "\n" : "; distances unknown: all alike\n", out);
+	fputs(t->distances_known ? "\n" : "; distances unknown: all alike\n", out);
 	for (uint32_t i = 0; i < t->node_count; i++)
 		print_node(t, i, out);
 	print_caches(t, out);

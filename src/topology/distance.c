@@ -136,7 +136,7 @@ int na_draft_fill_distances(struct na_topology_draft *d, struct hwloc_topology *
 	for (uint32_t from = 0; from < n; from++)
 		for (uint32_t to = 0; to < n; to++)
 			*cell(d->distance, d->t, from, to) = from == to ? DISTANCE_LOCAL : DISTANCE_REMOTE;
-	known = read_from_tree(d, tree);
+	known = n == 1 || read_from_tree(d, tree);
 	for (uint32_t from = 0; !known && root && from < n; from++)
 		if (!read_row(d, from, root))
 			break;

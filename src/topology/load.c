@@ -104,16 +104,26 @@ static bool fell_back(hwloc_topology_t tree, const struct na_topology_source *so
 	return (variable("HWLOC_FSROOT") || variable("HWLOC_CPUID_PATH")) && hwloc_topology_is_thissystem(tree);
 }
 
+int na_topology_start(struct hwloc_topology **out, struct na_topology_cost *cost)
+{
+	uint64_t start = now_ns();
+
+	if (hwloc_topology_init(out) < 0)
+		return -ENOMEM;
+	cost->init_ns += now_ns() - start;
+	return 0;
+}
+
 int na_topology_load(const struct na_topology_source *source, struct hwloc_topology **out,
 		     struct na_topology_cost *cost)
 {
 	hwloc_topology_t tree;
-	uint64_t start = now_ns(), ready;
-	int rc;
+	uint64_t start;
+	int rc = na_topology_start(&tree, cost);
 
-	if (hwloc_topology_init(&tree) < 0)
-		return -ENOMEM;
-	ready = now_ns();
+	if (rc < 0)
+		return rc;
+	start = now_ns();
 	configure(tree);
 	rc = apply_source(tree, source);
 	if (rc < 0)
@@ -123,8 +133,7 @@ int na_topology_load(const struct na_topology_source *source, struct hwloc_topol
 		rc = explain_failure(source, errno);
 		goto destroy_tree;
 	}
-	cost->init_ns += ready - start;
-	cost->load_ns += now_ns() - ready;
+	cost->load_ns += now_ns() - start;
 	*out = tree;
 	return 0;
 

@@ -18,7 +18,7 @@
 
 #define WAIT_MS 5000
 #define SLEEP_LEAST_NS 100000u
-#define SLEEP_MOST_NS 1000000u
+#define SLEEP_MOST_NS 500000u
 
 struct exchange {
 	const struct na_topology_source *source;
@@ -283,10 +283,14 @@ int na_topology_obtain(const struct na_topology_job *job, const struct na_topolo
 		       struct na_topology **out, struct na_topology_cost *cost)
 {
 	struct exchange x = { .source = source, .cost = cost, .folder.fd = -1, .lock = -1 };
+	struct hwloc_topology *started;
 	uint64_t start = now_ns();
 	int rc;
 
 	*cost = (struct na_topology_cost){ 0 };
+	rc = na_topology_start(&started, cost); /* held to the end: the loads below find it done */
+	if (rc < 0)
+		return rc;
 	if (is_shared(job) && open_exchange(job, &x) == 0) {
 		rc = exchange(&x, job->wait_ms, out);
 		check_in(&x.folder, job->local_size);
@@ -294,6 +298,7 @@ int na_topology_obtain(const struct na_topology_job *job, const struct na_topolo
 	} else {
 		rc = discover(&x, false, out);
 	}
+	na_topology_unload(started);
 	cost->total_ns = now_ns() - start;
 	return rc;
 }

@@ -26,12 +26,19 @@ struct na_topology_source {
 };
 
 /*
+ * Starts hwloc: it loads its plugins, once a process, and keeps them as long as a tree exists. A
+ * process that waits for another's discovery does this meanwhile. Adds to cost's init_ns.
+ */
+int na_topology_start(struct hwloc_topology **out, struct na_topology_cost *cost);
+
+/*
  * Builds hwloc's tree. -EINVAL: the description, the XML or an HWLOC_* variable is wrong; a wrong
- * variable is named on standard error. cost gets init_ns and load_ns.
+ * variable is named on standard error. Adds to cost's init_ns and load_ns.
  */
 int na_topology_load(const struct na_topology_source *source, struct hwloc_topology **out,
 		     struct na_topology_cost *cost);
 
+/* Ends a tree that was started or loaded. */
 void na_topology_unload(struct hwloc_topology *tree);
 
 /* Whether the tree is of the machine that we run on. */

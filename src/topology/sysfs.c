@@ -72,24 +72,17 @@ int na_sysfs_read_list(const char *root, const char *path, unsigned long *mask, 
 	return rc;
 }
 
-int na_sysfs_read_allowed(const char *root, const char *name, unsigned long *mask, size_t slots)
+int na_sysfs_find_list(const char *status, const char *name, unsigned long *mask, size_t slots)
 {
-	char *text, *line;
 	size_t length = strlen(name);
-	int highest, rc = na_sysfs_read(root, "/proc/self/status", &text);
+	int highest;
 
-	if (rc < 0)
-		return rc;
-	rc = -ENOENT;
-	for (line = text; line; line = strchr(line, '\n')) {
+	for (const char *line = status; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
-		if (strncmp(line, name, length) != 0 || line[length] != ':')
-			continue;
-		rc = na_bitset_read_list(line + length + 1, mask, slots, &highest);
-		break;
+		if (strncmp(line, name, length) == 0 && line[length] == ':')
+			return na_bitset_read_list(line + length + 1, mask, slots, &highest);
 	}
-	free(text);
-	return rc;
+	return -ENOENT;
 }
 
 void na_sysfs_read_thp(const char *root, uint64_t *size, enum na_topology_thp *mode)
@@ -135,8 +128,7 @@ static uint64_t hash_variables(void)
 
 uint64_t na_sysfs_fingerprint(const char *root)
 {
-	static const char *const files[] = { "/proc/sys/kernel/random/boot_id", "/sys/devices/system/cpu/online",
-					     "/sys/devices/system/node/online" };
+	static const char *const files[] = { "/sys/devices/system/cpu/online", "/sys/devices/system/node/online" };
 	uint64_t variables = hash_variables(), hash = NA_SYSFS_HASH;
 	char *text;
 

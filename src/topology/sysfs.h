@@ -16,8 +16,8 @@ int na_sysfs_read(const char *root, const char *path, char **text);
 /* A file that holds one list, as na_bitset_read_list() reads it. */
 int na_sysfs_read_list(const char *root, const char *path, unsigned long *mask, size_t slots, int *highest);
 
-/* The list in a line "name:\tlist" of /proc/self/status. */
-int na_sysfs_read_allowed(const char *root, const char *name, unsigned long *mask, size_t slots);
+/* The list in a line "name:\tlist" of the text of /proc/self/status. */
+int na_sysfs_find_list(const char *status, const char *name, unsigned long *mask, size_t slots);
 
 /* Size and mode of transparent huge pages. */
 void na_sysfs_read_thp(const char *root, uint64_t *size, enum na_topology_thp *mode);
@@ -26,8 +26,8 @@ void na_sysfs_read_thp(const char *root, uint64_t *size, enum na_topology_thp *m
 #define NA_SYSFS_HASH 0xcbf29ce484222325u
 uint64_t na_sysfs_hash(uint64_t hash, const void *data, size_t length);
 
-/* A number that is the same for all processes that see this machine as we do: its boot, its online
- * CPUs and nodes, and the HWLOC_* variables. */
+/* A number that is the same for all processes that see this machine as we do: its online CPUs and
+ * nodes, and the HWLOC_* variables. */
 uint64_t na_sysfs_fingerprint(const char *root);
 
 #endif
