@@ -26,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "machine.h"
+#include "support/machine.h"
 #include "topology/share.h"
 
 #define MOST_PROCESSES 64
