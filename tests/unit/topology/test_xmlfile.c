@@ -179,6 +179,19 @@ static void a_length_or_sum_of_nonsense_is_refused(void **state)
 	}
 }
 
+static void xml_without_its_nul_is_refused(void **state)
+{
+	static const char xml[] = { '<', 't', '/', '>' };
+	struct na_xmlfile content = { .real = true, .xml = xml, .length = sizeof(xml) };
+	const struct file *f = *state;
+	char text[NA_XMLFILE_HEADER + 64];
+	size_t n = na_xmlfile_encode(f->identity, &content, text);
+
+	memcpy(text + n, xml, sizeof(xml));
+	memcpy(text + n + sizeof(xml), na_xmlfile_trailer, strlen(na_xmlfile_trailer));
+	assert_int_equal(decode(f, text, n + sizeof(xml) + strlen(na_xmlfile_trailer)), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +202,7 @@ int main(void)
 		cmocka_unit_test(a_file_of_another_identity_is_stale),
 		cmocka_unit_test(the_identity_changes_with_the_machine_and_hwlocs_variables),
 		cmocka_unit_test(a_length_or_sum_of_nonsense_is_refused),
+		cmocka_unit_test(xml_without_its_nul_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("topology/xmlfile", tests, make_file, free_file);
