@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bits.h"
+
 #define NA_BITSET_BITS (sizeof(unsigned long) * CHAR_BIT)
 
 /* Numbers above this are taken for nonsense: the kernel's own limits are 1024 nodes and 8192 CPUs. */
@@ -39,7 +41,7 @@ static inline uint32_t na_bitset_count(const unsigned long *mask, size_t slots)
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < na_bitset_words(slots); i++)
-		n += (uint32_t)__builtin_popcountl(mask[i]);
+		n += na_popcount(mask[i]);
 	return n;
 }
 
