@@ -41,7 +41,8 @@ static void intersect(unsigned long *mask, const unsigned long *ours, size_t slo
 	for (size_t i = 0; i < na_bitset_words(slots); i++)
 		left |= mask[i] & ours[i];
 	if (!left) {
-		na_log(NA_LOG_WARNING, "/proc/self/status allows none of the %s that hwloc found: taking all of them", what);
+		na_log(NA_LOG_WARNING, "/proc/self/status allows none of the %s that hwloc found: taking all of them",
+		       what);
 		return;
 	}
 	for (size_t i = 0; i < na_bitset_words(slots); i++)

@@ -114,8 +114,9 @@ static void print_cost(const struct na_topology_cost *c, FILE *out)
 {
 	fprintf(out, "  %s%s in %.2f ms (hwloc's start %.2f, %s %.2f, waiting %.2f, writing %.2f)\n",
 		c->origin == NA_TOPOLOGY_READ ? "read" : "discovered", c->shared ? ", shared with the job," : "",
-		(double)c->total_ns / 1e6, (double)c->init_ns / 1e6, c->origin == NA_TOPOLOGY_READ ? "parsing" : "discovery",
-		(double)c->load_ns / 1e6, (double)c->wait_ns / 1e6, (double)c->write_ns / 1e6);
+		(double)c->total_ns / 1e6, (double)c->init_ns / 1e6,
+		c->origin == NA_TOPOLOGY_READ ? "parsing" : "discovery", (double)c->load_ns / 1e6,
+		(double)c->wait_ns / 1e6, (double)c->write_ns / 1e6);
 }
 
 int na_topology_describe(const struct na_topology *t, const struct na_topology_cost *cost, FILE *out)

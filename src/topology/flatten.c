@@ -208,7 +208,8 @@ static void fill_caches(struct na_topology_draft *d, hwloc_topology_t tree)
 
 			if (c->count == 0) {
 				c->level = (uint8_t)object->attr->cache.depth;
-				c->kind = object->attr->cache.type == HWLOC_OBJ_CACHE_DATA ? NA_TOPOLOGY_CACHE_DATA : NA_TOPOLOGY_CACHE_UNIFIED;
+				c->kind = object->attr->cache.type == HWLOC_OBJ_CACHE_DATA ? NA_TOPOLOGY_CACHE_DATA
+											   : NA_TOPOLOGY_CACHE_UNIFIED;
 				c->line = object->attr->cache.linesize;
 				c->least = size;
 			}

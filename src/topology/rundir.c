@@ -28,11 +28,11 @@ static const char *variable(const char *name)
 int na_rundir_job_id(const struct na_topology_job *job, char *out, size_t capacity)
 {
 	static const char *const names[][2] = {
-		{ "PMIX_NAMESPACE", NULL },	      /* any launcher with PMIx */
-		{ "OMPI_MCA_ess_base_jobid", NULL },  /* Open MPI 4 */
-		{ "SLURM_JOB_ID", "SLURM_STEP_ID" },  /* srun with another PMI */
+		{ "PMIX_NAMESPACE", NULL },	     /* any launcher with PMIx */
+		{ "OMPI_MCA_ess_base_jobid", NULL }, /* Open MPI 4 */
+		{ "SLURM_JOB_ID", "SLURM_STEP_ID" }, /* srun with another PMI */
 		{ "FLUX_JOB_ID", NULL },
-		{ "PALS_APID", NULL },		      /* HPE Cray */
+		{ "PALS_APID", NULL }, /* HPE Cray */
 	};
 
 	if (job->id && *job->id) {
@@ -58,7 +58,8 @@ static void name_folder(const char *id, char *out, size_t capacity)
 	size_t n = 0;
 
 	for (; id[n] && n < sizeof(clean) - 1; n++) {
-		bool plain = (id[n] >= '0' && id[n] <= '9') || ((id[n] | 32) >= 'a' && (id[n] | 32) <= 'z') || id[n] == '.';
+		bool plain =
+			(id[n] >= '0' && id[n] <= '9') || ((id[n] | 32) >= 'a' && (id[n] | 32) <= 'z') || id[n] == '.';
 
 		clean[n] = plain ? id[n] : '_';
 	}

@@ -102,10 +102,9 @@ static int read_file(int fd, char **data, size_t *size)
 
 static int build_from(const struct exchange *x, const struct na_xmlfile *record, struct na_topology **out)
 {
-	struct na_topology_source source = { .root = x->source->root,
-					     .xml = record->xml,
-					     .xml_length = record->length,
-					     .real = record->real };
+	struct na_topology_source source = {
+		.root = x->source->root, .xml = record->xml, .xml_length = record->length, .real = record->real
+	};
 	struct na_topology_cost cost = { 0 };
 	int rc = na_topology_build(&source, out, &cost);
 
@@ -269,7 +268,8 @@ static int exchange(const struct exchange *x, uint32_t wait_ms, struct na_topolo
 /* Adds our byte; appending is atomic. Whoever makes the file full, or finds it so, removes everything. */
 static void check_in(const struct na_rundir *folder, int local_size)
 {
-	int fd = openat(folder->fd, NA_RUNDIR_PREFIX "seen", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(folder->fd, NA_RUNDIR_PREFIX "seen", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+			0600);
 	struct stat s;
 
 	if (fd < 0)

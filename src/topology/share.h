@@ -10,11 +10,12 @@
  *     topology-HASH         complete: renamed into place
  *     topology-seen         one byte from each process that has its topology
  *
- * A process reads the file if it is there and whole; else it tries the lock. Whoever gets it looks once more,
- * discovers and renames its file into place; the others sleep and look again, 0.1 ms at first and 0.5 ms later,
- * until their patience ends: then they discover by themselves. There is no fsync: a file is for processes of this boot.
- * The process that adds the last of local_size bytes to topology-seen removes everything, so that the
- * folder lives for the milliseconds of the job's start; na_topology_unshare() is for jobs of which a process died in them.
+ * A process reads the file if it is there and whole; else it tries the lock. Whoever gets it looks
+ * once more, discovers and renames its file into place; the others sleep and look again, 0.1 ms at
+ * first and 0.5 ms later, until their patience ends: then they discover by themselves. There is no
+ * fsync: a file is for processes of this boot. The process that adds the last of local_size bytes to
+ * topology-seen removes everything, so that the folder lives for the milliseconds of the job's start;
+ * na_topology_unshare() is for jobs of which a process died in them.
  *
  * Rejected: an election by local rank (a rank that has its topology already, or is late, or never comes, would be
  * waited for), O_EXCL files as locks (they outlive their owner), shared memory (a name in /dev/shm is a file

@@ -22,9 +22,9 @@ static _Atomic(const struct na_topology *) published; /* release: once; acquire:
 static pthread_mutex_t discovery_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static _Atomic pid_t discoverer;     /* relaxed: only its own thread can find its number here */
-static int failure;                  /* under discovery_lock: the error that stays */
+static int failure;		     /* under discovery_lock: the error that stays */
 static struct na_topology_cost cost; /* written before the release store, read after its acquire */
-static bool fork_holds;              /* under discovery_lock: taken by before_fork() */
+static bool fork_holds;		     /* under discovery_lock: taken by before_fork() */
 
 static void before_fork(void)
 {
@@ -53,7 +53,8 @@ static void watch_forks(void)
 
 	free(block);
 	if (pthread_atfork(before_fork, after_fork, after_fork) != 0)
-		na_log(NA_LOG_WARNING, "no fork handler for the topology: a fork during its discovery can hang the child");
+		na_log(NA_LOG_WARNING,
+		       "no fork handler for the topology: a fork during its discovery can hang the child");
 }
 
 /* Everything of one discovery; under discovery_lock. */

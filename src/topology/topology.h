@@ -88,7 +88,8 @@ struct na_topology {
 	const uint32_t *distance;                        /* node_count x node_count, [from][to], positions */
 	const uint32_t *nearest;                         /* node_count x node_count: for each position, all
 							  * positions nearest first; those without memory last */
-	const uint32_t *bandwidth;                       /* MiB/s, [from CPUs of][to memory of], positions; NULL: none known */
+	const uint32_t *bandwidth;                       /* MiB/s, [from CPUs of][to memory of], positions;
+							  * NULL: none known */
 	const uint32_t *latency;                         /* ns, likewise */
 	const unsigned long *allowed_nodes;              /* this process's Mems_allowed, of the nodes that exist */
 	const unsigned long *allowed_cpus;               /* its main thread's affinity at discovery */
@@ -111,7 +112,8 @@ struct na_topology_cost {
 };
 
 struct na_topology_job {
-	const char *folder; /* parent of the job's runtime folder; NULL or "": NUMARENA_RUNTIME_DIR, else a usual place */
+	const char *folder; /* parent of the job's runtime folder; NULL or "": NUMARENA_RUNTIME_DIR, else
+			     * the first of XDG_RUNTIME_DIR, /dev/shm and /tmp that works */
 	const char *id;     /* unique to the job; NULL: from the launcher's environment */
 	int local_rank;     /* on this machine; 0 also cleans up */
 	int local_size;     /* processes of the job on this machine; 1 or less: nothing is shared */

@@ -133,7 +133,8 @@ static void put_lists(const char *root, const struct test_machine *m)
 			continue;
 		snprintf(one, sizeof(one), "%s%d", *has_cpu ? "," : "", node->os_index);
 		strcat(has_cpu, one);
-		snprintf(one, sizeof(one), "%s%d-%d", *cpus ? "," : "", node->first_cpu, node->first_cpu + node->cpus - 1);
+		snprintf(one, sizeof(one), "%s%d-%d", *cpus ? "," : "", node->first_cpu,
+			 node->first_cpu + node->cpus - 1);
 		strcat(cpus, one);
 	}
 	put(root, strcat(online, "\n"), "/sys/devices/system/node/online");

@@ -61,7 +61,8 @@ static void sizes_have_units_of_1024(void **state)
 		{ "18446744073709551615", UINT64_MAX },
 	};
 	static const char *const wrong[] = { "",    " 1",   "1 ",  "-1",   "+1", "1.5G", "K",	   "1X",
-					     "1KK", "1kib", "1Ki", "0x10", "1e3", "1P",   "16777216T", "18446744073709551616" };
+					     "1KK", "1kib", "1Ki", "0x10", "1e3", "1P",
+					     "16777216T", "18446744073709551616" };
 	struct na_option_info info = option(NA_KIND_SIZE, 0, UINT64_MAX);
 
 	(void)state;
@@ -83,8 +84,9 @@ static void counts_are_whole_numbers_without_units(void **state)
 
 static void ratios_are_read_in_thousandths(void **state)
 {
-	static const struct pair right[] = { { "0", 0 },       { "0.7", 700 },  { ".5", 500 },	 { "1", 1000 }, { "1.0", 1000 },
-					     { "0.125", 125 }, { "0.001", 1 }, { "0.0019", 1 }, { "00.25", 250 } };
+	static const struct pair right[] = { { "0", 0 },	     { "0.7", 700 },  { ".5", 500 },
+					     { "1", 1000 },  { "1.0", 1000 }, { "0.125", 125 },
+					     { "0.001", 1 }, { "0.0019", 1 }, { "00.25", 250 } };
 	static const char *const wrong[] = { "", ".", "0.", "-0.5", "1.001", "2", "0,5", "50%", "1e-1", "0.5 ", "nan",
 					     "18446744073709551616", "18446744073709552" };
 	struct na_option_info info = option(NA_KIND_RATIO, 0, 1000);

@@ -75,13 +75,13 @@ static void no_room_at_all_is_left_alone(void **state)
 }
 
 /* What ours gives must be what libc's gives. */
-#define SAME(format, ...)                                                                \
-	do {                                                                             \
-		char ours[128], theirs[128];                                             \
-		size_t n = na_format(ours, sizeof(ours), format, __VA_ARGS__);           \
-                                                                                         \
-		assert_int_equal(n, snprintf(theirs, sizeof(theirs), format, __VA_ARGS__)); \
-		assert_string_equal(ours, theirs);                                       \
+#define SAME(format, ...)                                                                                              \
+	do {                                                                                                           \
+		char ours[128], theirs[128];                                                                           \
+		size_t n = na_format(ours, sizeof(ours), format, __VA_ARGS__);                                         \
+                                                                                                                       \
+		assert_int_equal(n, snprintf(theirs, sizeof(theirs), format, __VA_ARGS__));                            \
+		assert_string_equal(ours, theirs);                                                                     \
 	} while (0)
 
 static void every_format_gives_what_libc_gives(void **state)

@@ -69,7 +69,8 @@ static void a_list_without_a_set_tells_its_highest(void **state)
 
 static void what_is_no_list_is_refused(void **state)
 {
-	static const char *const wrong[] = { "a", "1-", "-1", "3-1", "1,,2", "1;2", "99999999999", "0-65536", "1 2", "0x3" };
+	static const char *const wrong[] = { "a",   "1-",	   "-1",      "3-1", "1,,2",
+					     "1;2", "99999999999", "0-65536", "1 2", "0x3" };
 	unsigned long words[SLOTS / NA_BITSET_BITS] = { 0 };
 	int highest;
 

@@ -19,12 +19,12 @@
 #include "support/machine.h"
 #include "topology/source.h"
 
-#define NEED(condition)                                                                       \
-	do {                                                                                  \
-		if (!(condition)) {                                                           \
-			fprintf(stderr, "line %d: %s is false\n", __LINE__, #condition);      \
-			_exit(1);                                                             \
-		}                                                                             \
+#define NEED(condition)                                                                                                \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "line %d: %s is false\n", __LINE__, #condition);                               \
+			_exit(1);                                                                                      \
+		}                                                                                                      \
 	} while (0)
 
 /* Runs `body` in a child, which SIGALRM ends if it hangs; `errors` gets its standard error. */

@@ -14,8 +14,10 @@
 #include "support/machine.h"
 #include "topology/rundir.h"
 
-static const char *const launcher[] = { "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "SLURM_JOB_ID", "SLURM_STEP_ID",
-					"FLUX_JOB_ID",    "PALS_APID",		     "XDG_RUNTIME_DIR" };
+static const char *const launcher[] = { "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid",
+					"SLURM_JOB_ID",	  "SLURM_STEP_ID",
+					"FLUX_JOB_ID",	  "PALS_APID",
+					"XDG_RUNTIME_DIR" };
 
 static int enter(void **state)
 {

@@ -487,8 +487,8 @@ static void a_folder_that_cannot_be_written_costs_only_the_sharing(void **state)
 
 static void a_process_without_others_or_without_a_job_leaves_no_file(void **state)
 {
-	static const char *const launcher[] = { "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "SLURM_JOB_ID", "FLUX_JOB_ID",
-						"PALS_APID" };
+	static const char *const launcher[] = { "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "SLURM_JOB_ID",
+						"FLUX_JOB_ID", "PALS_APID" };
 	static const struct na_topology_source here;
 	struct folder *f = *state;
 	struct na_topology_job job = job_of(f, 1);

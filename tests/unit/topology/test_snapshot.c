@@ -14,11 +14,23 @@
 
 /* Node 1 has no memory, node 2 no CPUs, there is no 3 or 4, and the way back is not as long as the way there. */
 static const struct test_node odd_nodes[] = {
-	{ .os_index = 0, .first_cpu = 0, .cpus = 4, .megabytes = 1024, .initiator = 0, .bandwidth = 200000, .latency = 90,
+	{ .os_index = 0,
+	  .first_cpu = 0,
+	  .cpus = 4,
+	  .megabytes = 1024,
+	  .initiator = 0,
+	  .bandwidth = 200000,
+	  .latency = 90,
 	  .huge_pages = 3 },
 	{ .os_index = 1, .first_cpu = 4, .cpus = 4 },
 	{ .os_index = 2, .megabytes = 4096, .initiator = 0, .bandwidth = 80000, .latency = 250 },
-	{ .os_index = 5, .first_cpu = 8, .cpus = 4, .megabytes = 2048, .initiator = 5, .bandwidth = 190000, .latency = 95,
+	{ .os_index = 5,
+	  .first_cpu = 8,
+	  .cpus = 4,
+	  .megabytes = 2048,
+	  .initiator = 5,
+	  .bandwidth = 190000,
+	  .latency = 95,
 	  .huge_pages = 1 },
 };
 static const int odd_distances[] = {
@@ -96,7 +108,7 @@ static void check(const struct na_topology *t)
 
 			assert_true(to < t->node_count);
 			seen += to;
-			assert_int_equal(k < t->memory_nodes, t->nodes[to].memory > 0);
+			assert_int_equal(k<t->memory_nodes, t->nodes[to].memory> 0);
 		}
 		assert_true(seen == (uint64_t)t->node_count * (t->node_count - 1) / 2);
 	}
@@ -337,7 +349,10 @@ static void a_machine_may_have_128_nodes(void **state)
 static void nodes_past_64_may_be_restricted_too(void **state)
 {
 	static struct test_node nodes[70];
-	struct test_machine m = { .nodes = nodes, .node_count = 70, .possible = "0-1023\n", .mems_allowed = "0-1,63-66",
+	struct test_machine m = { .nodes = nodes,
+				  .node_count = 70,
+				  .possible = "0-1023\n",
+				  .mems_allowed = "0-1,63-66",
 				  .cpus_allowed = "65,69" };
 	char root[PATH_MAX];
 	struct na_topology *t;
@@ -374,9 +389,11 @@ static void two_memories_of_a_package_share_its_cpus_with_the_first(void **state
 static void wrong_descriptions_are_errors(void **state)
 {
 	static const char *const synthetic[] = { "pack:2 [numa(", "nonsense", "pu:0", "pack:2 pu:2 numa:2 foo:1" };
-	static const char *const xml[] = { "", "<", "<?xml version=\"1.0\"?><topology version=\"2.0\"></topology>",
-					   "<?xml version=\"1.0\"?><topology version=\"2.0\"><object type=\"Machine\"/></topology>",
-					   "no xml at all" };
+	static const char *const xml[] = {
+		"", "<", "<?xml version=\"1.0\"?><topology version=\"2.0\"></topology>",
+		"<?xml version=\"1.0\"?><topology version=\"2.0\"><object type=\"Machine\"/></topology>",
+		"no xml at all"
+	};
 	struct na_topology_source source = { 0 };
 	struct na_topology_cost cost = { 0 };
 	struct na_topology *t = NULL;
