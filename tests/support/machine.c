@@ -169,6 +169,29 @@ void test_machine_make(const struct test_machine *m, char root[PATH_MAX])
 	put(root, "[always] madvise never\n", "/sys/kernel/mm/transparent_hugepage/enabled");
 }
 
+#define MOST_FOLDERS 64
+
+static char made[MOST_FOLDERS][PATH_MAX];
+static int made_count;
+static pid_t maker; /* children end by _exit(), and must not clean up after their parent anyway */
+
+/* A test that fails jumps over its own clean-up. */
+static void remove_all(void)
+{
+	for (int i = 0; getpid() == maker && i < made_count; i++)
+		test_folder_remove(made[i]);
+}
+
+static void remember(const char *path)
+{
+	if (made_count == 0) {
+		maker = getpid();
+		atexit(remove_all);
+	}
+	if (made_count < MOST_FOLDERS)
+		snprintf(made[made_count++], PATH_MAX, "%s", path);
+}
+
 void test_folder_make(char path[PATH_MAX])
 {
 	const char *parent = getenv("TMPDIR");
@@ -176,6 +199,7 @@ void test_folder_make(char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/numarena-test-XXXXXX", parent && *parent ? parent : "/tmp");
 	if (!mkdtemp(path))
 		fail(path);
+	remember(path);
 }
 
 static int remove_one(const char *path, const struct stat *s, int kind, struct FTW *where)

@@ -37,7 +37,7 @@ struct test_machine {
 /* Makes it and returns its root folder in `root`. */
 void test_machine_make(const struct test_machine *machine, char root[PATH_MAX]);
 
-/* A new empty temporary folder. */
+/* A new empty temporary folder, gone at the latest when the program ends. */
 void test_folder_make(char path[PATH_MAX]);
 
 /* Removes a folder and all in it. */
