@@ -123,7 +123,7 @@ void na_log(enum na_log_level level, const char *format, ...)
 	for (size_t done = 0; done < n;) {
 		ssize_t w = write(STDERR_FILENO, line + done, n - done);
 
-		if (w <= 0 && errno != EINTR)
+		if (w == 0 || (w < 0 && errno != EINTR))
 			break;
 		done += w > 0 ? (size_t)w : 0;
 	}

@@ -15,7 +15,7 @@ enum na_log_level { NA_LOG_ERROR, NA_LOG_WARNING, NA_LOG_INFO, NA_LOG_DEBUG };
 /* Printed if level <= na_options.verbose, as "numarena: [rank N: ]message". */
 void na_log(enum na_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The small printf itself; returns the length it wanted. */
+/* The small printf itself; returns the length written, the cut included. */
 size_t na_format(char *out, size_t capacity, const char *format, ...) __attribute__((format(printf, 3, 4)));
 size_t na_vformat(char *out, size_t capacity, const char *format, va_list args);
 
