@@ -36,6 +36,7 @@ static _Atomic int paused;
 static struct na_lock run_lock;
 static _Atomic uint64_t work_ns;
 static pthread_t thread; /* valid while state is ON */
+static _Atomic uint64_t not_before_ms; /* a child of fork that is about to exec shall not get a thread first */
 
 uint64_t na_maintenance_ns(void)
 {
@@ -151,6 +152,8 @@ void na_maintenance_consider(void)
 	if (atomic_load_explicit(&na_pool_held, memory_order_relaxed) < START_BYTES ||
 	    !atomic_load_explicit(&allowed, memory_order_relaxed) || !na_options.background)
 		return;
+	if (na_os_coarse_ms() < atomic_load_explicit(&not_before_ms, memory_order_relaxed))
+		return;
 	na_maintenance_start();
 }
 
@@ -219,6 +222,7 @@ static void fork_child(void)
 	na_lock_reset(&run_lock);
 	atomic_store_explicit(&paused, 0, memory_order_relaxed);
 	atomic_store_explicit(&state, OFF, memory_order_relaxed); /* the thread is not in the child */
+	atomic_store_explicit(&not_before_ms, na_os_coarse_ms() + 1000, memory_order_relaxed);
 	na_cache_after_fork();
 }
 
