@@ -26,8 +26,8 @@ static bool power_of_two(size_t v)
 static memory_error_t validate_alignment(size_t alignment)
 {
 	if (alignment && (!power_of_two(alignment) || alignment < 16 || alignment > 4096))
-		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "alignment is %zu: must be a power of two from 16 to 4096",
-				alignment);
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT,
+				"alignment is %zu: must be a power of two from 16 to 4096", alignment);
 	return MEMORY_ERROR_NONE;
 }
 
@@ -39,8 +39,9 @@ static memory_error_t validate(const memory_pool_config_t *config)
 				"block_size is %zu: must be a power of two from 4096 to 33554432", config->block_size);
 	if (!(config->defrag_threshold >= 0.0 && config->defrag_threshold <= 1.0))
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "defrag_threshold is %s: must be above 0, up to 1",
-				config->defrag_threshold > 1.0 ? "above 1" :
-				config->defrag_threshold < 0.0 ? "negative" : "not a number");
+				config->defrag_threshold > 1.0	 ? "above 1"
+				: config->defrag_threshold < 0.0 ? "negative"
+								 : "not a number");
 	return validate_alignment(config->alignment);
 }
 
@@ -56,8 +57,8 @@ static memory_error_t set_limit(uint64_t wanted)
 		held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
 	}
 	if (limit < held)
-		return na_error(MEMORY_ERROR_BUSY, "total_size is %llu: %llu bytes are in use", (unsigned long long)limit,
-				(unsigned long long)held);
+		return na_error(MEMORY_ERROR_BUSY, "total_size is %llu: %llu bytes are in use",
+				(unsigned long long)limit, (unsigned long long)held);
 	atomic_store_explicit(&na_pool_limit, limit, memory_order_relaxed);
 	return MEMORY_ERROR_NONE;
 }
@@ -118,7 +119,8 @@ void *allocate_from_pool(size_t size)
 	size_t alignment = __atomic_load_n(&na_options.alignment, __ATOMIC_RELAXED);
 	void *p;
 
-	if (na_likely(size - 1 <= NA_DIRECT_MAX - alignment && alignment <= NA_DIRECT_MAX)) { /* not 0, and still direct when rounded up */
+	if (na_likely(size - 1 <= NA_DIRECT_MAX - alignment &&
+		      alignment <= NA_DIRECT_MAX)) { /* not 0, and still direct when rounded up */
 		struct na_bin *bin = na_cache_current->direct[((size + alignment - 1) & ~(alignment - 1)) / 16];
 
 		if (na_likely((bin->size & (alignment - 1)) == 0)) {
@@ -147,7 +149,8 @@ void *allocate_aligned_from_pool(size_t size, size_t alignment)
 	void *p;
 
 	if (!power_of_two(alignment) || alignment > MAX_ALIGNMENT) {
-		na_error(MEMORY_ERROR_INVALID_ARGUMENT, "alignment is %zu: must be a power of two up to 1 GiB", alignment);
+		na_error(MEMORY_ERROR_INVALID_ARGUMENT, "alignment is %zu: must be a power of two up to 1 GiB",
+			 alignment);
 		errno = EINVAL;
 		return NULL;
 	}
@@ -192,8 +195,9 @@ void *resize_in_pool(void *block, size_t size)
 		return no_memory(size);
 	/* A block that stays, or whose pages move, keeps its alignment; one that is copied gets the pool's. */
 	if (na_span_kind(found.span) != NA_SPAN_SMALL || size > found.size || size < found.size / 2)
-		p = na_span_kind(found.span) != NA_SPAN_SMALL && size > NA_SMALL_MAX ? na_heap_resize(block, size) :
-											 resize_by_moving(block, &found, size);
+		p = na_span_kind(found.span) != NA_SPAN_SMALL && size > NA_SMALL_MAX
+			    ? na_heap_resize(block, size)
+			    : resize_by_moving(block, &found, size);
 	else
 		p = block;
 	return p ? p : no_memory(size);

@@ -50,8 +50,8 @@ size_t get_memory_node_statistics(memory_node_stats_t *nodes, size_t capacity)
 			.node = s.nodes[i].node,
 			.requested_bytes = s.nodes[i].live_bytes,
 			.resident_bytes = s.nodes[i].resident_bytes,
-			.misplaced_bytes = s.nodes[i].misplaced_bytes == NA_UNKNOWN ? MEMORY_METRIC_UNAVAILABLE :
-										       s.nodes[i].misplaced_bytes,
+			.misplaced_bytes = s.nodes[i].misplaced_bytes == NA_UNKNOWN ? MEMORY_METRIC_UNAVAILABLE
+										    : s.nodes[i].misplaced_bytes,
 			.total_memory = na_os_node_memory(s.nodes[i].node),
 		};
 	return s.node_count;

@@ -17,7 +17,8 @@ static void say_once_no_compression(void)
 	static _Atomic bool said;
 
 	if (!atomic_exchange_explicit(&said, true, memory_order_relaxed))
-		na_log(NA_LOG_WARNING, "enable_compression: this version has no compression; nothing will be compressed");
+		na_log(NA_LOG_WARNING,
+		       "enable_compression: this version has no compression; nothing will be compressed");
 }
 
 memory_error_t initialize_memory_system(const memory_system_config_t *config)

@@ -34,9 +34,11 @@ static memory_error_t start(const tracking_config_t *config)
 	wanted.interval_ms = interval;
 	rc = na_tracking_start(&wanted);
 	if (rc == -EPERM)
-		return na_error(MEMORY_ERROR_PERMISSION, "no samples: NUMARENA_BACKGROUND=0 forbids the thread that takes them");
+		return na_error(MEMORY_ERROR_PERMISSION,
+				"no samples: NUMARENA_BACKGROUND=0 forbids the thread that takes them");
 	if (rc < 0)
-		return na_error(MEMORY_ERROR_ALLOCATION, "no samples: the maintenance thread did not start (error %d)", -rc);
+		return na_error(MEMORY_ERROR_ALLOCATION, "no samples: the maintenance thread did not start (error %d)",
+				-rc);
 	return MEMORY_ERROR_NONE;
 }
 
@@ -88,9 +90,10 @@ size_t get_memory_samples(memory_sample_t *samples, size_t capacity)
 				.seconds = (double)(i + 1) * (double)width / 1000.0,
 				.live_bytes = b->live == UINT64_MAX ? MEMORY_METRIC_UNAVAILABLE : b->live,
 				.physical_bytes = b->physical == UINT64_MAX ? MEMORY_METRIC_UNAVAILABLE : b->physical,
-				.fragmentation = b->physical == UINT64_MAX ? NAN :
-						 b->physical == 0 || b->live_at_physical >= b->physical ? 0.0 :
-						 1.0 - (double)b->live_at_physical / (double)b->physical,
+				.fragmentation = b->physical == UINT64_MAX ? NAN
+						 : b->physical == 0 || b->live_at_physical >= b->physical
+							 ? 0.0
+							 : 1.0 - (double)b->live_at_physical / (double)b->physical,
 			};
 		out++;
 	}

@@ -14,14 +14,14 @@ struct na_options na_options = {
 #undef NA_OPTION
 };
 
-#define NA_TEXT_SIZE(def) #def
-#define NA_TEXT_COUNT(def) #def
-#define NA_TEXT_RATIO(def) #def
+#define NA_TEXT_SIZE(def)   #def
+#define NA_TEXT_COUNT(def)  #def
+#define NA_TEXT_RATIO(def)  #def
 #define NA_TEXT_SWITCH(def) #def
-#define NA_TEXT_PATH(def) def
+#define NA_TEXT_PATH(def)   def
 
 const struct na_option_info na_option_table[NA_OPTION_COUNT_] = {
-#define NA_OPTION(id, env, kind, def, least, most, text) \
+#define NA_OPTION(id, env, kind, def, least, most, text)                                                               \
 	{ #id, env, NA_KIND_##kind, NA_TEXT_##kind(def), least, most, text },
 #include "base/options.def"
 #undef NA_OPTION
@@ -148,8 +148,8 @@ static bool needs_power_of_two(enum na_option_id id)
 static void *field(enum na_option_id id)
 {
 	switch (id) {
-#define NA_OPTION(id, env, kind, def, least, most, text) \
-	case NA_OPTION_##id:                             \
+#define NA_OPTION(id, env, kind, def, least, most, text)                                                               \
+	case NA_OPTION_##id:                                                                                           \
 		return &na_options.id;
 #include "base/options.def"
 #undef NA_OPTION

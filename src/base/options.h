@@ -18,11 +18,11 @@
 
 enum na_option_kind { NA_KIND_SIZE, NA_KIND_COUNT, NA_KIND_RATIO, NA_KIND_SWITCH, NA_KIND_PATH };
 
-#define NA_TYPE_SIZE uint64_t
-#define NA_TYPE_COUNT uint64_t
-#define NA_TYPE_RATIO uint64_t
+#define NA_TYPE_SIZE   uint64_t
+#define NA_TYPE_COUNT  uint64_t
+#define NA_TYPE_RATIO  uint64_t
 #define NA_TYPE_SWITCH uint64_t
-#define NA_TYPE_PATH const char *
+#define NA_TYPE_PATH   const char *
 
 struct na_options {
 #define NA_OPTION(id, env, kind, def, least, most, text) NA_TYPE_##kind id;

@@ -32,14 +32,14 @@
 #include "pool/pool.h"
 
 struct na_bin {
-	uint64_t bits;           /* slots of the bundle still to give out */
-	uintptr_t base;          /* address of bit 0's slot */
-	uint64_t size;           /* bytes a slot */
-	struct na_span *span;    /* current span, or NULL */
+	uint64_t bits;		 /* slots of the bundle still to give out */
+	uintptr_t base;		 /* address of bit 0's slot */
+	uint64_t size;		 /* bytes a slot */
+	struct na_span *span;	 /* current span, or NULL */
 	struct na_span *partial; /* list, under the lock */
-	uint64_t taken;          /* slots ever put into a bundle; written by the owner, read by any */
-	uint64_t freed;          /* blocks of this class ever freed by this thread, wherever they came from; same */
-	uint32_t bundle;         /* most slots a bundle takes: at most 32 KiB, to stay in the first-level cache */
+	uint64_t taken;		 /* slots ever put into a bundle; written by the owner, read by any */
+	uint64_t freed;		 /* blocks of this class ever freed by this thread, wherever they came from; same */
+	uint32_t bundle;	 /* most slots a bundle takes: at most 32 KiB, to stay in the first-level cache */
 	uint32_t cls;
 };
 
@@ -65,10 +65,10 @@ struct na_cache {
 	_Atomic uint32_t state;
 	uint32_t pending_used; /* bit an entry; owner */
 	struct na_pending pending[NA_PENDING];
-	uint64_t refills;         /* owner writes, any reads */
-	uint64_t remote;          /* blocks of other caches freed here; same */
-	uint64_t since_published; /* bytes taken since */
-	_Atomic int64_t published;/* our share of na_live; of a named pool: bytes live in small blocks */
+	uint64_t refills;		    /* owner writes, any reads */
+	uint64_t remote;		    /* blocks of other caches freed here; same */
+	uint64_t since_published;	    /* bytes taken since */
+	_Atomic int64_t published;	    /* our share of na_live; of a named pool: bytes live in small blocks */
 	_Atomic int64_t away[NA_MAX_POOLS]; /* bytes freed here that belong to another pool than ours */
 	struct na_cache *next_idle;
 	struct na_cache *next_all; /* constant once registered */
@@ -100,15 +100,15 @@ int na_cache_free_slow(struct na_cache *c, struct na_span *span, void *p);
 void na_cache_span_empty(struct na_cache *c, struct na_span *span);
 
 /* Parts of the above that other files of cache/ need. */
-void na_cache_collect(struct na_span *span);                  /* remote bits into state bytes */
-void na_cache_drain(struct na_cache *c);                      /* the queue; under c's lock */
+void na_cache_collect(struct na_span *span); /* remote bits into state bytes */
+void na_cache_drain(struct na_cache *c);     /* the queue; under c's lock */
 void na_cache_flush_pending(struct na_cache *c);
 void na_cache_list(struct na_cache *c, struct na_span *span); /* under c's lock */
 void na_cache_unlist(struct na_span *span);
 bool na_cache_release_if_empty(struct na_cache *c, struct na_span *span); /* under c's lock */
 /* Walks a bin's ring of partial spans, of which the body may take out the one it is at. */
-#define na_cache_each(bin, span, next, count)                                                       \
-	for ((count) = na_cache_count(bin), (span) = (bin)->partial; (count) && ((next) = (span)->next, 1); \
+#define na_cache_each(bin, span, next, count)                                                                          \
+	for ((count) = na_cache_count(bin), (span) = (bin)->partial; (count) && ((next) = (span)->next, 1);            \
 	     (count)--, (span) = (next))
 static inline uint32_t na_cache_count(const struct na_bin *bin)
 {

@@ -9,7 +9,7 @@
 #include "base/bits.h"
 #include "cache/cache.h"
 
-#define na_likely(x) __builtin_expect(!!(x), 1)
+#define na_likely(x)   __builtin_expect(!!(x), 1)
 #define na_unlikely(x) __builtin_expect(!!(x), 0)
 
 /* The lowest slot of a bundle that has one. */

@@ -80,7 +80,8 @@ void na_cache_drain(struct na_cache *c)
 {
 	/* acquire: pairs with the push's release, so that next_queued is seen. */
 	struct na_span *span = atomic_exchange_explicit(&c->queue, NULL, memory_order_acquire), *next;
-	uint32_t watch = atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_IDLE ? NA_SILENT : NA_WATCHED;
+	uint32_t watch =
+		atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_IDLE ? NA_SILENT : NA_WATCHED;
 
 	for (; span; span = next) {
 		next = span->next_queued;
@@ -102,9 +103,9 @@ static void send(struct na_span *span, uint32_t word, uint64_t bits)
 	struct na_cache *owner;
 
 	for (uint64_t twice = before & bits; twice; twice &= twice - 1)
-		na_cache_complain((void *)(span->base + ((uintptr_t)word * 64 + (uintptr_t)__builtin_ctzll(twice)) *
-								span->size),
-				  "freed twice", NULL);
+		na_cache_complain(
+			(void *)(span->base + ((uintptr_t)word * 64 + (uintptr_t)__builtin_ctzll(twice)) * span->size),
+			"freed twice", NULL);
 	if (atomic_load_explicit(&span->flag, memory_order_seq_cst) != NA_SILENT ||
 	    !atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_QUEUED, memory_order_acq_rel,
 						     memory_order_relaxed))

@@ -191,8 +191,7 @@ static void trim_bin(struct na_cache *c, struct na_bin *bin)
 		if (!na_cache_release_if_empty(c, span))
 			na_cache_list(c, span);
 	}
-	na_cache_each(bin, span, next, count)
-	{
+	na_cache_each (bin, span, next, count) {
 		na_cache_collect(span);
 		na_cache_release_if_empty(c, span);
 	}
@@ -219,8 +218,7 @@ static void silence(struct na_cache *c)
 		struct na_span *span, *next;
 		uint32_t count;
 
-		na_cache_each(&c->bins[i], span, next, count)
-		{
+		na_cache_each (&c->bins[i], span, next, count) {
 			uint32_t watched = NA_WATCHED;
 
 			atomic_compare_exchange_strong_explicit(&span->flag, &watched, NA_SILENT, memory_order_seq_cst,

@@ -90,8 +90,9 @@ __attribute__((cold, noinline)) void na_heap_release_slow(void *p, struct na_spa
 	int saved = errno;
 
 	if (p && release_other(p, span) < 0)
-		na_cache_complain(p, na_segment_of(p)->pool ? "freed twice, or is not the start of a block" :
-							      "freed, but is not a block of ours",
+		na_cache_complain(p,
+				  na_segment_of(p)->pool ? "freed twice, or is not the start of a block"
+							 : "freed, but is not a block of ours",
 				  __builtin_return_address(0));
 	errno = saved;
 }

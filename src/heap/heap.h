@@ -104,7 +104,7 @@ void na_maintenance_stop(void);
 void na_maintenance_pause(void) __asm__("numarena_internal_maintenance_pause") __attribute__((visibility("default")));
 void na_maintenance_resume(void) __asm__("numarena_internal_maintenance_resume") __attribute__((visibility("default")));
 
-void na_maintenance_poke(void);  /* look again for work: the hook's interval has changed */
+void na_maintenance_poke(void); /* look again for work: the hook's interval has changed */
 uint64_t na_maintenance_ns(void);
 
 #endif

@@ -35,7 +35,7 @@ static _Atomic bool stopping;
 static _Atomic int paused;
 static struct na_lock run_lock;
 static _Atomic uint64_t work_ns;
-static pthread_t thread; /* valid while state is ON */
+static pthread_t thread;	       /* valid while state is ON */
 static _Atomic uint64_t not_before_ms; /* a child of fork that is about to exec shall not get a thread first */
 
 uint64_t na_maintenance_ns(void)
@@ -134,8 +134,8 @@ int na_maintenance_start(void)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	if (rc) {
-		na_log(NA_LOG_WARNING, "no maintenance thread (error %d): freed memory is kept until flush_memory_pools()",
-		       rc);
+		na_log(NA_LOG_WARNING,
+		       "no maintenance thread (error %d): freed memory is kept until flush_memory_pools()", rc);
 		/* stays STARTING: not tried again, for the same would come of it each time */
 	} else {
 		pthread_setname_np(thread, "numarena");

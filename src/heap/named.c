@@ -21,8 +21,8 @@ struct na_named {
 	struct na_lock lock;
 	uint32_t magic;
 	size_t alignment;
-	uint64_t allocations; /* under lock */
-	int64_t peak;         /* under lock */
+	uint64_t allocations;  /* under lock */
+	int64_t peak;	       /* under lock */
 	struct na_named *next; /* list of all live, under list_lock */
 };
 
@@ -177,7 +177,8 @@ void na_named_figures(struct na_named *named, struct na_named_figures *out)
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
 		small_freed += named->cache.bins[i].freed;
 	na_unlock(&named->cache.lock);
-	out->live = (uint64_t)atomic_load_explicit(&named->cache.published, memory_order_relaxed) + named->pool.large_live;
+	out->live =
+		(uint64_t)atomic_load_explicit(&named->cache.published, memory_order_relaxed) + named->pool.large_live;
 	out->peak = (uint64_t)named->peak;
 	out->held = (named->pool.used_slices + named->pool.dirty_slices) * NA_SLICE + named->pool.huge_bytes +
 		    named->pool.huge_kept_bytes;
@@ -194,8 +195,8 @@ void na_named_snapshot(struct na_snapshot *out)
 	for (struct na_named *n = list; n; n = n->next) {
 		uint64_t held = (n->pool.used_slices + n->pool.dirty_slices) * NA_SLICE + n->pool.huge_bytes +
 				n->pool.huge_kept_bytes;
-		uint64_t live = (uint64_t)atomic_load_explicit(&n->cache.published, memory_order_relaxed) +
-				n->pool.large_live;
+		uint64_t live =
+			(uint64_t)atomic_load_explicit(&n->cache.published, memory_order_relaxed) + n->pool.large_live;
 
 		out->allocations += n->allocations;
 		for (unsigned int i = 0; i < NA_CLASSES; i++)

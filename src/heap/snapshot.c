@@ -192,5 +192,6 @@ void na_heap_residency(struct na_snapshot *out)
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		out->nodes[i].misplaced_bytes = NA_UNKNOWN;
 	if (!atomic_exchange_explicit(&told, true, memory_order_relaxed))
-		na_log(NA_LOG_WARNING, "the kernel does not tell where pages lie (move_pages): misplaced memory is unavailable");
+		na_log(NA_LOG_WARNING,
+		       "the kernel does not tell where pages lie (move_pages): misplaced memory is unavailable");
 }

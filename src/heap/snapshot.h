@@ -11,19 +11,19 @@
 
 #include <stdint.h>
 
-#define NA_MAX_NODES 64
+#define NA_MAX_NODES   64
 #define NA_MAX_CLASSES 80
-#define NA_UNKNOWN UINT64_MAX
+#define NA_UNKNOWN     UINT64_MAX
 
 struct na_node_figures {
-	int32_t node;           /* kernel's number */
+	int32_t node; /* kernel's number */
 	uint32_t unused;
-	uint64_t live_bytes;    /* blocks of this node's pool that are out */
-	uint64_t held_bytes;    /* slices in use or kept */
-	uint64_t dirty_bytes;   /* of those, free and kept for reuse */
-	uint64_t reserved_bytes;/* address space */
-	uint64_t resident_bytes;/* na_heap_residency only, else NA_UNKNOWN */
-	uint64_t misplaced_bytes;/* na_heap_residency only; NA_UNKNOWN if the kernel does not tell */
+	uint64_t live_bytes;	  /* blocks of this node's pool that are out */
+	uint64_t held_bytes;	  /* slices in use or kept */
+	uint64_t dirty_bytes;	  /* of those, free and kept for reuse */
+	uint64_t reserved_bytes;  /* address space */
+	uint64_t resident_bytes;  /* na_heap_residency only, else NA_UNKNOWN */
+	uint64_t misplaced_bytes; /* na_heap_residency only; NA_UNKNOWN if the kernel does not tell */
 };
 
 struct na_snapshot {
@@ -40,10 +40,10 @@ struct na_snapshot {
 	uint64_t dirty_bytes;
 	uint64_t reserved_bytes;
 	uint64_t metadata_bytes;
-	uint64_t maintenance_ns;   /* time in our maintenance thread's work */
-	uint64_t system_calls;     /* mmap, munmap, madvise, mbind, mremap made for the heap */
-	uint64_t purged_bytes;     /* returned to the system so far */
-	uint32_t thread_caches;    /* in use */
+	uint64_t maintenance_ns; /* time in our maintenance thread's work */
+	uint64_t system_calls;	 /* mmap, munmap, madvise, mbind, mremap made for the heap */
+	uint64_t purged_bytes;	 /* returned to the system so far */
+	uint32_t thread_caches;	 /* in use */
 	uint32_t class_count;
 	uint32_t node_count;
 	uint32_t unused;

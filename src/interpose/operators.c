@@ -38,7 +38,8 @@ static __attribute__((cold, noinline)) void *fail_or_retry(size_t alignment, siz
 		return NULL;
 	if (std_throw_bad_alloc)
 		std_throw_bad_alloc();
-	static const char message[] = "numarena: operator new: out of memory, and no libstdc++ to throw std::bad_alloc\n";
+	static const char message[] =
+		"numarena: operator new: out of memory, and no libstdc++ to throw std::bad_alloc\n";
 	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
 		abort();
 	abort();
@@ -73,11 +74,11 @@ static inline void *aligned_nothrow(size_t size, size_t alignment)
 }
 
 /* new, new[]: plain, nothrow, aligned, aligned nothrow. */
-#define NEW(id, name, parameters, call)       \
-	void *id parameters OPERATOR(name);   \
-	void *id parameters                   \
-	{                                     \
-		return call;                  \
+#define NEW(id, name, parameters, call)                                                                                \
+	void *id parameters OPERATOR(name);                                                                            \
+	void *id parameters                                                                                            \
+	{                                                                                                              \
+		return call;                                                                                           \
 	}
 
 NEW(new_plain, "_Znwm", (size_t n), plain(n))
@@ -93,11 +94,11 @@ NEW(new_array_aligned_nothrow, "_ZnamSt11align_val_tRKSt9nothrow_t", (size_t n, 
 
 /* delete, delete[]: plain, sized, nothrow, aligned, and their combinations; the size and the
  * alignment are not needed to find a block. */
-#define DELETE(id, name, ...)                                       \
-	void id(void *p, ##__VA_ARGS__) OPERATOR(name);             \
-	void id(void *p, ##__VA_ARGS__)                             \
-	{                                                           \
-		release_memory(p);                                  \
+#define DELETE(id, name, ...)                                                                                          \
+	void id(void *p, ##__VA_ARGS__) OPERATOR(name);                                                                \
+	void id(void *p, ##__VA_ARGS__)                                                                                \
+	{                                                                                                              \
+		release_memory(p);                                                                                     \
 	}
 
 DELETE(delete_plain, "_ZdlPv")

@@ -17,11 +17,11 @@
 
 struct na_arena {
 	struct na_lock lock;
-	int node;            /* -1: do not bind; set before first use */
-	char *next;          /* under lock */
-	char *end;           /* under lock */
+	int node;   /* -1: do not bind; set before first use */
+	char *next; /* under lock */
+	char *end;  /* under lock */
 	void *free[NA_ARENA_LISTS];
-	void *chunks;        /* under lock: all chunks, linked by their first word */
+	void *chunks;		 /* under lock: all chunks, linked by their first word */
 	_Atomic uint64_t mapped; /* bytes; relaxed */
 };
 

@@ -14,10 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NA_CLASSES 72
-#define NA_SMALL_MAX ((size_t)32768)
+#define NA_CLASSES    72
+#define NA_SMALL_MAX  ((size_t)32768)
 #define NA_DIRECT_MAX ((size_t)1024) /* looked up by (size + 15) / 16 without arithmetic */
-#define NA_DIRECT (NA_DIRECT_MAX / 16 + 1)
+#define NA_DIRECT     (NA_DIRECT_MAX / 16 + 1)
 
 static inline unsigned int na_class_of(size_t size)
 {

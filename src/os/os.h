@@ -46,7 +46,7 @@ uint64_t na_os_memory_limit(void);
 /* A node's physical memory in bytes; 0 if unknown. */
 uint64_t na_os_node_memory(int node);
 
-uint64_t na_os_now_ns(void);    /* CLOCK_MONOTONIC */
+uint64_t na_os_now_ns(void);	/* CLOCK_MONOTONIC */
 uint64_t na_os_coarse_ms(void); /* CLOCK_MONOTONIC_COARSE: a few ns, good to a few ms */
 
 /* How many of the table's mapping calls were made; relaxed. */

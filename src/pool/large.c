@@ -269,8 +269,7 @@ void *na_large_resize(struct na_span *span, void *p, size_t size)
 	size_t capacity = huge ? segment->length : (size_t)span->slices * NA_SLICE, length;
 
 	if (size > capacity) {
-		if (!huge || __builtin_add_overflow(size, HUGE_UNIT - 1, &length) ||
-		    length >> (NA_ADDRESS_BITS - 1))
+		if (!huge || __builtin_add_overflow(size, HUGE_UNIT - 1, &length) || length >> (NA_ADDRESS_BITS - 1))
 			return NULL;
 		p = grow_huge(segment, length & ~(HUGE_UNIT - 1));
 		if (!p)

@@ -49,7 +49,8 @@ static struct na_segment_ref *ref_of(struct na_pool *pool, uint32_t index)
 void na_map_set(struct na_segment *segment)
 {
 	for (uintptr_t a = segment->base; a < segment->base + segment->length; a += NA_SEGMENT)
-		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], (uintptr_t)segment - (uintptr_t)&na_map, memory_order_release);
+		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], (uintptr_t)segment - (uintptr_t)&na_map,
+				      memory_order_release);
 }
 
 void na_map_clear(struct na_segment *segment)

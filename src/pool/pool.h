@@ -21,7 +21,7 @@
 #include "os/lock.h"
 #include "pool/segment.h"
 
-#define NA_MAX_POOLS 64
+#define NA_MAX_POOLS   64
 #define NA_TABLE_SHIFT 10 /* segments a table block */
 
 /* An entry of a pool's table: bounds let a search pass a segment by. Both are upper bounds,
@@ -34,10 +34,10 @@ struct na_segment_ref {
 
 struct na_pool {
 	struct na_lock lock;
-	int node;               /* kernel's number */
-	bool bound;             /* whether memory is bound to the node (machines of several) */
+	int node;   /* kernel's number */
+	bool bound; /* whether memory is bound to the node (machines of several) */
 	bool named;
-	uint64_t limit;         /* named pools: bytes; 0 none */
+	uint64_t limit; /* named pools: bytes; 0 none */
 	struct na_arena arena;
 	struct na_segment_ref *table[64];
 	uint32_t segments;
@@ -52,11 +52,11 @@ struct na_pool {
 };
 
 /* Limits and the epoch, for all pools. */
-extern _Atomic uint64_t na_pool_limit;    /* bytes; relaxed */
-extern _Atomic uint64_t na_pool_held;     /* bytes in slices used or dirty, and huge; relaxed */
-extern _Atomic uint32_t na_pool_epoch;    /* low byte stamps releases; relaxed */
-extern _Atomic uint64_t na_pool_purged;   /* bytes; relaxed */
-#define NA_EPOCHS_KEPT 8                  /* the decay time in epochs */
+extern _Atomic uint64_t na_pool_limit;	/* bytes; relaxed */
+extern _Atomic uint64_t na_pool_held;	/* bytes in slices used or dirty, and huge; relaxed */
+extern _Atomic uint32_t na_pool_epoch;	/* low byte stamps releases; relaxed */
+extern _Atomic uint64_t na_pool_purged; /* bytes; relaxed */
+#define NA_EPOCHS_KEPT 8		/* the decay time in epochs */
 
 void na_pool_init(struct na_pool *pool, int node, bool bound);
 

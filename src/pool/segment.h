@@ -23,15 +23,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NA_SLICE_SHIFT 16
-#define NA_SLICE ((size_t)1 << NA_SLICE_SHIFT)
+#define NA_SLICE_SHIFT	 16
+#define NA_SLICE	 ((size_t)1 << NA_SLICE_SHIFT)
 #define NA_SEGMENT_SHIFT 25
-#define NA_SEGMENT ((size_t)1 << NA_SEGMENT_SHIFT)
-#define NA_SLICES (NA_SEGMENT / NA_SLICE)
-#define NA_SLICE_WORDS (NA_SLICES / 64)
-#define NA_RUN_MAX ((size_t)8 << 20) /* above: huge */
-#define NA_ADDRESS_BITS 47
-#define NA_MAP_ENTRIES ((size_t)1 << (NA_ADDRESS_BITS - NA_SEGMENT_SHIFT))
+#define NA_SEGMENT	 ((size_t)1 << NA_SEGMENT_SHIFT)
+#define NA_SLICES	 (NA_SEGMENT / NA_SLICE)
+#define NA_SLICE_WORDS	 (NA_SLICES / 64)
+#define NA_RUN_MAX	 ((size_t)8 << 20) /* above: huge */
+#define NA_ADDRESS_BITS	 47
+#define NA_MAP_ENTRIES	 ((size_t)1 << (NA_ADDRESS_BITS - NA_SEGMENT_SHIFT))
 
 struct na_cache;
 struct na_bin;
@@ -56,40 +56,40 @@ struct na_span {
 	/* What a free by the owner needs, one cache line. */
 	_Atomic(struct na_cache *) fast; /* the cache whose thread may free here on the fast path; NULL:
 	                                  * nobody. Written by the owner under its lock */
-	uintptr_t base;       /* first slot, or the large block */
-	uint8_t *state;       /* owner: a byte a slot, 0 free, 0xff out; slots past the end are 0xff */
-	uint64_t reciprocal;  /* ceil(2^32 / size) */
-	struct na_bin *bin;   /* owner's bin of the class */
-	uint32_t used;        /* owner: slots that are 0xff */
-	uint32_t size;        /* bytes a slot */
+	uintptr_t base;			 /* first slot, or the large block */
+	uint8_t *state;			 /* owner: a byte a slot, 0 free, 0xff out; slots past the end are 0xff */
+	uint64_t reciprocal;		 /* ceil(2^32 / size) */
+	struct na_bin *bin;		 /* owner's bin of the class */
+	uint32_t used;			 /* owner: slots that are 0xff */
+	uint32_t size;			 /* bytes a slot */
 	uint16_t slots;
-	uint16_t group;       /* owner: group of 64 slots to search first */
+	uint16_t group; /* owner: group of 64 slots to search first */
 	uint8_t cls;
 	_Atomic uint8_t kind; /* enum na_span_kind; written under the pool's lock */
-	bool listed;          /* owner, under its lock: in the list of partial spans */
+	bool listed;	      /* owner, under its lock: in the list of partial spans */
 	uint32_t slices;      /* large: length of the run; tail: distance to the first slice */
 
 	/* What other threads and slow paths need. */
 	_Atomic(struct na_cache *) cache; /* owner, also while parked; NULL for large */
-	_Atomic(uint64_t) *remote;        /* a bit a slot freed by others; fetch_or by them, exchange by the owner */
-	_Atomic uint32_t flag;            /* enum na_span_flag */
-	struct na_span *next_queued;      /* while QUEUED: whoever holds the queue */
-	struct na_span *next, *prev;      /* list of partial spans; owner, under its lock */
-	size_t length;                    /* large and huge: bytes usable */
+	_Atomic(uint64_t) *remote;	  /* a bit a slot freed by others; fetch_or by them, exchange by the owner */
+	_Atomic uint32_t flag;		  /* enum na_span_flag */
+	struct na_span *next_queued;	  /* while QUEUED: whoever holds the queue */
+	struct na_span *next, *prev;	  /* list of partial spans; owner, under its lock */
+	size_t length;			  /* large and huge: bytes usable */
 } __attribute__((aligned(128)));
 
 _Static_assert(sizeof(struct na_span) == 128, "the slice's metadata are found by shifting");
 
 struct na_segment {
 	struct na_span span[NA_SLICES];
-	struct na_pool *pool;           /* set before the segment is in the map, then constant */
+	struct na_pool *pool; /* set before the segment is in the map, then constant */
 	uintptr_t base;
-	size_t length;                  /* mapped bytes; more or less than NA_SEGMENT only if huge or scarce */
+	size_t length; /* mapped bytes; more or less than NA_SEGMENT only if huge or scarce */
 	bool huge;
-	uint32_t index;                 /* in the pool's table */
-	uint64_t free[NA_SLICE_WORDS];  /* pool lock: slices nobody has */
+	uint32_t index;			/* in the pool's table */
+	uint64_t free[NA_SLICE_WORDS];	/* pool lock: slices nobody has */
 	uint64_t dirty[NA_SLICE_WORDS]; /* pool lock: of those, which may hold data and pages */
-	uint8_t stamp[NA_SLICES];       /* pool lock: epoch of the slice's release */
+	uint8_t stamp[NA_SLICES];	/* pool lock: epoch of the slice's release */
 	struct na_segment *next, *prev; /* huge: pool's lists, pool lock */
 	uint8_t huge_stamp;
 };
@@ -109,8 +109,9 @@ static inline struct na_segment *na_segment_of(const void *p)
 	 * compiler adds it to the index, an instruction more on the path of every free. */
 	__asm__("" : "+r"(map));
 	/* relaxed: published with the pointer itself */
-	return (struct na_segment *)((uintptr_t)map + atomic_load_explicit(&map->entry[(uintptr_t)p >> NA_SEGMENT_SHIFT],
-									   memory_order_relaxed));
+	return (struct na_segment *)((uintptr_t)map +
+				     atomic_load_explicit(&map->entry[(uintptr_t)p >> NA_SEGMENT_SHIFT],
+							  memory_order_relaxed));
 }
 
 static inline struct na_span *na_span_of(const void *p)

@@ -15,7 +15,7 @@
 #include "topology/draft.h"
 #include "topology/sysfs.h"
 
-#define DISTANCE_LOCAL 10 /* the kernel's LOCAL_DISTANCE and REMOTE_DISTANCE */
+#define DISTANCE_LOCAL	10 /* the kernel's LOCAL_DISTANCE and REMOTE_DISTANCE */
 #define DISTANCE_REMOTE 20
 
 static uint32_t *cell(uint32_t *matrix, const struct na_topology *t, size_t from, size_t to)

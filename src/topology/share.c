@@ -16,9 +16,9 @@
 #include "topology/sysfs.h"
 #include "topology/xmlfile.h"
 
-#define WAIT_MS 5000
+#define WAIT_MS	       5000
 #define SLEEP_LEAST_NS 100000u
-#define SLEEP_MOST_NS 500000u
+#define SLEEP_MOST_NS  500000u
 
 struct exchange {
 	const struct na_topology_source *source;

@@ -22,7 +22,7 @@ struct na_topology_source {
 	const char *synthetic; /* hwloc's synthetic description; NULL: none */
 	const char *xml;       /* hwloc's XML with its ending NUL; NULL: none */
 	size_t xml_length;     /* of xml, NUL included */
-	bool real;             /* synthetic or xml stand for this machine, and so does root's /proc/self/status */
+	bool real;	       /* synthetic or xml stand for this machine, and so does root's /proc/self/status */
 };
 
 /*
@@ -52,11 +52,9 @@ void na_topology_free_xml(struct hwloc_topology *tree, char *xml);
 unsigned int na_topology_hwloc_version(void);
 
 /* The flat copy, one block for free(). */
-int na_topology_flatten(struct hwloc_topology *tree, const struct na_topology_source *source,
-			struct na_topology **out);
+int na_topology_flatten(struct hwloc_topology *tree, const struct na_topology_source *source, struct na_topology **out);
 
 /* Both steps without a file between. */
-int na_topology_build(const struct na_topology_source *source, struct na_topology **out,
-		      struct na_topology_cost *cost);
+int na_topology_build(const struct na_topology_source *source, struct na_topology **out, struct na_topology_cost *cost);
 
 #endif

@@ -36,11 +36,11 @@
 
 struct na_topology_node {
 	int32_t os_index;
-	uint32_t cpu_count;       /* CPUs whose node this is; 0: a node without CPUs (HBM, CXL) */
-	uint64_t memory;          /* bytes; 0: a node without memory */
-	uint32_t bandwidth;       /* MiB/s from the CPUs that are best placed, or NA_TOPOLOGY_UNKNOWN */
-	uint32_t latency;         /* ns from there, or NA_TOPOLOGY_UNKNOWN */
-	bool allowed;             /* this process may take memory here */
+	uint32_t cpu_count;	   /* CPUs whose node this is; 0: a node without CPUs (HBM, CXL) */
+	uint64_t memory;	   /* bytes; 0: a node without memory */
+	uint32_t bandwidth;	   /* MiB/s from the CPUs that are best placed, or NA_TOPOLOGY_UNKNOWN */
+	uint32_t latency;	   /* ns from there, or NA_TOPOLOGY_UNKNOWN */
+	bool allowed;		   /* this process may take memory here */
 	const unsigned long *cpus; /* whose node this is; cpu_slots bits */
 	const unsigned long *near; /* CPUs that hwloc calls local: those of another node, for a node without */
 };
@@ -50,51 +50,51 @@ enum na_topology_cache_kind { NA_TOPOLOGY_CACHE_UNIFIED, NA_TOPOLOGY_CACHE_DATA 
 /* All data and unified caches of one level; sizes differ where cores do. */
 struct na_topology_cache {
 	uint8_t level;
-	uint8_t kind;      /* enum na_topology_cache_kind */
-	uint32_t count;    /* caches of this level in the machine */
-	uint32_t sharing;  /* CPUs that share one: the most */
-	uint32_t line;     /* bytes; 0: unknown */
-	uint64_t least;    /* bytes, of the smallest */
-	uint64_t most;     /* bytes, of the largest */
+	uint8_t kind;	  /* enum na_topology_cache_kind */
+	uint32_t count;	  /* caches of this level in the machine */
+	uint32_t sharing; /* CPUs that share one: the most */
+	uint32_t line;	  /* bytes; 0: unknown */
+	uint64_t least;	  /* bytes, of the smallest */
+	uint64_t most;	  /* bytes, of the largest */
 };
 
 struct na_topology_page_size {
-	uint64_t size;     /* bytes */
+	uint64_t size;	   /* bytes */
 	uint64_t reserved; /* pages set aside in hugetlb pools on all nodes at discovery; 0 for the base size */
 };
 
 enum na_topology_thp { NA_THP_ABSENT, NA_THP_NEVER, NA_THP_MADVISE, NA_THP_ALWAYS };
 
 struct na_topology {
-	bool real;              /* this machine; false: HWLOC_SYNTHETIC, HWLOC_XMLFILE or another's /sys: no
+	bool real;	      /* this machine; false: HWLOC_SYNTHETIC, HWLOC_XMLFILE or another's /sys: no
 				 * binding by these numbers may be tried */
-	bool distances_known;   /* false: distance[] is the kernel's default, 10 and 20 */
-	bool line_known;        /* false: line_size is a guess */
+	bool distances_known; /* false: distance[] is the kernel's default, 10 and 20 */
+	bool line_known;      /* false: line_size is a guess */
 	uint32_t node_count;
-	uint32_t memory_nodes;  /* of those, with memory */
-	uint32_t node_slots;    /* bits of a node mask: highest possible node + 1. mbind's maxnode is one more */
-	uint32_t cpu_count;     /* online */
-	uint32_t cpu_slots;     /* bits of a CPU mask: highest CPU + 1 */
+	uint32_t memory_nodes; /* of those, with memory */
+	uint32_t node_slots;   /* bits of a node mask: highest possible node + 1. mbind's maxnode is one more */
+	uint32_t cpu_count;    /* online */
+	uint32_t cpu_slots;    /* bits of a CPU mask: highest CPU + 1 */
 	uint32_t cache_count;
 	uint32_t page_size_count;
-	uint32_t line_size;     /* bytes, of the first data cache */
-	uint32_t base_page;     /* bytes */
-	uint64_t thp_size;      /* bytes of a transparent huge page; 0: none */
+	uint32_t line_size; /* bytes, of the first data cache */
+	uint32_t base_page; /* bytes */
+	uint64_t thp_size;  /* bytes of a transparent huge page; 0: none */
 	enum na_topology_thp thp;
 
-	const struct na_topology_node *nodes;            /* node_count, by rising os_index */
-	const int32_t *cpu_node;                         /* cpu_slots: OS index of the CPU's node, -1: no such CPU */
-	const int32_t *node_position;                    /* node_slots: OS index to position, -1: no such node */
-	const uint32_t *distance;                        /* node_count x node_count, [from][to], positions */
-	const uint32_t *nearest;                         /* node_count x node_count: for each position, all
+	const struct na_topology_node *nodes;		/* node_count, by rising os_index */
+	const int32_t *cpu_node;			/* cpu_slots: OS index of the CPU's node, -1: no such CPU */
+	const int32_t *node_position;			/* node_slots: OS index to position, -1: no such node */
+	const uint32_t *distance;			/* node_count x node_count, [from][to], positions */
+	const uint32_t *nearest;			/* node_count x node_count: for each position, all
 							  * positions nearest first; those without memory last */
-	const uint32_t *bandwidth;                       /* MiB/s, [from CPUs of][to memory of], positions;
+	const uint32_t *bandwidth;			/* MiB/s, [from CPUs of][to memory of], positions;
 							  * NULL: none known */
-	const uint32_t *latency;                         /* ns, likewise */
-	const unsigned long *allowed_nodes;              /* this process's Mems_allowed, of the nodes that exist */
-	const unsigned long *allowed_cpus;               /* its main thread's affinity at discovery */
-	const struct na_topology_cache *caches;          /* cache_count, first level first */
-	const struct na_topology_page_size *page_sizes;  /* page_size_count, smallest first: base and hugetlb */
+	const uint32_t *latency;			/* ns, likewise */
+	const unsigned long *allowed_nodes;		/* this process's Mems_allowed, of the nodes that exist */
+	const unsigned long *allowed_cpus;		/* its main thread's affinity at discovery */
+	const struct na_topology_cache *caches;		/* cache_count, first level first */
+	const struct na_topology_page_size *page_sizes; /* page_size_count, smallest first: base and hugetlb */
 };
 
 /* What getting the topology cost this process. Zero before the first call. */
@@ -102,7 +102,7 @@ enum na_topology_origin { NA_TOPOLOGY_NONE, NA_TOPOLOGY_DISCOVERED, NA_TOPOLOGY_
 
 struct na_topology_cost {
 	enum na_topology_origin origin;
-	bool shared;        /* written for others, or read from one */
+	bool shared;	    /* written for others, or read from one */
 	uint64_t total_ns;  /* all of it */
 	uint64_t init_ns;   /* hwloc's start: it loads its plugins, unless the process has done so already */
 	uint64_t load_ns;   /* discovery, or parsing of the XML */
@@ -114,9 +114,9 @@ struct na_topology_cost {
 struct na_topology_job {
 	const char *folder; /* parent of the job's runtime folder; NULL or "": NUMARENA_RUNTIME_DIR, else
 			     * the first of XDG_RUNTIME_DIR, /dev/shm and /tmp that works */
-	const char *id;     /* unique to the job; NULL: from the launcher's environment */
-	int local_rank;     /* on this machine; 0 also cleans up */
-	int local_size;     /* processes of the job on this machine; 1 or less: nothing is shared */
+	const char *id;	    /* unique to the job; NULL: from the launcher's environment */
+	int local_rank;	    /* on this machine; 0 also cleans up */
+	int local_size;	    /* processes of the job on this machine; 1 or less: nothing is shared */
 	uint32_t wait_ms;   /* patience with the process that discovers; 0: 5000 */
 };
 

@@ -21,13 +21,13 @@
 #include <stddef.h>
 
 #define NA_XMLFILE_IDENTITY 256
-#define NA_XMLFILE_HEADER (NA_XMLFILE_IDENTITY + 128)
-#define NA_XMLFILE_MOST (64u << 20) /* bytes; the XML of a machine with 1024 CPUs has about 1 MiB */
+#define NA_XMLFILE_HEADER   (NA_XMLFILE_IDENTITY + 128)
+#define NA_XMLFILE_MOST	    (64u << 20) /* bytes; the XML of a machine with 1024 CPUs has about 1 MiB */
 
 struct na_xmlfile {
 	bool real;
 	const char *xml; /* within the buffer given to na_xmlfile_decode() */
-	size_t length;   /* its NUL included */
+	size_t length;	 /* its NUL included */
 };
 
 extern const char na_xmlfile_trailer[];

@@ -13,7 +13,7 @@
 #define NA_TIMELINE_BINS 512
 
 struct na_timeline_bin {
-	uint64_t live;     /* maximum; UINT64_MAX: no sample of it in this bin */
+	uint64_t live;	   /* maximum; UINT64_MAX: no sample of it in this bin */
 	uint64_t physical; /* maximum; same */
 	uint64_t live_at_physical;
 };

@@ -10,8 +10,8 @@
 
 static struct na_lock lock;
 static struct na_tracking current; /* under lock */
-static bool running;               /* under lock */
-static uint64_t next_ms;           /* maintenance thread only, from here on */
+static bool running;		   /* under lock */
+static uint64_t next_ms;	   /* maintenance thread only, from here on */
 static uint64_t physical, physical_again_ns;
 static struct na_snapshot snapshot;
 
