@@ -62,6 +62,10 @@ struct na_numa {
 	uint64_t held_bytes;
 	uint64_t resident_bytes;  /* NA_UNKNOWN if of any process */
 	uint64_t misplaced_bytes; /* likewise */
+	/* the same at each process's fullest sample; moments differ between processes */
+	uint64_t peak_requested_bytes; /* NA_UNKNOWN if any process has no such sample */
+	uint64_t peak_resident_bytes;
+	uint64_t peak_misplaced_bytes;
 	uint64_t memory_bytes;    /* the node's physical memory: the largest that a process saw, not a sum */
 };
 
@@ -71,9 +75,8 @@ struct na_job {
 	uint32_t bytes;
 	char job[NA_RECORD_NAME];
 	char host[NA_RECORD_NAME];    /* of all processes; "" when they are on several */
-	char program[NA_RECORD_NAME]; /* of the lowest rank */
-	int32_t first_rank;           /* that rank, or the lowest pid's -1 */
-	int32_t first_pid;
+	char program[NA_RECORD_NAME]; /* of the first process: the lowest rank, else the root, else the lowest pid */
+	uint64_t first;               /* what that order goes by; UINT64_MAX: none */
 	int32_t size;                 /* ranks that the job has; 0: unknown */
 	uint32_t node_count;
 	uint64_t processes;           /* records in here */

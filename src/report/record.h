@@ -3,7 +3,7 @@
  * The record: all that one process knows of itself for the job's report, as plain data of a fixed size.
  *
  * On disk it is a file of two slots in DIR/.numarena/JOB/, mapped by its process and updated in place by the
- * maintenance tick. An update writes the older slot whole, its checksum last; the other stays as it was. So a
+ * maintenance tick. An update writes the older slot whole, with a checksum; the other stays as it was. So a
  * process killed at any instruction leaves at least one good slot, and the reader takes the good one with the
  * higher sequence number. The page cache outlives the process; no fsync (a crash of the machine is not covered).
  *
@@ -31,7 +31,8 @@ enum na_record_state {
 	NA_RECORD_RUNNING = 1,
 	NA_RECORD_FINALIZING, /* the last figures are in: the reduction has begun */
 	NA_RECORD_COMPLETE,
-	NA_RECORD_ABORTED /* MPI_Abort, or a fatal error that we saw */
+	NA_RECORD_ABORTED, /* MPI_Abort, or a fatal error that we saw */
+	NA_RECORD_EXITED   /* a rank that came to its end without MPI_Finalize */
 };
 
 enum na_record_role {
@@ -65,6 +66,14 @@ struct na_record {
 
 	struct na_snapshot heap; /* resident and misplaced bytes: as of residency_ms */
 	uint64_t residency_ms;   /* since 1970; 0: never asked */
+
+	/* The nodes at the update with the most live bytes among those that asked for residency: at the end of a
+	 * program most has been freed. */
+	struct na_node_figures peak_nodes[NA_MAX_NODES];
+	uint32_t peak_node_count;
+	uint32_t unused_peak;
+	uint64_t peak_nodes_ms;   /* since 1970; 0: never */
+	uint64_t peak_nodes_live; /* bytes, all nodes */
 
 	/* of the process as a whole, in bytes */
 	uint64_t rss;
@@ -115,8 +124,13 @@ const char *na_record_state_name(uint32_t state);
 uint64_t na_record_cached_allocations(const struct na_record *r);
 uint64_t na_record_hit_rate(const struct na_record *r);
 
-/* Sums over the NUMA nodes; NA_UNKNOWN if any is. */
+/* Large blocks that were served from memory kept for reuse, in millionths of all, or NA_UNKNOWN. */
+uint64_t na_record_reuse_rate(const struct na_record *r);
+
+/* Sums over the NUMA nodes, at the end and at the fullest sample; NA_UNKNOWN if any is. */
 uint64_t na_record_resident(const struct na_record *r);
 uint64_t na_record_misplaced(const struct na_record *r);
+uint64_t na_record_peak_resident(const struct na_record *r);
+uint64_t na_record_peak_misplaced(const struct na_record *r);
 
 #endif

@@ -10,7 +10,7 @@
  *
  * Plain data, no pointers, no lock, no allocation; the caller serialises. na_series_sum() of series of one width
  * is associative and commutative. Series of different widths are widened first; to be exact whatever the
- * order, widen all to one na_series_common() first.
+ * order, widen all to the na_axis_shift() of the joined axis first.
  */
 #ifndef NA_REPORT_SERIES_H
 #define NA_REPORT_SERIES_H
