@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "report/collect.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/log.h"
+#include "report/place.h"
+
+#define MISSING_LISTED 64
+
+struct names {
+	char **name;
+	size_t count, capacity;
+};
+
+void na_collect_note(struct na_collection *c, const char *format, ...)
+{
+	char **grown = realloc(c->notes, (c->note_count + 1) * sizeof(*grown));
+	va_list args;
+	char *text;
+
+	if (!grown)
+		return;
+	c->notes = grown;
+	va_start(args, format);
+	if (vasprintf(&text, format, args) >= 0)
+		c->notes[c->note_count++] = text;
+	va_end(args);
+}
+
+/* "rank-10" after "rank-9". */
+static int compare_names(const void *a, const void *b)
+{
+	return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void free_names(struct names *n)
+{
+	for (size_t i = 0; i < n->count; i++)
+		free(n->name[i]);
+	free(n->name);
+}
+
+static int add_name(struct names *n, const char *name)
+{
+	if (n->count == n->capacity) {
+		size_t capacity = n->capacity ? 2 * n->capacity : 64;
+		char **grown = realloc(n->name, capacity * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		n->name = grown;
+		n->capacity = capacity;
+	}
+	n->name[n->count] = strdup(name);
+	if (!n->name[n->count])
+		return -ENOMEM;
+	n->count++;
+	return 0;
+}
+
+static int list(const char *job_folder, struct names *n)
+{
+	DIR *d = opendir(job_folder);
+	struct dirent *e;
+	int rc = 0;
+
+	if (!d)
+		return -errno;
+	while (rc == 0 && (e = readdir(d)) != NULL)
+		if (na_place_is_record(e->d_name))
+			rc = add_name(n, e->d_name);
+	closedir(d);
+	if (rc == 0 && n->count)
+		qsort(n->name, n->count, sizeof(*n->name), compare_names);
+	return rc;
+}
+
+static int read_one(const char *job_folder, const char *name, struct na_record *r, struct na_record_flaw *flaw)
+{
+	char path[PATH_MAX];
+
+	if (na_format(path, sizeof(path), "%s/%s", job_folder, name) + 1 >= sizeof(path)) {
+		na_format(flaw->text, sizeof(flaw->text), "its path is too long");
+		return -ENAMETOOLONG;
+	}
+	return na_record_read(path, r, flaw);
+}
+
+static int alive_here(const struct na_record *r, const char *here)
+{
+	return strcmp(r->host, here) == 0 && (kill(r->pid, 0) == 0 || errno == EPERM);
+}
+
+static struct na_job *host_of(struct na_collection *c, const char *host)
+{
+	struct na_job *grown;
+
+	for (size_t i = c->host_count; i-- > 0;)
+		if (strcmp(c->hosts[i].host, host) == 0)
+			return &c->hosts[i];
+	if ((c->host_count & (c->host_count - 1)) == 0) { /* doubles at powers of two */
+		grown = realloc(c->hosts, (c->host_count ? 2 * c->host_count : 1) * sizeof(*grown));
+		if (!grown)
+			return NULL;
+		c->hosts = grown;
+	}
+	na_job_init(&c->hosts[c->host_count]);
+	return &c->hosts[c->host_count++];
+}
+
+static int add(struct na_collection *c, struct na_record *r, uint32_t shift)
+{
+	struct na_job *host = host_of(c, r->host);
+
+	if (!host)
+		return -ENOMEM;
+	na_series_widen(&r->series, shift);
+	na_job_add(&c->job, r);
+	na_job_add(host, r);
+	if (c->row_count < NA_JOB_ROWS) {
+		if ((c->row_count & (c->row_count - 1)) == 0) {
+			struct na_row *grown =
+				realloc(c->rows, (c->row_count ? 2 * c->row_count : 1) * sizeof(*grown));
+
+			if (!grown)
+				return -ENOMEM;
+			c->rows = grown;
+		}
+		na_row_fill(&c->rows[c->row_count++], r);
+	}
+	return 0;
+}
+
+/* Ranks 0 to size - 1 of which nothing is there. */
+static int find_missing(struct na_collection *c, const unsigned char *seen)
+{
+	c->missing = malloc(MISSING_LISTED * sizeof(*c->missing));
+	if (!c->missing)
+		return -ENOMEM;
+	for (int32_t i = 0; i < c->job.size; i++) {
+		if (seen[i])
+			continue;
+		if (c->missing_listed < MISSING_LISTED)
+			c->missing[c->missing_listed++] = i;
+		c->missing_count++;
+	}
+	return 0;
+}
+
+/* First pass: what is usable, whether there are ranks, the axis. */
+static int survey(struct na_collection *c, const char *job_folder, struct names *n, struct na_axis axes[2],
+		  int32_t *size)
+{
+	size_t usable = 0;
+
+	for (size_t i = 0; i < n->count; i++) {
+		struct na_record r;
+		struct na_record_flaw flaw;
+		struct na_axis axis;
+		int rc = read_one(job_folder, n->name[i], &r, &flaw);
+
+		if (rc < 0) {
+			if (rc != -ENOENT) {
+				na_collect_note(c, "%s/%s: %s; left out", job_folder, n->name[i], flaw.text);
+				c->flawed++;
+			}
+			n->name[i][0] = '\0';
+			continue;
+		}
+		usable++;
+		c->mpi |= r.role == NA_RECORD_RANK;
+		c->roots_done += r.role == NA_RECORD_ROOT && r.state == NA_RECORD_COMPLETE;
+		axis = na_axis_of(&r.series);
+		na_axis_join(&axes[r.role == NA_RECORD_RANK], &axis);
+		if (r.size > *size)
+			*size = r.size;
+	}
+	return usable ? 0 : -ENODATA;
+}
+
+static int gather(struct na_collection *c, const char *job_folder, const struct names *n, uint32_t shift,
+		  unsigned char *seen, int32_t size)
+{
+	struct utsname here;
+	size_t alive = 0, helpers = 0;
+	int rc = 0;
+
+	if (uname(&here) < 0)
+		here.nodename[0] = '\0';
+	for (size_t i = 0; rc == 0 && i < n->count; i++) {
+		struct na_record r;
+		struct na_record_flaw flaw;
+
+		if (n->name[i][0] == '\0' || read_one(job_folder, n->name[i], &r, &flaw) < 0)
+			continue;
+		if (c->mpi && r.role != NA_RECORD_RANK) {
+			helpers++;
+			continue;
+		}
+		if (r.rank >= 0 && r.rank < size)
+			seen[r.rank] = 1;
+		alive += r.state == NA_RECORD_RUNNING && alive_here(&r, here.nodename);
+		rc = add(c, &r, shift);
+	}
+	if (alive)
+		na_collect_note(c, "%zu process%s still running: figures are of the last update", alive,
+				alive == 1 ? " is" : "es are");
+	if (helpers)
+		na_collect_note(c, "%zu process%s beside the ranks (wrapper shells, helpers) not counted", helpers,
+				helpers == 1 ? "" : "es");
+	return rc;
+}
+
+int na_collect(const char *job_folder, struct na_collection **out)
+{
+	struct na_collection *c = calloc(1, sizeof(*c));
+	struct names n = { 0 };
+	struct na_axis axes[2];
+	unsigned char *seen = NULL;
+	int32_t size = 0;
+	int rc;
+
+	if (!c)
+		return -ENOMEM;
+	na_job_init(&c->job);
+	na_axis_init(&axes[0]);
+	na_axis_init(&axes[1]);
+	rc = list(job_folder, &n);
+	if (rc == 0)
+		rc = survey(c, job_folder, &n, axes, &size);
+	if (rc == 0) {
+		seen = calloc((size_t)size + 1, 1);
+		if (!c->mpi)
+			na_axis_join(&axes[1], &axes[0]);
+		rc = seen ? gather(c, job_folder, &n, na_axis_shift(&axes[1]), seen, size) : -ENOMEM;
+	}
+	if (rc == 0 && c->job.processes == 0)
+		rc = -ENODATA;
+	if (rc == 0) {
+		c->job.size = c->job.size > size ? size : c->job.size; /* a record came in between */
+		rc = find_missing(c, seen);
+	}
+	free(seen);
+	free_names(&n);
+	*out = c;
+	if (rc < 0 && rc != -ENODATA) {
+		na_collect_free(c);
+		*out = NULL;
+	}
+	return rc;
+}
+
+void na_collect_free(struct na_collection *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->note_count; i++)
+		free(c->notes[i]);
+	free(c->notes);
+	free(c->hosts);
+	free(c->rows);
+	free(c->missing);
+	free(c);
+}
+
+struct na_report na_collect_report(const struct na_collection *c)
+{
+	return (struct na_report){
+		.job = &c->job,
+		.hosts = c->hosts,
+		.host_count = c->host_count,
+		.rows = c->rows,
+		.row_count = c->row_count,
+		.reduce_ns = NA_UNKNOWN,
+		.mpi = c->mpi,
+		.notes = (const char *const *)c->notes,
+		.note_count = c->note_count,
+		.missing = c->missing,
+		.missing_count = c->missing_count,
+		.missing_listed = c->missing_listed,
+	};
+}

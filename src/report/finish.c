@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "report/finish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/options.h"
+#include "report/collect.h"
+#include "report/place.h"
+
+static void write_all(int fd, const char *text)
+{
+	size_t length = strlen(text);
+
+	for (size_t done = 0; done < length;) {
+		ssize_t n = write(fd, text + done, length - done);
+
+		if (n < 0 && errno != EINTR)
+			return;
+		done += n > 0 ? (size_t)n : 0;
+	}
+}
+
+int na_report_publish(const struct na_report *report, const char *folder, int stream)
+{
+	struct na_report_paths paths;
+	int fd = stream >= 0 ? stream : STDERR_FILENO, rc;
+	char line[PATH_MAX + 64], *text;
+
+	if (na_options.verbose >= 1) {
+		text = na_report_text(report);
+		if (text)
+			write_all(fd, text);
+		free(text);
+	}
+	rc = na_report_write(report, folder, &paths);
+	if (na_options.verbose >= 1 && paths.json[0]) {
+		na_format(line, sizeof(line), "numarena: report: %s\n", paths.json);
+		write_all(fd, line);
+	}
+	return rc;
+}
+
+/* Roots of one job (a launcher without MPI) take turns, so that exactly the last finds all others complete. */
+static int take_turn(const char *job_folder)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (na_format(path, sizeof(path), "%s/lock", job_folder) + 1 >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return -errno;
+	while (flock(fd, LOCK_EX) < 0)
+		if (errno != EINTR)
+			break; /* a file system without locks: at worst two roots write the same report */
+	return fd;
+}
+
+/* Restores descriptor 2 for messages of na_report_write(), if the program has closed it. */
+static void mend_standard_error(int stream)
+{
+	if (stream >= 0 && fcntl(STDERR_FILENO, F_GETFD) < 0 && errno == EBADF)
+		dup2(stream, STDERR_FILENO);
+}
+
+void na_finish_tree(const char *folder, const char *job_folder, const struct na_identity *id, int stream)
+{
+	struct na_collection *c = NULL;
+	struct na_report report;
+	int turn;
+
+	if (na_place_count_ranks(job_folder) != 0) /* the MPI layer's, or post-mortem's, or gone */
+		return;
+	mend_standard_error(stream);
+	turn = take_turn(job_folder);
+	if (na_collect(job_folder, &c) < 0)
+		goto out;
+	if (c->mpi || (id->size > 1 && c->roots_done < (size_t)id->size))
+		goto out;
+	report = na_collect_report(c);
+	if (na_report_publish(&report, folder, stream) == 0)
+		na_place_discard(job_folder);
+out:
+	if (turn >= 0)
+		close(turn);
+	na_collect_free(c);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The end of a run without MPI: whether the report falls to this root, and making it. See process.h for who is a root.
+ */
+#ifndef NA_REPORT_FINISH_H
+#define NA_REPORT_FINISH_H
+
+#include "report/identity.h"
+#include "report/report.h"
+
+/* Called by a root whose own record is complete. `stream` is where to print; -1: standard error. */
+void na_finish_tree(const char *folder, const char *job_folder, const struct na_identity *id, int stream);
+
+/* Writes a report's files and prints its text and their paths on a descriptor, unless NUMARENA_VERBOSE=0. 0, 1 or
+ * -errno as na_report_write(). */
+int na_report_publish(const struct na_report *report, const char *folder, int stream);
+
+#endif

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "report/job.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+const struct na_metric_info na_metric_table[NA_METRIC_COUNT_] = {
+#define NA_METRIC(id, unit, value, text) { #id, NA_UNIT_##unit, text },
+#include "report/metrics.def"
+#undef NA_METRIC
+};
+
+static uint64_t value_of(const struct na_record *r, enum na_metric_id id)
+{
+	switch (id) {
+#define NA_METRIC(id, unit, value, text) \
+	case NA_METRIC_##id:             \
+		return value;
+#include "report/metrics.def"
+#undef NA_METRIC
+	case NA_METRIC_COUNT_:
+		break;
+	}
+	return NA_UNKNOWN;
+}
+
+void na_job_init(struct na_job *j)
+{
+	memset(j, 0, sizeof(*j)); /* padding too: aggregates are compared and sent as bytes */
+	j->magic = NA_JOB_MAGIC;
+	j->version = NA_JOB_VERSION;
+	j->bytes = sizeof(*j);
+	j->first = UINT64_MAX;
+	j->start_ms = UINT64_MAX;
+	j->cgroup_limit = NA_UNKNOWN;
+	na_series_init(&j->series);
+}
+
+/* Ranks before others, by number; then host, then pid: one order whatever the order of merging. */
+static int compare_where(const struct na_where *a, const struct na_where *b)
+{
+	uint32_t ra = (uint32_t)a->rank, rb = (uint32_t)b->rank; /* -1 becomes the largest */
+	int c;
+
+	if (ra != rb)
+		return ra < rb ? -1 : 1;
+	c = strncmp(a->host, b->host, sizeof(a->host));
+	if (c)
+		return c;
+	return a->pid < b->pid ? -1 : a->pid > b->pid;
+}
+
+static void merge_metric(struct na_metric *into, const struct na_metric *other)
+{
+	if (other->known == 0)
+		return;
+	if (into->known == 0) {
+		*into = *other;
+		return;
+	}
+	if (other->least < into->least ||
+	    (other->least == into->least && compare_where(&other->least_at, &into->least_at) < 0)) {
+		into->least = other->least;
+		into->least_at = other->least_at;
+	}
+	if (other->most > into->most ||
+	    (other->most == into->most && compare_where(&other->most_at, &into->most_at) < 0)) {
+		into->most = other->most;
+		into->most_at = other->most_at;
+	}
+	into->known += other->known;
+	into->sum += other->sum;
+}
+
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+	return a == NA_UNKNOWN || b == NA_UNKNOWN ? NA_UNKNOWN : a + b;
+}
+
+/* The entry of a node number, made if need be, in rising order; NULL if the table is full. */
+static struct na_numa *numa_of(struct na_job *j, int32_t node)
+{
+	uint32_t at = 0;
+
+	while (at < j->node_count && j->nodes[at].node < node)
+		at++;
+	if (at < j->node_count && j->nodes[at].node == node)
+		return &j->nodes[at];
+	if (j->node_count == NA_MAX_NODES)
+		return NULL;
+	memmove(&j->nodes[at + 1], &j->nodes[at], (j->node_count - at) * sizeof(j->nodes[0]));
+	memset(&j->nodes[at], 0, sizeof(j->nodes[0]));
+	j->nodes[at].node = node;
+	j->node_count++;
+	return &j->nodes[at];
+}
+
+static void merge_numa(struct na_job *j, const struct na_numa *other)
+{
+	struct na_numa *n = numa_of(j, other->node);
+
+	if (!n)
+		return;
+	n->requested_bytes += other->requested_bytes;
+	n->held_bytes += other->held_bytes;
+	n->resident_bytes = plus(n->resident_bytes, other->resident_bytes);
+	n->misplaced_bytes = plus(n->misplaced_bytes, other->misplaced_bytes);
+	n->peak_requested_bytes = plus(n->peak_requested_bytes, other->peak_requested_bytes);
+	n->peak_resident_bytes = plus(n->peak_resident_bytes, other->peak_resident_bytes);
+	n->peak_misplaced_bytes = plus(n->peak_misplaced_bytes, other->peak_misplaced_bytes);
+	if (other->memory_bytes > n->memory_bytes)
+		n->memory_bytes = other->memory_bytes;
+}
+
+void na_job_merge(struct na_job *into, const struct na_job *other)
+{
+	if (other->processes == 0 && other->first == UINT64_MAX)
+		return;
+	if (into->first == UINT64_MAX) {
+		memcpy(into->job, other->job, sizeof(into->job));
+		memcpy(into->host, other->host, sizeof(into->host));
+	} else if (strncmp(into->host, other->host, sizeof(into->host)) != 0) {
+		memset(into->host, 0, sizeof(into->host));
+	}
+	if (other->first < into->first ||
+	    (other->first == into->first && strncmp(other->program, into->program, sizeof(into->program)) < 0)) {
+		into->first = other->first;
+		memcpy(into->program, other->program, sizeof(into->program));
+	}
+	if (other->size > into->size)
+		into->size = other->size;
+	into->processes += other->processes;
+	into->complete += other->complete;
+	into->aborted += other->aborted;
+	into->topology_shared += other->topology_shared;
+	if (other->start_ms < into->start_ms)
+		into->start_ms = other->start_ms;
+	if (other->end_ms > into->end_ms)
+		into->end_ms = other->end_ms;
+	if (other->host_memory > into->host_memory)
+		into->host_memory = other->host_memory;
+	if (other->cgroup_limit < into->cgroup_limit)
+		into->cgroup_limit = other->cgroup_limit;
+	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
+		merge_metric(&into->metrics[i], &other->metrics[i]);
+	for (uint32_t i = 0; i < other->node_count; i++)
+		merge_numa(into, &other->nodes[i]);
+	na_series_sum(&into->series, &other->series);
+}
+
+/* Names are copied up to their NUL and padded with zeros: a record's tail may hold anything. */
+static void copy_name(char to[NA_RECORD_NAME], const char from[NA_RECORD_NAME])
+{
+	size_t n = strnlen(from, NA_RECORD_NAME - 1);
+
+	memset(to, 0, NA_RECORD_NAME);
+	memcpy(to, from, n);
+}
+
+static uint64_t order_of(const struct na_record *r)
+{
+	if (r->rank >= 0)
+		return (uint64_t)r->rank;
+	return (r->role == NA_RECORD_ROOT ? UINT64_C(1) << 32 : UINT64_C(2) << 32) + (uint32_t)r->pid;
+}
+
+static void fill_numa(struct na_job *j, const struct na_record *r)
+{
+	for (uint32_t i = 0; i < r->heap.node_count; i++) {
+		const struct na_node_figures *f = &r->heap.nodes[i];
+		bool asked = r->residency_ms != 0;
+		struct na_numa n = {
+			.node = f->node,
+			.requested_bytes = f->live_bytes,
+			.held_bytes = f->held_bytes,
+			.resident_bytes = asked ? f->resident_bytes : NA_UNKNOWN,
+			.misplaced_bytes = asked ? f->misplaced_bytes : NA_UNKNOWN,
+			.peak_requested_bytes = NA_UNKNOWN,
+			.peak_resident_bytes = NA_UNKNOWN,
+			.peak_misplaced_bytes = NA_UNKNOWN,
+			.memory_bytes = r->node_memory[i],
+		};
+
+		for (uint32_t k = 0; r->peak_nodes_ms && k < r->peak_node_count; k++)
+			if (r->peak_nodes[k].node == f->node) {
+				n.peak_requested_bytes = r->peak_nodes[k].live_bytes;
+				n.peak_resident_bytes = r->peak_nodes[k].resident_bytes;
+				n.peak_misplaced_bytes = r->peak_nodes[k].misplaced_bytes;
+			}
+
+		merge_numa(j, &n);
+	}
+}
+
+void na_job_add(struct na_job *j, const struct na_record *r)
+{
+	struct na_where where = { .rank = r->rank, .pid = r->pid };
+	struct na_job one;
+
+	na_job_init(&one);
+	copy_name(one.job, r->job);
+	copy_name(one.host, r->host);
+	copy_name(one.program, r->program);
+	copy_name(where.host, r->host);
+	one.first = order_of(r);
+	one.size = r->size;
+	one.processes = 1;
+	one.complete = r->state == NA_RECORD_COMPLETE || r->state == NA_RECORD_FINALIZING;
+	one.aborted = r->state == NA_RECORD_ABORTED;
+	one.topology_shared = r->topology_shared != 0;
+	one.start_ms = r->start_ms;
+	one.end_ms = r->update_ms;
+	one.host_memory = r->host_memory == NA_UNKNOWN ? 0 : r->host_memory;
+	one.cgroup_limit = r->cgroup_limit;
+	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++) {
+		uint64_t v = value_of(r, (enum na_metric_id)i);
+		struct na_metric *m = &one.metrics[i];
+
+		if (v == NA_UNKNOWN)
+			continue;
+		m->known = 1;
+		m->sum = m->least = m->most = v;
+		m->least_at = m->most_at = where;
+	}
+	fill_numa(&one, r);
+	one.series = r->series;
+	na_job_merge(j, &one);
+}
+
+int na_job_check(const struct na_job *j)
+{
+	if (j->magic != NA_JOB_MAGIC || j->version != NA_JOB_VERSION || j->bytes != sizeof(*j))
+		return -EINVAL;
+	if (j->node_count > NA_MAX_NODES || !memchr(j->job, 0, NA_RECORD_NAME) || !memchr(j->host, 0, NA_RECORD_NAME) ||
+	    !memchr(j->program, 0, NA_RECORD_NAME) || j->complete + j->aborted > j->processes)
+		return -EINVAL;
+	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++) {
+		const struct na_metric *m = &j->metrics[i];
+
+		if (m->known > j->processes || (m->known && m->least > m->most))
+			return -EINVAL;
+		if (!memchr(m->least_at.host, 0, NA_RECORD_NAME) || !memchr(m->most_at.host, 0, NA_RECORD_NAME))
+			return -EINVAL;
+	}
+	return na_series_check(&j->series);
+}
+
+void na_row_fill(struct na_row *row, const struct na_record *r)
+{
+	memset(row, 0, sizeof(*row));
+	copy_name(row->host, r->host);
+	copy_name(row->program, r->program);
+	row->rank = r->rank;
+	row->pid = r->pid;
+	row->state = r->state;
+	row->role = r->role;
+	row->update_ms = r->update_ms;
+	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
+		row->value[i] = value_of(r, (enum na_metric_id)i);
+}
+
+double na_metric_mean(const struct na_metric *m)
+{
+	return m->known ? (double)m->sum / (double)m->known : NAN;
+}
+
+double na_metric_imbalance(const struct na_metric *m)
+{
+	if (m->known == 0)
+		return NAN;
+	return m->sum ? (double)m->most / na_metric_mean(m) - 1.0 : 0.0;
+}
+
+uint64_t na_job_sum(const struct na_job *j, enum na_metric_id id)
+{
+	const struct na_metric *m = &j->metrics[id];
+
+	return m->known == j->processes && j->processes ? m->sum : NA_UNKNOWN;
+}

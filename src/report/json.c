@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * report.json, by numarena-report.schema.json: every metric of metrics.def for the job and for each node (host), and
+ * for each rank its values. Bytes are bytes, times nanoseconds, ratios lie in [0, 1]; null is "could not
+ * be measured".
+ */
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+#include "report/report.h"
+#include "report/summary.h"
+
+/* Jansson frees and refuses NULL values, so that a failed allocation ends as a missing field, which na_report_json()
+ * finds by its count of failures. */
+static void put(json_t *object, const char *key, json_t *value, bool *failed)
+{
+	if (json_object_set_new(object, key, value) < 0)
+		*failed = true;
+}
+
+static json_t *number(uint64_t v)
+{
+	return v > INT64_MAX ? json_null() : json_integer((json_int_t)v);
+}
+
+static json_t *real(double v)
+{
+	return isfinite(v) ? json_real(v) : json_null();
+}
+
+static json_t *value_of(uint64_t v, enum na_unit unit)
+{
+	if (unit != NA_UNIT_PPM)
+		return number(v);
+	return v == NA_UNKNOWN ? json_null() : json_real((double)v / 1e6);
+}
+
+static json_t *mean_of(const struct na_metric *m, enum na_unit unit)
+{
+	return real(na_metric_mean(m) / (unit == NA_UNIT_PPM ? 1e6 : 1));
+}
+
+static json_t *where(uint64_t value, const struct na_where *w, enum na_unit unit, bool *failed)
+{
+	json_t *o = json_object();
+
+	put(o, "value", value_of(value, unit), failed);
+	put(o, "rank", w->rank >= 0 ? json_integer(w->rank) : json_null(), failed);
+	put(o, "pid", json_integer(w->pid), failed);
+	put(o, "host", json_string(w->host), failed);
+	return o;
+}
+
+static json_t *metric(const struct na_job *j, enum na_metric_id id, bool *failed)
+{
+	static const char *const units[] = { "bytes", "count", "ns", "ratio" };
+	const struct na_metric *m = &j->metrics[id];
+	enum na_unit unit = na_metric_table[id].unit;
+	json_t *o = json_object();
+
+	put(o, "unit", json_string(units[unit]), failed);
+	put(o, "measured_by", number(m->known), failed);
+	put(o, "total", value_of(na_summary_total(j, id), unit), failed);
+	put(o, "mean", mean_of(m, unit), failed);
+	put(o, "imbalance", real(na_metric_imbalance(m)), failed);
+	put(o, "min", m->known ? where(m->least, &m->least_at, unit, failed) : json_null(), failed);
+	put(o, "max", m->known ? where(m->most, &m->most_at, unit, failed) : json_null(), failed);
+	return o;
+}
+
+static json_t *metrics(const struct na_job *j, bool *failed)
+{
+	json_t *o = json_object();
+
+	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
+		put(o, na_metric_table[i].id, metric(j, (enum na_metric_id)i, failed), failed);
+	return o;
+}
+
+static json_t *peaks(const struct na_job *j, bool *failed)
+{
+	json_t *o = json_object();
+
+	put(o, "live_peak_of_sums", number(na_series_peak_live(&j->series)), failed);
+	put(o, "live_sum_of_peaks", number(na_job_sum(j, NA_METRIC_peak_bytes)), failed);
+	put(o, "physical_peak_of_sums", number(na_series_peak_physical(&j->series)), failed);
+	put(o, "physical_sum_of_peaks", number(na_job_sum(j, NA_METRIC_peak_physical_bytes)), failed);
+	put(o, "resolution_ms", number(UINT64_C(1) << j->series.shift), failed);
+	return o;
+}
+
+static json_t *numa_part(uint64_t requested, uint64_t resident, uint64_t misplaced, bool *failed)
+{
+	json_t *o = json_object();
+
+	put(o, "requested_bytes", number(requested), failed);
+	put(o, "resident_bytes", number(resident), failed);
+	put(o, "misplaced_bytes", number(misplaced), failed);
+	return o;
+}
+
+/* The physical memory of a node number: of the host, or summed over hosts. */
+static uint64_t memory_of(const struct na_job *hosts, size_t count, int32_t node)
+{
+	uint64_t sum = 0;
+
+	for (size_t h = 0; h < count; h++)
+		for (uint32_t i = 0; i < hosts[h].node_count; i++)
+			if (hosts[h].nodes[i].node == node)
+				sum += hosts[h].nodes[i].memory_bytes;
+	return sum ? sum : NA_UNKNOWN;
+}
+
+static json_t *numa(const struct na_job *j, const struct na_job *hosts, size_t count, bool *failed)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < j->node_count; i++) {
+		const struct na_numa *n = &j->nodes[i];
+		json_t *o = json_object();
+
+		put(o, "node", json_integer(n->node), failed);
+		put(o, "memory_bytes", number(memory_of(hosts, count, n->node)), failed);
+		put(o, "held_bytes", number(n->held_bytes), failed);
+		put(o, "at_end", numa_part(n->requested_bytes, n->resident_bytes, n->misplaced_bytes, failed), failed);
+		put(o, "when_fullest",
+		    numa_part(n->peak_requested_bytes, n->peak_resident_bytes, n->peak_misplaced_bytes, failed), failed);
+		if (json_array_append_new(list, o) < 0)
+			*failed = true;
+	}
+	return list;
+}
+
+static json_t *values(const uint64_t *v, uint32_t count, bool *failed)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < count; i++)
+		if (json_array_append_new(list, number(v[i])) < 0)
+			*failed = true;
+	return list;
+}
+
+static json_t *series(const struct na_series *s, bool *failed)
+{
+	json_t *o = json_object();
+
+	put(o, "begin_ms", s->count ? number(s->first << s->shift) : json_null(), failed);
+	put(o, "bin_ms", number(UINT64_C(1) << s->shift), failed);
+	put(o, "live_bytes", values(s->live, s->count, failed), failed);
+	put(o, "physical_bytes", values(s->physical, s->count, failed), failed);
+	return o;
+}
+
+static json_t *date(uint64_t ms)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	char text[40];
+	struct tm t;
+	size_t n;
+
+	if (ms == 0 || ms == UINT64_MAX || !gmtime_r(&seconds, &t))
+		return json_null();
+	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &t);
+	snprintf(text + n, sizeof(text) - n, ".%03uZ", (unsigned int)(ms % 1000));
+	return json_string(text);
+}
+
+static json_t *missing(const struct na_report *r, bool *failed)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->missing_listed; i++)
+		if (json_array_append_new(list, json_integer(r->missing[i])) < 0)
+			*failed = true;
+	return list;
+}
+
+static json_t *overhead(const struct na_report *r, bool *failed)
+{
+	const struct na_job *j = r->job;
+	double fraction = na_summary_own_fraction(j);
+	json_t *o = json_object();
+
+	put(o, "fraction_of_time", fraction >= 0 ? json_real(fraction) : json_null(), failed);
+	put(o, "maintenance_ns", number(na_job_sum(j, NA_METRIC_maintenance_ns)), failed);
+	put(o, "record_ns", number(na_job_sum(j, NA_METRIC_record_ns)), failed);
+	put(o, "finalize_ns", number(na_job_sum(j, NA_METRIC_finalize_ns)), failed);
+	put(o, "topology_ns", number(na_job_sum(j, NA_METRIC_topology_ns)), failed);
+	put(o, "topology_shared_by", number(j->topology_shared), failed);
+	put(o, "reduce_ns", number(r->reduce_ns), failed);
+	put(o, "metadata_bytes", number(na_job_sum(j, NA_METRIC_metadata_bytes)), failed);
+	return o;
+}
+
+static json_t *job(const struct na_report *r, bool *failed)
+{
+	const struct na_job *j = r->job;
+	json_t *o = json_object();
+
+	put(o, "name", json_string(j->job), failed);
+	put(o, "program", json_string(j->program), failed);
+	put(o, "status", json_string(na_summary_status(r)), failed);
+	put(o, "mpi", json_boolean(r->mpi), failed);
+	put(o, "post_mortem", json_boolean(r->post_mortem), failed);
+	put(o, "launcher", r->launcher ? json_string(r->launcher) : json_null(), failed);
+	put(o, "size", j->size ? json_integer(j->size) : json_null(), failed);
+	put(o, "processes", number(j->processes), failed);
+	put(o, "complete", number(j->complete), failed);
+	put(o, "aborted", number(j->aborted), failed);
+	put(o, "missing", number(r->missing_count), failed);
+	put(o, "missing_ranks", missing(r, failed), failed);
+	put(o, "nodes", number(r->host_count), failed);
+	put(o, "start", date(j->start_ms), failed);
+	put(o, "end", date(j->end_ms), failed);
+	put(o, "wall_ns", j->metrics[NA_METRIC_wall_ns].known ? number(j->metrics[NA_METRIC_wall_ns].most) : json_null(),
+	    failed);
+	put(o, "metrics", metrics(j, failed), failed);
+	put(o, "peaks", peaks(j, failed), failed);
+	put(o, "numa_nodes", numa(j, r->hosts, r->host_count, failed), failed);
+	put(o, "overhead", overhead(r, failed), failed);
+	put(o, "series", series(&j->series, failed), failed);
+	return o;
+}
+
+static json_t *node(const struct na_job *h, bool *failed)
+{
+	json_t *o = json_object();
+
+	put(o, "host", json_string(h->host), failed);
+	put(o, "processes", number(h->processes), failed);
+	put(o, "complete", number(h->complete), failed);
+	put(o, "aborted", number(h->aborted), failed);
+	put(o, "memory_bytes", number(h->host_memory ? h->host_memory : NA_UNKNOWN), failed);
+	put(o, "cgroup_limit_bytes", number(h->cgroup_limit), failed);
+	put(o, "metrics", metrics(h, failed), failed);
+	put(o, "peaks", peaks(h, failed), failed);
+	put(o, "numa_nodes", numa(h, h, 1, failed), failed);
+	return o;
+}
+
+static json_t *rank(const struct na_row *row, bool *failed)
+{
+	static const char *const roles[] = { "process", "root", "rank" };
+	json_t *o = json_object(), *v = json_object();
+
+	put(o, "rank", row->rank >= 0 ? json_integer(row->rank) : json_null(), failed);
+	put(o, "pid", json_integer(row->pid), failed);
+	put(o, "host", json_string(row->host), failed);
+	put(o, "program", json_string(row->program), failed);
+	put(o, "role", json_string(roles[row->role <= NA_RECORD_RANK ? row->role : 0]), failed);
+	put(o, "state", json_string(na_record_state_name(row->state)), failed);
+	put(o, "updated", date(row->update_ms), failed);
+	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
+		put(v, na_metric_table[i].id, value_of(row->value[i], na_metric_table[i].unit), failed);
+	put(o, "values", v, failed);
+	return o;
+}
+
+static int compare_hosts(const void *a, const void *b)
+{
+	return strncmp((*(const struct na_job *const *)a)->host, (*(const struct na_job *const *)b)->host, NA_RECORD_NAME);
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct na_row *x = *(const struct na_row *const *)a, *y = *(const struct na_row *const *)b;
+
+	if (x->rank != y->rank)
+		return (uint32_t)x->rank < (uint32_t)y->rank ? -1 : 1;
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+/* In order of name and number, whatever order the reduction brought. */
+static json_t *sorted_list(const void *items, size_t count, size_t size, int (*compare)(const void *, const void *),
+			   json_t *(*make)(const void *, bool *), bool *failed)
+{
+	const void **sorted = malloc((count ? count : 1) * sizeof(*sorted));
+	json_t *list = json_array();
+
+	if (!sorted || !list) {
+		*failed = true;
+		free(sorted);
+		return list;
+	}
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = (const char *)items + i * size;
+	qsort(sorted, count, sizeof(*sorted), compare);
+	for (size_t i = 0; i < count; i++)
+		if (json_array_append_new(list, make(sorted[i], failed)) < 0)
+			*failed = true;
+	free(sorted);
+	return list;
+}
+
+static json_t *make_node(const void *item, bool *failed)
+{
+	return node(item, failed);
+}
+
+static json_t *make_rank(const void *item, bool *failed)
+{
+	return rank(item, failed);
+}
+
+static json_t *notes(const struct na_report *r, bool *failed)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->note_count; i++) {
+		json_t *text = json_string(r->notes[i]);
+
+		/* A file name in it that is not UTF-8 */
+		if (!text)
+			text = json_string("(a note that is not valid UTF-8)");
+		if (json_array_append_new(list, text) < 0)
+			*failed = true;
+	}
+	return list;
+}
+
+char *na_report_json(const struct na_report *r)
+{
+	bool failed = false;
+	json_t *o = json_object();
+	char *text;
+
+	put(o, "schema", json_string(NA_REPORT_SCHEMA), &failed);
+	put(o, "schema_version", json_string(NA_REPORT_SCHEMA_VERSION), &failed);
+	put(o, "generator", json_string(PACKAGE_STRING), &failed);
+	put(o, "job", job(r, &failed), &failed);
+	put(o, "nodes", sorted_list(r->hosts, r->host_count, sizeof(*r->hosts), compare_hosts, make_node, &failed), &failed);
+	put(o, "ranks", sorted_list(r->rows, r->row_count, sizeof(*r->rows), compare_rows, make_rank, &failed), &failed);
+	put(o, "ranks_omitted", json_boolean(r->row_count < r->job->processes), &failed);
+	put(o, "notes", notes(r, &failed), &failed);
+	text = failed ? NULL : json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+	json_decref(o);
+	return text;
+}

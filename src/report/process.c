@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "report/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/options.h"
+#include "os/lock.h"
+#include "os/os.h"
+#include "report/finish.h"
+#include "report/identity.h"
+#include "report/place.h"
+#include "report/procfs.h"
+
+/* Asking the kernel about every page is rationed: again after 200 times as long as it took, or 50 times if
+ * the process has grown by an eighth. So it stays below 2 % of a core however large the process is. */
+#define HEAVY_REST 200
+#define HEAVY_REST_GROWN 50
+
+/* Everything under `lock` but `folder` and `id.job`, which are constant once `started` is set. */
+static struct {
+	struct na_lock lock;
+	_Atomic bool started;
+	bool paused;
+	bool claimed;
+	bool measured_last;  /* final figures are in: ticks change nothing any more */
+	bool forked;         /* a child that has no record of its own yet */
+	struct na_process_source source;
+	struct na_identity id;
+	char folder[PATH_MAX];
+	char job_folder[PATH_MAX];
+	char path[PATH_MAX];
+	struct na_record *slots;
+	struct na_record record;
+	struct na_snapshot snapshot;
+	uint64_t start_ns;
+	uint64_t shared_excess; /* Rss - Pss when both were last read */
+	uint64_t heavy_again_ns, heavy_grown_ns, heavy_live;
+	struct stat error_stat;
+	int error_stream; /* standard error as it was at the start; -1: none */
+} self = { .error_stream = -1 };
+
+static uint64_t wall_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void keep_fullest(struct na_record *r, uint64_t now_ms)
+{
+	if (r->peak_nodes_ms && r->heap.live_bytes < r->peak_nodes_live)
+		return;
+	memcpy(r->peak_nodes, r->heap.nodes, sizeof(r->peak_nodes));
+	r->peak_node_count = r->heap.node_count;
+	r->peak_nodes_ms = now_ms;
+	r->peak_nodes_live = r->heap.live_bytes;
+}
+
+/* The nodes' resident bytes stay those of the last time that the kernel was asked. */
+static void take_light(struct na_record *r)
+{
+	self.source.snapshot(&self.snapshot);
+	for (uint32_t i = 0; i < self.snapshot.node_count && i < NA_MAX_NODES; i++) {
+		bool same = i < r->heap.node_count && r->heap.nodes[i].node == self.snapshot.nodes[i].node;
+
+		if (!same)
+			continue;
+		self.snapshot.nodes[i].resident_bytes = r->heap.nodes[i].resident_bytes;
+		self.snapshot.nodes[i].misplaced_bytes = r->heap.nodes[i].misplaced_bytes;
+	}
+	r->heap = self.snapshot;
+}
+
+static void take_heavy(struct na_record *r, uint64_t now_ms)
+{
+	uint64_t begin = na_os_now_ns(), cost;
+
+	self.source.residency(&self.snapshot);
+	r->heap = self.snapshot;
+	r->residency_ms = now_ms;
+	keep_fullest(r, now_ms);
+	r->pss = na_procfs_pss();
+	self.shared_excess = r->pss != NA_UNKNOWN && r->rss != NA_UNKNOWN && r->rss > r->pss ? r->rss - r->pss : 0;
+	cost = na_os_now_ns() - begin;
+	self.heavy_again_ns = begin + HEAVY_REST * cost;
+	self.heavy_grown_ns = begin + HEAVY_REST_GROWN * cost;
+	self.heavy_live = r->heap.live_bytes;
+}
+
+static void take_nodes(struct na_record *r)
+{
+	for (uint32_t i = 0; i < r->heap.node_count && i < NA_MAX_NODES; i++)
+		if (r->node_memory[i] == 0)
+			r->node_memory[i] = na_os_node_memory(r->heap.nodes[i].node);
+}
+
+/* All figures into the record and the record into its file. */
+static void measure(bool heavy)
+{
+	struct na_record *r = &self.record;
+	uint64_t begin = na_os_now_ns(), now_ms = wall_ms(), before_ms = r->update_ms, before_peak = r->heap.peak_bytes;
+	struct na_procfs p;
+
+	na_procfs_memory(&p);
+	r->rss = p.rss;
+	r->peak_rss = p.peak_rss;
+	r->swapped = p.swapped;
+	take_light(r);
+	if (heavy || begin >= self.heavy_again_ns ||
+	    (begin >= self.heavy_grown_ns && r->heap.live_bytes > self.heavy_live + self.heavy_live / 8))
+		take_heavy(r, now_ms);
+	take_nodes(r);
+	r->physical = r->rss == NA_UNKNOWN ? NA_UNKNOWN :
+		      r->rss > self.shared_excess ? r->rss - self.shared_excess : 0;
+	if (r->physical != NA_UNKNOWN && (r->peak_physical == NA_UNKNOWN || r->physical > r->peak_physical))
+		r->peak_physical = r->physical;
+	na_series_add(&r->series, now_ms, r->heap.live_bytes, r->physical);
+	if (r->heap.peak_bytes > before_peak) /* it came at some moment since the last update */
+		na_series_raise(&r->series, before_ms ? before_ms : r->start_ms, now_ms, r->heap.peak_bytes);
+	r->update_ms = now_ms;
+	r->wall_ns = begin - self.start_ns;
+	r->updates++;
+	r->record_ns += na_os_now_ns() - begin;
+	if (self.slots)
+		na_record_store(self.slots, r);
+}
+
+static void describe_host(struct na_record *r)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	uint64_t limit = na_os_memory_limit();
+
+	if (pages > 0 && size > 0)
+		r->host_memory = (uint64_t)pages * (uint64_t)size;
+	/* The limit is the smaller of the two, so it tells of a cgroup only when it is below. */
+	r->cgroup_limit = limit && r->host_memory != NA_UNKNOWN && limit < r->host_memory ? limit : NA_UNKNOWN;
+}
+
+static void fill_identity(void)
+{
+	struct na_record *r = &self.record;
+
+	na_record_init(r);
+	memcpy(r->job, self.id.job, sizeof(r->job));
+	memcpy(r->host, self.id.host, sizeof(r->host));
+	memcpy(r->program, self.id.program, sizeof(r->program));
+	r->rank = self.id.rank;
+	r->size = self.id.size;
+	r->local_rank = self.id.local_rank;
+	r->pid = self.id.pid;
+	r->parent = (int32_t)getppid();
+	r->role = self.id.root ? NA_RECORD_ROOT : NA_RECORD_PROCESS;
+	r->start_ms = wall_ms();
+	self.start_ns = na_os_now_ns();
+	self.heavy_again_ns = self.heavy_grown_ns = 0;
+	describe_host(r);
+}
+
+static int open_record(void)
+{
+	int rc = na_place_job(self.folder, self.id.job, self.job_folder, sizeof(self.job_folder));
+
+	if (rc == 0)
+		rc = na_place_of_process(self.job_folder, self.id.host, self.id.pid, self.path, sizeof(self.path));
+	/* A process of the job that ends just now may remove the folder between the two. */
+	for (int turn = 0; rc == 0 && turn < 3; turn++) {
+		rc = na_place_make(self.job_folder);
+		if (rc == 0)
+			rc = na_place_map(self.path, &self.slots);
+		if (rc != -ENOENT)
+			break;
+		rc = turn < 2 ? 0 : rc;
+	}
+	return rc;
+}
+
+/* Programs may close standard error before destructors run (coreutils do), so a root keeps its own. High up, where it
+ * is in nobody's way. */
+static void keep_error_stream(void)
+{
+	if (self.id.root)
+		self.error_stream = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 240);
+	if (self.error_stream >= 0)
+		fstat(self.error_stream, &self.error_stat);
+}
+
+/* The program may have closed it with all others, and opened something of its own under that number. */
+static int kept_error_stream(void)
+{
+	struct stat s;
+
+	if (self.error_stream < 0 || fstat(self.error_stream, &s) < 0)
+		return -1;
+	return s.st_dev == self.error_stat.st_dev && s.st_ino == self.error_stat.st_ino ? self.error_stream : -1;
+}
+
+static int set_folder(const char *folder)
+{
+	if (folder[0] == '/')
+		return na_format(self.folder, sizeof(self.folder), "%s", folder) + 1 < sizeof(self.folder) ? 0 : -ENAMETOOLONG;
+	if (!getcwd(self.folder, sizeof(self.folder)))
+		return -errno;
+	if (strlen(self.folder) + strlen(folder) + 2 > sizeof(self.folder))
+		return -ENAMETOOLONG;
+	strcat(strcat(self.folder, "/"), folder);
+	return 0;
+}
+
+int na_process_start(const char *folder, const struct na_process_source *source, char *complaint, size_t capacity)
+{
+	char inherit[NA_RECORD_NAME + 16];
+	int rc;
+
+	if (atomic_load_explicit(&self.started, memory_order_acquire))
+		return 0;
+	na_lock(&self.lock);
+	self.source = *source;
+	na_identity_find(&self.id, wall_ms());
+	fill_identity();
+	rc = set_folder(folder);
+	if (rc == 0)
+		rc = open_record();
+	if (rc == 0) {
+		keep_error_stream();
+		measure(false);
+	} else {
+		na_format(complaint, capacity, "report folder %s: %s", folder, strerrordesc_np(-rc));
+	}
+	atomic_store_explicit(&self.started, true, memory_order_release);
+	na_unlock(&self.lock);
+	if (self.id.root) { /* without the lock: it allocates */
+		na_identity_inherit(&self.id, inherit, sizeof(inherit));
+		setenv(NA_IDENTITY_VARIABLE, inherit, 1);
+	}
+	return rc;
+}
+
+/* In a child. The mapping is not inherited; nothing of the parent's may be written. */
+static void forget(void)
+{
+	self.slots = NULL;
+	self.forked = true;
+	self.claimed = self.measured_last = self.paused = false;
+	if (self.error_stream >= 0)
+		close(self.error_stream);
+	self.error_stream = -1;
+}
+
+/* A forked child that lives long enough to tick opens a record of its own. */
+static void open_after_fork(void)
+{
+	self.forked = false;
+	na_identity_find(&self.id, wall_ms());
+	self.id.root = 0;
+	self.id.rank = -1;
+	fill_identity();
+	if (open_record() < 0)
+		self.slots = NULL;
+}
+
+uint32_t na_process_tick(uint64_t now_ns)
+{
+	(void)now_ns;
+	if (!atomic_load_explicit(&self.started, memory_order_acquire))
+		return UINT32_MAX;
+	if (!na_trylock(&self.lock)) /* a call of the MPI layer measures just now */
+		return (uint32_t)na_options.sampling_interval;
+	if (self.id.pid != getpid() && !self.forked) /* a child that no fork handler told (_Fork, clone) */
+		forget();
+	if (self.forked)
+		open_after_fork();
+	if (!self.paused && !self.measured_last)
+		measure(false);
+	na_unlock(&self.lock);
+	return (uint32_t)na_options.sampling_interval;
+}
+
+void na_process_forked(void)
+{
+	na_lock_reset(&self.lock);
+	forget();
+}
+
+void na_process_topology(uint64_t ns, int shared)
+{
+	na_lock(&self.lock);
+	self.record.topology_ns = ns;
+	self.record.topology_shared = shared != 0;
+	na_unlock(&self.lock);
+}
+
+const char *na_process_folder(void)
+{
+	return atomic_load_explicit(&self.started, memory_order_acquire) ? self.folder : "";
+}
+
+const char *na_process_job(void)
+{
+	return self.id.job;
+}
+
+/* A new name for the record, now that the rank is certain. */
+static int rename_record(void)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	if (!self.slots)
+		return -ENOENT;
+	rc = na_place_of_rank(self.job_folder, self.record.rank, path, sizeof(path));
+	if (rc < 0)
+		return rc;
+	if (rename(self.path, path) < 0)
+		return -errno;
+	memcpy(self.path, path, sizeof(self.path));
+	return 0;
+}
+
+int na_process_claim(const struct na_claim *claim)
+{
+	int rc;
+
+	na_lock(&self.lock);
+	self.claimed = true;
+	self.record.rank = claim->rank;
+	self.record.size = claim->size;
+	self.record.local_rank = claim->local_rank;
+	self.record.role = NA_RECORD_RANK;
+	if (claim->job && strcmp(claim->job, self.id.job) != 0 && self.slots) {
+		/* Its ranks agreed on another name than the environment's: the record moves to that job. */
+		char old[PATH_MAX];
+
+		memcpy(old, self.path, sizeof(old));
+		na_format(self.id.job, sizeof(self.id.job), "%s", claim->job);
+		memcpy(self.record.job, self.id.job, sizeof(self.record.job));
+		na_place_unmap(self.slots);
+		self.slots = NULL;
+		unlink(old);
+		rc = open_record();
+		if (rc < 0)
+			goto out;
+	}
+	rc = rename_record();
+	measure(false);
+out:
+	na_unlock(&self.lock);
+	return rc;
+}
+
+void na_process_pause(int pause)
+{
+	na_lock(&self.lock);
+	self.paused = pause != 0;
+	na_unlock(&self.lock);
+}
+
+/* Under the lock. */
+static void measure_last(uint32_t state)
+{
+	uint64_t begin = na_os_now_ns();
+
+	self.measured_last = true;
+	measure(true);
+	self.record.state = state;
+	self.record.finalize_ns = na_os_now_ns() - begin;
+	if (self.slots)
+		na_record_store(self.slots, &self.record);
+}
+
+int na_process_final(struct na_record *out)
+{
+	na_lock(&self.lock);
+	if (!self.source.snapshot) {
+		na_unlock(&self.lock);
+		return -ENOENT;
+	}
+	measure_last(NA_RECORD_FINALIZING);
+	*out = self.record;
+	na_unlock(&self.lock);
+	return 0;
+}
+
+void na_process_state(enum na_record_state state)
+{
+	na_lock(&self.lock);
+	self.record.state = state;
+	if (self.slots)
+		na_record_store(self.slots, &self.record);
+	na_unlock(&self.lock);
+}
+
+void na_process_discard(void)
+{
+	if (self.slots)
+		na_place_discard(self.job_folder);
+}
+
+/* 1 if the record's file is still the one we made: else somebody has reported it already. */
+static int still_there(void)
+{
+	struct stat s;
+
+	return stat(self.path, &s) == 0 && s.st_size == (off_t)(2 * sizeof(struct na_record));
+}
+
+void na_process_finish(void)
+{
+	bool report = false;
+
+	if (!atomic_load_explicit(&self.started, memory_order_acquire))
+		return;
+	na_lock(&self.lock);
+	if (self.slots && self.id.pid == getpid()) {
+		if (!self.claimed) {
+			measure_last(NA_RECORD_COMPLETE);
+			report = self.id.root && still_there();
+		} else if (self.record.state == NA_RECORD_RUNNING) {
+			measure_last(NA_RECORD_EXITED);
+		}
+	}
+	na_unlock(&self.lock);
+	if (report) /* without the lock: it allocates, and ticks may come in */
+		na_finish_tree(self.folder, self.job_folder, &self.id, kept_error_stream());
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "report/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+void na_record_init(struct na_record *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->magic = NA_RECORD_MAGIC;
+	r->version = NA_RECORD_VERSION;
+	r->bytes = sizeof(*r);
+	r->rank = -1;
+	r->local_rank = -1;
+	r->state = NA_RECORD_RUNNING;
+	r->rss = r->peak_rss = r->pss = r->physical = r->peak_physical = r->swapped = NA_UNKNOWN;
+	r->host_memory = r->cgroup_limit = NA_UNKNOWN;
+	r->topology_ns = NA_UNKNOWN;
+	na_series_init(&r->series);
+}
+
+/* By words, multiply and rotate: every bit of the input reaches every bit of the sum, 2 us for a record. */
+static uint64_t checksum(const struct na_record *r)
+{
+	const unsigned char *bytes = (const unsigned char *)r;
+	uint64_t sum = UINT64_C(0x9e3779b97f4a7c15);
+
+	for (size_t at = 0; at < sizeof(*r); at += 8) {
+		uint64_t word;
+
+		if (at == offsetof(struct na_record, checksum))
+			continue;
+		memcpy(&word, bytes + at, 8);
+		sum = (sum ^ word) * UINT64_C(0xff51afd7ed558ccd);
+		sum ^= sum >> 32;
+	}
+	return sum;
+}
+
+/* No order among the stores is needed: whatever mixture of old and new bytes a kill leaves, the checksum, which
+ * covers all of them and the sequence number, does not fit. */
+void na_record_store(struct na_record slots[2], struct na_record *r)
+{
+	r->sequence++;
+	r->checksum = checksum(r);
+	memcpy(&slots[r->sequence & 1], r, sizeof(*r));
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* in the file before anything that the caller does next */
+}
+
+static int terminated(const char *name)
+{
+	return memchr(name, '\0', NA_RECORD_NAME) != NULL;
+}
+
+/* What a correct checksum does not promise: a record of a buggy or hostile writer must not make us read
+ * outside our tables. */
+static int check_fields(const struct na_record *r)
+{
+	if (!terminated(r->job) || !terminated(r->host) || !terminated(r->program))
+		return -EINVAL;
+	if (r->heap.node_count > NA_MAX_NODES || r->heap.class_count > NA_MAX_CLASSES ||
+	    r->peak_node_count > NA_MAX_NODES)
+		return -EINVAL;
+	if (r->state < NA_RECORD_RUNNING || r->state > NA_RECORD_EXITED || r->role > NA_RECORD_RANK)
+		return -EINVAL;
+	if (r->rank < -1 || r->size < 0 || (r->role == NA_RECORD_RANK && r->rank < 0))
+		return -EINVAL;
+	return na_series_check(&r->series);
+}
+
+static int load_slot(const unsigned char *bytes, size_t length, struct na_record *out, struct na_record_flaw *flaw)
+{
+	uint64_t magic;
+	uint32_t version, size;
+
+	if (length < 16)
+		goto truncated;
+	memcpy(&magic, bytes, 8);
+	memcpy(&version, bytes + offsetof(struct na_record, version), 4);
+	memcpy(&size, bytes + offsetof(struct na_record, bytes), 4);
+	if (magic == 0 && version == 0) {
+		na_format(flaw->text, sizeof(flaw->text), "opened but never written");
+		return -ENODATA;
+	}
+	if (magic != NA_RECORD_MAGIC) {
+		na_format(flaw->text, sizeof(flaw->text), "not a record of numarena");
+		return -EINVAL;
+	}
+	if (version != NA_RECORD_VERSION || size != sizeof(*out)) {
+		na_format(flaw->text, sizeof(flaw->text),
+			  "a record of version %u and %u bytes; this numarena-report reads version %u of %zu bytes", version,
+			  size, NA_RECORD_VERSION, sizeof(*out));
+		return -EPROTO;
+	}
+	if (length < sizeof(*out))
+		goto truncated;
+	memcpy(out, bytes, sizeof(*out));
+	if (out->checksum != checksum(out)) {
+		na_format(flaw->text, sizeof(flaw->text), "damaged: the checksum does not match");
+		return -EINVAL;
+	}
+	if (check_fields(out) < 0) {
+		na_format(flaw->text, sizeof(flaw->text), "damaged: its fields contradict each other");
+		return -EINVAL;
+	}
+	return 0;
+truncated:
+	na_format(flaw->text, sizeof(flaw->text), "truncated: %zu bytes of %zu", length, sizeof(*out));
+	return -EINVAL;
+}
+
+int na_record_load(const void *slots, size_t length, struct na_record *out, struct na_record_flaw *flaw)
+{
+	const unsigned char *bytes = slots;
+	struct na_record second;
+	struct na_record_flaw other;
+	int first_rc, second_rc;
+
+	first_rc = load_slot(bytes, length < sizeof(*out) ? length : sizeof(*out), out, flaw);
+	if (length <= sizeof(*out)) {
+		if (first_rc == 0)
+			flaw->text[0] = '\0';
+		return first_rc;
+	}
+	second_rc = load_slot(bytes + sizeof(*out), length - sizeof(*out), &second, &other);
+	if (second_rc == 0 && (first_rc < 0 || second.sequence > out->sequence)) {
+		*out = second;
+		first_rc = 0;
+	} else if (first_rc == -ENODATA && second_rc < 0) { /* the second slot is the first to be written */
+		first_rc = second_rc;
+		*flaw = other;
+	}
+	if (first_rc == 0)
+		flaw->text[0] = '\0';
+	return first_rc;
+}
+
+static int read_once(const char *path, struct na_record *out, struct na_record_flaw *flaw)
+{
+	static const struct timespec pause = { .tv_nsec = 2000000 };
+	unsigned char slots[2 * sizeof(struct na_record)];
+	size_t length = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc;
+
+	if (fd < 0) {
+		rc = -errno;
+		na_format(flaw->text, sizeof(flaw->text), "cannot be opened: %s", strerror(errno));
+		return rc;
+	}
+	while (length < sizeof(slots)) {
+		ssize_t n = read(fd, slots + length, sizeof(slots) - length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			rc = -errno;
+			na_format(flaw->text, sizeof(flaw->text), "cannot be read: %s", strerror(errno));
+			close(fd);
+			return rc;
+		}
+		if (n == 0)
+			break;
+		length += (size_t)n;
+	}
+	close(fd);
+	rc = na_record_load(slots, length, out, flaw);
+	if (rc == -EINVAL)
+		nanosleep(&pause, NULL);
+	return rc;
+}
+
+/* One slot is always whole, but a reader that is slower than two updates may meet both in change. */
+int na_record_read(const char *path, struct na_record *out, struct na_record_flaw *flaw)
+{
+	int rc = -EINVAL;
+
+	for (int turn = 0; turn < 3 && rc == -EINVAL; turn++)
+		rc = read_once(path, out, flaw);
+	return rc;
+}
+
+const char *na_record_state_name(uint32_t state)
+{
+	switch (state) {
+	case NA_RECORD_RUNNING:
+		return "running";
+	case NA_RECORD_FINALIZING:
+		return "finalizing";
+	case NA_RECORD_COMPLETE:
+		return "complete";
+	case NA_RECORD_ABORTED:
+		return "aborted";
+	case NA_RECORD_EXITED:
+		return "exited";
+	}
+	return "unknown";
+}
+
+uint64_t na_record_cached_allocations(const struct na_record *r)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < r->heap.class_count; i++)
+		sum += r->heap.class_allocations[i];
+	return sum;
+}
+
+uint64_t na_record_hit_rate(const struct na_record *r)
+{
+	uint64_t cached = na_record_cached_allocations(r), refills = r->heap.cache_refills;
+
+	if (cached == 0)
+		return NA_UNKNOWN;
+	if (refills > cached)
+		refills = cached;
+	return 1000000 - (uint64_t)((double)refills / (double)cached * 1e6 + 0.5);
+}
+
+static uint64_t sum_nodes(const struct na_node_figures *nodes, uint32_t count, int asked, size_t field)
+{
+	uint64_t sum = 0;
+
+	if (!asked)
+		return NA_UNKNOWN;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t v = *(const uint64_t *)((const char *)&nodes[i] + field);
+
+		if (v == NA_UNKNOWN)
+			return NA_UNKNOWN;
+		sum += v;
+	}
+	return sum;
+}
+
+uint64_t na_record_reuse_rate(const struct na_record *r)
+{
+	if (r->heap.large_allocations == 0)
+		return NA_UNKNOWN;
+	return (uint64_t)((double)r->heap.large_reused / (double)r->heap.large_allocations * 1e6 + 0.5);
+}
+
+#define RESIDENT offsetof(struct na_node_figures, resident_bytes)
+#define MISPLACED offsetof(struct na_node_figures, misplaced_bytes)
+
+uint64_t na_record_resident(const struct na_record *r)
+{
+	return sum_nodes(r->heap.nodes, r->heap.node_count, r->residency_ms != 0, RESIDENT);
+}
+
+uint64_t na_record_misplaced(const struct na_record *r)
+{
+	return sum_nodes(r->heap.nodes, r->heap.node_count, r->residency_ms != 0, MISPLACED);
+}
+
+uint64_t na_record_peak_resident(const struct na_record *r)
+{
+	return sum_nodes(r->peak_nodes, r->peak_node_count, r->peak_nodes_ms != 0, RESIDENT);
+}
+
+uint64_t na_record_peak_misplaced(const struct na_record *r)
+{
+	return sum_nodes(r->peak_nodes, r->peak_node_count, r->peak_nodes_ms != 0, MISPLACED);
+}

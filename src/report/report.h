@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From aggregates to the two files that people and scripts read: report.txt and report.json.
+ *
+ * na_report_check_path() is for the start: it creates the folder and tries it, so that a wrong path is an error
+ * before the program has run. na_report_write() is for the end, and never loses the report: if the folder has
+ * become unwritable it tries the current folder, then TMPDIR, then /tmp, says on standard error where it
+ * went, and prints the report itself if nothing takes it. Files appear whole or not at all (a temporary,
+ * then rename). A report of another job that came into the folder since ours began is not overwritten: ours
+ * is then called report-JOB.json.
+ *
+ * Runs once, at the end, and allocates (Jansson). One thread.
+ */
+#ifndef NA_REPORT_REPORT_H
+#define NA_REPORT_REPORT_H
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "report/job.h"
+
+#define NA_REPORT_SCHEMA "numarena-report"
+#define NA_REPORT_SCHEMA_VERSION "1.0"
+
+struct na_report {
+	const struct na_job *job;
+	const struct na_job *hosts; /* one a host, any order */
+	size_t host_count;
+	const struct na_row *rows;  /* any order; row_count may be less than job->processes, then none are needed */
+	size_t row_count;
+	uint64_t reduce_ns;         /* the reduction over ranks, at rank 0; NA_UNKNOWN: there was none */
+	int post_mortem;            /* made by numarena-report from records */
+	int mpi;                    /* the processes are ranks of an MPI job */
+	const char *launcher;       /* "Open MPI 4.1.4 under mpirun", say; NULL: not known */
+	const char *const *notes;   /* sentences for the reader: damaged records and the like */
+	size_t note_count;
+	const int32_t *missing;     /* ranks without a record, rising, may be cut */
+	size_t missing_count;       /* how many there are in all */
+	size_t missing_listed;      /* entries of `missing` */
+};
+
+struct na_report_paths {
+	char json[PATH_MAX];
+	char text[PATH_MAX]; /* "" if it went to standard error */
+};
+
+/* Creates the folder (and parents) if need be, and tries it with a file. 0 or -errno, with a sentence that names it. */
+int na_report_check_path(const char *folder, char *complaint, size_t capacity);
+
+/* 0: in `folder`. 1: somewhere else, see paths. -errno: nowhere on disk; it was printed. */
+int na_report_write(const struct na_report *report, const char *folder, struct na_report_paths *paths);
+
+/* The texts themselves, from malloc, or NULL without memory. The text is 40 lines at most, 100 columns wide. */
+char *na_report_text(const struct na_report *report);
+char *na_report_json(const struct na_report *report);
+
+/* Holds a report.json against the contract. 0, or -errno with a sentence that says what is wrong and where. */
+int na_report_validate(const char *path, char *complaint, size_t capacity);
+
+#endif

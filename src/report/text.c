@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * report.txt: what fits a screen and a batch log. 40 lines and 100 columns at most, plain ASCII. Each section
+ * has a share of the lines; what does not fit is in report.json, and the text says so.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "report/report.h"
+#include "report/summary.h"
+#include "report/units.h"
+
+#define RULE "----------------------------------------------------------------------------------------------------\n"
+#define NUMA_ROWS 4
+#define HOST_ROWS 4
+#define RANK_ROWS 4
+#define NOTE_ROWS 2
+
+static void put_value(FILE *f, uint64_t v, enum na_unit unit)
+{
+	char text[24];
+
+	na_units_print(text, sizeof(text), v, unit);
+	fprintf(f, " %11s", text);
+}
+
+static void put_where(FILE *f, const struct na_where *w)
+{
+	if (w->rank >= 0)
+		fprintf(f, "rank %d, %.24s", w->rank, w->host);
+	else
+		fprintf(f, "pid %d, %.24s", w->pid, w->host);
+}
+
+static void put_head(FILE *f, const struct na_report *r)
+{
+	const struct na_job *j = r->job;
+	char start[32], took[24];
+
+	na_units_date(start, sizeof(start), j->start_ms);
+	na_units_print(took, sizeof(took), j->metrics[NA_METRIC_wall_ns].most, NA_UNIT_NS);
+	fprintf(f, "--- numarena memory report %s", RULE + strlen("--- numarena memory report "));
+	fprintf(f, "  job        %s: %.40s", j->job, j->program);
+	if (r->mpi || (j->size > 1 && j->first < UINT64_C(1) << 32))
+		fprintf(f, ", %llu of %d ranks on %zu host%s\n", (unsigned long long)j->processes, j->size, r->host_count,
+			r->host_count == 1 ? "" : "s");
+	else
+		fprintf(f, ", %llu process%s on %.30s\n", (unsigned long long)j->processes,
+			j->processes == 1 ? "" : "es", j->host);
+	fprintf(f, "  status     %s%s, %s from %s\n", na_summary_status(r), r->post_mortem ? " (from the records)" : "", took,
+		start);
+}
+
+struct line {
+	const char *label;
+	enum na_metric_id id;
+};
+
+static const struct line lines[] = {
+	{ "live blocks, peak", NA_METRIC_peak_bytes },
+	{ "live blocks, at the end", NA_METRIC_live_bytes },
+	{ "physical, peak", NA_METRIC_peak_physical_bytes },
+	{ "physical, at the end", NA_METRIC_physical_bytes },
+	{ "pools hold, at the end", NA_METRIC_held_bytes },
+	{ "  of that kept for reuse", NA_METRIC_reclaimable_bytes },
+	{ "allocations", NA_METRIC_allocations },
+	{ "thread-cache hit rate", NA_METRIC_thread_cache_hit_rate },
+	{ "large blocks reused", NA_METRIC_large_reuse_rate },
+};
+
+static void put_table(FILE *f, const struct na_report *r)
+{
+	int several = r->job->processes > 1;
+
+	if (several)
+		fprintf(f, "%-25s %11s %11s %11s %11s %9s  %s\n", "", "job", "least", "mean", "most", "imbalance", "most on");
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		const struct na_metric *m = &r->job->metrics[lines[i].id];
+		enum na_unit unit = na_metric_table[lines[i].id].unit;
+
+		fprintf(f, "  %-23s", lines[i].label);
+		put_value(f, na_summary_total(r->job, lines[i].id), unit);
+		if (several && m->known) {
+			put_value(f, m->least, unit);
+			put_value(f, (uint64_t)(na_metric_mean(m) + 0.5), unit);
+			put_value(f, m->most, unit);
+			fprintf(f, " %7.1f %%  ", na_metric_imbalance(m) * 100);
+			put_where(f, &m->most_at);
+		}
+		fputc('\n', f);
+	}
+}
+
+static void put_peaks(FILE *f, const struct na_report *r)
+{
+	const struct na_job *j = r->job;
+	char a[24], b[24], c[24], d[24];
+
+	if (j->processes < 2)
+		return;
+	na_units_print(a, sizeof(a), na_series_peak_live(&j->series), NA_UNIT_BYTES);
+	na_units_print(b, sizeof(b), na_job_sum(j, NA_METRIC_peak_bytes), NA_UNIT_BYTES);
+	na_units_print(c, sizeof(c), na_series_peak_physical(&j->series), NA_UNIT_BYTES);
+	na_units_print(d, sizeof(d), na_job_sum(j, NA_METRIC_peak_physical_bytes), NA_UNIT_BYTES);
+	fprintf(f, "  peak of sums            live %s, physical %s, within %llu ms (sum of peaks: %s, %s)\n", a, c,
+		1ull << j->series.shift, b, d);
+}
+
+static void put_numa(FILE *f, const struct na_job *j)
+{
+	fprintf(f, "  NUMA node   when fullest: requested    resident   misplaced | at the end:  resident   misplaced\n");
+	for (uint32_t i = 0; i < j->node_count && i < NUMA_ROWS; i++) {
+		const struct na_numa *n = &j->nodes[i];
+
+		fprintf(f, "  %9d               ", n->node);
+		put_value(f, n->peak_requested_bytes, NA_UNIT_BYTES);
+		put_value(f, n->peak_resident_bytes, NA_UNIT_BYTES);
+		put_value(f, n->peak_misplaced_bytes, NA_UNIT_BYTES);
+		fprintf(f, " |           ");
+		put_value(f, n->resident_bytes, NA_UNIT_BYTES);
+		put_value(f, n->misplaced_bytes, NA_UNIT_BYTES);
+		fputc('\n', f);
+	}
+	if (j->node_count > NUMA_ROWS)
+		fprintf(f, "  and %u more nodes: see report.json\n", j->node_count - NUMA_ROWS);
+}
+
+static int compare_hosts(const void *a, const void *b)
+{
+	const struct na_job *x = *(const struct na_job *const *)a, *y = *(const struct na_job *const *)b;
+	uint64_t px = x->metrics[NA_METRIC_peak_physical_bytes].sum, py = y->metrics[NA_METRIC_peak_physical_bytes].sum;
+
+	if (px != py)
+		return px < py ? 1 : -1;
+	return strncmp(x->host, y->host, sizeof(x->host));
+}
+
+static void put_hosts(FILE *f, const struct na_report *r)
+{
+	const struct na_job **sorted;
+
+	if (r->host_count < 2)
+		return;
+	sorted = malloc(r->host_count * sizeof(*sorted));
+	if (!sorted)
+		return;
+	for (size_t i = 0; i < r->host_count; i++)
+		sorted[i] = &r->hosts[i];
+	qsort(sorted, r->host_count, sizeof(*sorted), compare_hosts);
+	fprintf(f, "  %-28s %6s %11s %11s %11s %11s\n", "hosts, fullest first", "ranks", "live peak", "phys. peak", "memory",
+		"limit");
+	for (size_t i = 0; i < r->host_count && i < HOST_ROWS; i++) {
+		const struct na_job *h = sorted[i];
+
+		fprintf(f, "  %-28.28s %6llu", h->host, (unsigned long long)h->processes);
+		put_value(f, na_series_peak_live(&h->series), NA_UNIT_BYTES);
+		put_value(f, na_series_peak_physical(&h->series), NA_UNIT_BYTES);
+		put_value(f, h->host_memory ? h->host_memory : NA_UNKNOWN, NA_UNIT_BYTES);
+		if (h->cgroup_limit == NA_UNKNOWN)
+			fprintf(f, " %11s", "none");
+		else
+			put_value(f, h->cgroup_limit, NA_UNIT_BYTES);
+		fputc('\n', f);
+	}
+	if (r->host_count > HOST_ROWS)
+		fprintf(f, "  and %zu more hosts: see report.json\n", r->host_count - HOST_ROWS);
+	free(sorted);
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct na_row *x = *(const struct na_row *const *)a, *y = *(const struct na_row *const *)b;
+	uint64_t px = x->value[NA_METRIC_peak_bytes], py = y->value[NA_METRIC_peak_bytes];
+
+	if (px != py)
+		return px < py ? 1 : -1;
+	if (x->rank != y->rank)
+		return (uint32_t)x->rank < (uint32_t)y->rank ? -1 : 1;
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static void put_row(FILE *f, const struct na_row *row)
+{
+	char name[160];
+
+	if (row->rank >= 0)
+		snprintf(name, sizeof(name), "%d on %.20s", row->rank, row->host);
+	else
+		snprintf(name, sizeof(name), "%d %.20s", row->pid, row->program);
+	fprintf(f, "  %-28.28s", name);
+	put_value(f, row->value[NA_METRIC_peak_bytes], NA_UNIT_BYTES);
+	put_value(f, row->value[NA_METRIC_peak_physical_bytes], NA_UNIT_BYTES);
+	put_value(f, row->value[NA_METRIC_allocations], NA_UNIT_COUNT);
+	put_value(f, row->value[NA_METRIC_thread_cache_hit_rate], NA_UNIT_PPM);
+	fprintf(f, "  %s\n", na_record_state_name(row->state));
+}
+
+static void put_rows(FILE *f, const struct na_report *r)
+{
+	const struct na_row **sorted;
+
+	if (r->row_count < 2)
+		return;
+	sorted = malloc(r->row_count * sizeof(*sorted));
+	if (!sorted)
+		return;
+	for (size_t i = 0; i < r->row_count; i++)
+		sorted[i] = &r->rows[i];
+	qsort(sorted, r->row_count, sizeof(*sorted), compare_rows);
+	fprintf(f, "  %-28s %11s %11s %11s %11s  %s\n",
+		sorted[0]->rank >= 0 ? "ranks, largest first" : "processes, largest first", "live peak", "phys. peak",
+		"allocations", "cache hits", "state");
+	for (size_t i = 0; i < r->row_count && i < RANK_ROWS; i++)
+		put_row(f, sorted[i]);
+	if (r->row_count > RANK_ROWS)
+		fprintf(f, "  and %zu more: see report.json\n", r->row_count - RANK_ROWS);
+	free(sorted);
+}
+
+static void put_cost(FILE *f, const struct na_report *r)
+{
+	static const struct line parts[] = { { "maintenance", NA_METRIC_maintenance_ns },
+					     { "last measurement", NA_METRIC_finalize_ns },
+					     { "topology", NA_METRIC_topology_ns } };
+	char text[24];
+	double fraction = na_summary_own_fraction(r->job);
+
+	if (fraction >= 0)
+		fprintf(f, "  numarena's own cost     %.3f %% of the time:", fraction * 100);
+	else
+		fprintf(f, "  numarena's own cost     share of the time unavailable:");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		const struct na_metric *m = &r->job->metrics[parts[i].id];
+
+		if (!m->known)
+			continue;
+		na_units_print(text, sizeof(text), m->most, NA_UNIT_NS);
+		fprintf(f, " %s %s%s", parts[i].label, text, i == 2 ? "" : ",");
+	}
+	if (r->reduce_ns != NA_UNKNOWN) {
+		na_units_print(text, sizeof(text), r->reduce_ns, NA_UNIT_NS);
+		fprintf(f, ", reduction %s", text);
+	}
+	na_units_print(text, sizeof(text), na_job_sum(r->job, NA_METRIC_metadata_bytes), NA_UNIT_BYTES);
+	fprintf(f, "\n                          %smetadata %s\n", r->job->processes > 1 ? "(of the slowest rank each); " : "",
+		text);
+}
+
+/* "  incomplete              rank 3 (running, last heard of 12:33:01 on node17), ..." in one line. */
+static void put_incomplete(FILE *f, const struct na_report *r)
+{
+	char line[101] = "  incomplete              ";
+	size_t length = strlen(line), shown = 0, total = 0;
+
+	for (size_t i = 0; i < r->row_count; i++) {
+		const struct na_row *row = &r->rows[i];
+		char one[160], when[32];
+
+		if (row->state == NA_RECORD_COMPLETE || row->state == NA_RECORD_FINALIZING)
+			continue;
+		total++;
+		na_units_date(when, sizeof(when), row->update_ms);
+		snprintf(one, sizeof(one), "%s%s %d (%s, last heard of at %.8s)", shown ? ", " : "",
+			 row->rank >= 0 ? "rank" : "pid", row->rank >= 0 ? row->rank : row->pid,
+			 na_record_state_name(row->state), when + 11);
+		if (length + strlen(one) + 14 > sizeof(line))
+			continue;
+		length += (size_t)snprintf(line + length, sizeof(line) - length, "%s", one);
+		shown++;
+	}
+	if (total == 0)
+		return;
+	fputs(line, f);
+	if (total > shown)
+		fprintf(f, ", %zu more", total - shown);
+	fputc('\n', f);
+}
+
+static void put_missing(FILE *f, const struct na_report *r)
+{
+	size_t shown = r->missing_listed < 8 ? r->missing_listed : 8;
+
+	if (r->missing_count == 0)
+		return;
+	fprintf(f, "  no record of            rank%s", r->missing_count == 1 ? "" : "s");
+	for (size_t i = 0; i < shown; i++)
+		fprintf(f, "%s %d", i ? "," : "", r->missing[i]);
+	if (r->missing_count > shown)
+		fprintf(f, " and %zu more", r->missing_count - shown);
+	fputc('\n', f);
+}
+
+static void put_notes(FILE *f, const struct na_report *r)
+{
+	for (size_t i = 0; i < r->note_count && i < NOTE_ROWS; i++) {
+		const char *note = r->notes[i];
+		size_t length = strlen(note);
+
+		/* A long one begins with a path: its end says more. */
+		fprintf(f, "  note: %s%s\n", length > 88 ? "..." : "", length > 88 ? note + length - 85 : note);
+	}
+	if (r->note_count > NOTE_ROWS)
+		fprintf(f, "  and %zu more notes: see report.json\n", r->note_count - NOTE_ROWS);
+}
+
+char *na_report_text(const struct na_report *report)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	put_head(f, report);
+	put_table(f, report);
+	put_peaks(f, report);
+	put_numa(f, report->job);
+	put_hosts(f, report);
+	put_rows(f, report);
+	put_cost(f, report);
+	put_incomplete(f, report);
+	put_missing(f, report);
+	put_notes(f, report);
+	fputs(RULE, f);
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "report/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "report/place.h"
+
+static int write_all(int fd, const char *text)
+{
+	size_t length = strlen(text);
+
+	for (size_t done = 0; done < length;) {
+		ssize_t n = write(fd, text + done, length - done);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+int na_report_check_path(const char *folder, char *complaint, size_t capacity)
+{
+	char probe[PATH_MAX];
+	int rc = na_place_make(folder), fd;
+
+	if (rc < 0) {
+		na_format(complaint, capacity, "report folder %s: cannot be made: %s", folder, strerror(-rc));
+		return rc;
+	}
+	if (na_format(probe, sizeof(probe), "%s/.numarena-probe-%d", folder, (int)getpid()) + 1 >= sizeof(probe)) {
+		na_format(complaint, capacity, "report folder %s: its path is too long", folder);
+		return -ENAMETOOLONG;
+	}
+	fd = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+	rc = fd < 0 ? -errno : write_all(fd, "numarena");
+	if (fd >= 0) {
+		close(fd);
+		unlink(probe);
+	}
+	if (rc < 0)
+		na_format(complaint, capacity, "report folder %s: cannot be written: %s", folder, strerror(-rc));
+	return rc;
+}
+
+/* Whole or not at all: a temporary beside it, then rename. Synced first, or a crash could leave an empty file
+ * under the final name. */
+static int write_file(const char *path, const char *text)
+{
+	char temporary[PATH_MAX];
+	int fd, rc;
+
+	if (na_format(temporary, sizeof(temporary), "%s.XXXXXX", path) + 1 >= sizeof(temporary))
+		return -ENAMETOOLONG;
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	fchmod(fd, 0644);
+	rc = write_all(fd, text);
+	if (rc == 0 && fsync(fd) < 0 && errno != EINVAL && errno != EROFS)
+		rc = -errno;
+	if (close(fd) < 0 && rc == 0)
+		rc = -errno;
+	if (rc == 0 && rename(temporary, path) < 0)
+		rc = -errno;
+	if (rc < 0)
+		unlink(temporary);
+	return rc;
+}
+
+/* A report that another job left here while ours was running is not ours to replace. */
+static int is_foreign(const char *path, const struct na_job *j)
+{
+	struct stat s;
+	json_t *o;
+	const char *name;
+	int foreign;
+
+	if (stat(path, &s) < 0)
+		return 0;
+	if ((uint64_t)s.st_mtim.tv_sec * 1000 + (uint64_t)s.st_mtim.tv_nsec / 1000000 < j->start_ms)
+		return 0;
+	o = json_load_file(path, 0, NULL);
+	name = json_string_value(json_object_get(json_object_get(o, "job"), "name"));
+	foreign = !name || strcmp(name, j->job) != 0;
+	json_decref(o);
+	return foreign;
+}
+
+static int path_of(char out[PATH_MAX], const char *folder, const char *job, const char *extension)
+{
+	size_t n = na_format(out, PATH_MAX, "%s/report%s%s.%s", folder, job ? "-" : "", job ? job : "", extension);
+
+	return n + 1 < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int write_both(const struct na_report *r, const char *folder, const char *json, const char *text,
+		      struct na_report_paths *paths)
+{
+	const char *job = NULL;
+	int rc = path_of(paths->json, folder, NULL, "json");
+
+	if (rc == 0 && is_foreign(paths->json, r->job)) {
+		job = r->job->job;
+		rc = path_of(paths->json, folder, job, "json");
+	}
+	if (rc == 0)
+		rc = path_of(paths->text, folder, job, "txt");
+	if (rc == 0)
+		rc = write_file(paths->text, text);
+	if (rc == 0)
+		rc = write_file(paths->json, json); /* last: who sees it finds the text too */
+	return rc;
+}
+
+/* In a folder that others use too, a fallback takes a name of its own. */
+static int write_beside(const struct na_report *r, const char *parent, const char *json, const char *text,
+			struct na_report_paths *paths)
+{
+	char folder[PATH_MAX];
+	int rc;
+
+	if (na_format(folder, sizeof(folder), "%s/numarena-report.%s", parent, r->job->job) + 1 >= sizeof(folder))
+		return -ENAMETOOLONG;
+	rc = na_place_make(folder);
+	return rc < 0 ? rc : write_both(r, folder, json, text, paths);
+}
+
+static int fall_back(const struct na_report *r, const char *folder, int why, const char *json, const char *text,
+		     struct na_report_paths *paths)
+{
+	const char *temporary = getenv("TMPDIR");
+	const char *const parents[] = { ".", temporary && *temporary ? temporary : "/tmp", "/tmp" };
+	char *whole;
+
+	for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
+		if (write_beside(r, parents[i], json, text, paths) < 0)
+			continue;
+		whole = realpath(paths->json, NULL);
+		na_log(NA_LOG_ERROR, "report folder %s: cannot be written: %s; the report is in %s", folder,
+		       strerror(-why), whole ? whole : paths->json);
+		free(whole);
+		return 1;
+	}
+	na_log(NA_LOG_ERROR, "report folder %s: cannot be written: %s, nor can the current or a temporary folder; the report:",
+	       folder, strerror(-why));
+	write_all(STDERR_FILENO, json);
+	write_all(STDERR_FILENO, "\n");
+	paths->json[0] = paths->text[0] = '\0';
+	return why;
+}
+
+int na_report_write(const struct na_report *report, const char *folder, struct na_report_paths *paths)
+{
+	char *json = na_report_json(report), *text = na_report_text(report);
+	int rc = -ENOMEM;
+
+	paths->json[0] = paths->text[0] = '\0';
+	if (json && text) {
+		rc = na_place_make(folder);
+		if (rc == 0)
+			rc = write_both(report, folder, json, text, paths);
+		if (rc < 0)
+			rc = fall_back(report, folder, rc, json, text, paths);
+	} else {
+		na_log(NA_LOG_ERROR, "no memory for the report");
+		if (text)
+			write_all(STDERR_FILENO, text);
+	}
+	free(json);
+	free(text);
+	return rc;
+}
