@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The library's constructor: settings are complained about before the program starts, fork handlers
- * are set, and the maintenance thread's hook is wired to the layers that want ticks. The first allocation may
- * come long before (from the loader); it boots the pools by itself.
+ * are set, the maintenance thread's hook is wired to the layers that want ticks, and the record of the job's report
+ * is opened. The first allocation may come long before (from the loader); it boots the pools by itself.
+ *
+ * A settings error or a report folder that cannot be used ends the process with status 2, but only the one that
+ * the user started: in its children the same is a warning, because by then something runs.
  */
 #include "api/life.h"
 
@@ -15,11 +18,25 @@
 #include "config.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
+#include "report/process.h"
 #include "tracking/tracking.h"
 
 static uint32_t tick(uint64_t now_ns)
 {
-	return na_tracking_tick(now_ns);
+	uint32_t tracking = na_tracking_tick(now_ns), record = na_process_tick(now_ns);
+
+	return tracking < record ? tracking : record;
+}
+
+static void start_record(void)
+{
+	char complaint[512];
+
+	if (na_process_start(na_options.report, NULL, complaint, sizeof(complaint)) == 0)
+		return;
+	na_log(na_process_is_root() ? NA_LOG_ERROR : NA_LOG_WARNING, "%s", complaint);
+	if (na_process_is_root())
+		_exit(2);
 }
 
 static __attribute__((constructor)) void start(void)
@@ -34,8 +51,16 @@ static __attribute__((constructor)) void start(void)
 		       na_options_unknown());
 	na_heap_hooks.tick = tick;
 	na_heap_start();
+	if (na_options.report[0])
+		start_record();
 	if (na_options.monitoring)
 		na_life_start_monitoring();
+}
+
+/* Runs after the program's own exit handlers and destructors. */
+static __attribute__((destructor)) void finish(void)
+{
+	na_process_finish();
 }
 
 const char *memory_system_version(void)

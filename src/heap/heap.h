@@ -101,8 +101,8 @@ void na_maintenance_stop(void);
 
 /* Pausing returns when it is at rest, and nests. libnumarena exports the pair for the MPI layer, which wants a
  * quiet process in MPI_Init and MPI_Finalize. */
-void na_maintenance_pause(void) __asm__("numarena_internal_maintenance_pause") __attribute__((visibility("default")));
-void na_maintenance_resume(void) __asm__("numarena_internal_maintenance_resume") __attribute__((visibility("default")));
+void na_maintenance_pause(void);
+void na_maintenance_resume(void);
 
 void na_maintenance_poke(void); /* look again for work: the hook's interval has changed */
 uint64_t na_maintenance_ns(void);

@@ -180,7 +180,7 @@ static int survey(struct na_collection *c, const char *job_folder, struct names 
 		c->roots_done += r.role == NA_RECORD_ROOT && r.state == NA_RECORD_COMPLETE;
 		axis = na_axis_of(&r.series);
 		na_axis_join(&axes[r.role == NA_RECORD_RANK], &axis);
-		if (r.size > *size)
+		if (r.rank >= 0 && r.size > *size)
 			*size = r.size;
 	}
 	return usable ? 0 : -ENODATA;

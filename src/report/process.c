@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +14,14 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "heap/heap.h"
 #include "os/lock.h"
 #include "os/os.h"
 #include "report/finish.h"
 #include "report/identity.h"
 #include "report/place.h"
 #include "report/procfs.h"
+#include "topology/topology.h"
 
 /* Asking the kernel about every page is rationed: again after 200 times as long as it took, or 50 times if
  * the process has grown by an eighth. So it stays below 2 % of a core however large the process is. */
@@ -29,7 +32,6 @@
 static struct {
 	struct na_lock lock;
 	_Atomic bool started;
-	bool paused;
 	bool claimed;
 	bool measured_last;  /* final figures are in: ticks change nothing any more */
 	bool forked;         /* a child that has no record of its own yet */
@@ -46,6 +48,7 @@ static struct {
 	uint64_t heavy_again_ns, heavy_grown_ns, heavy_live;
 	struct stat error_stat;
 	int error_stream; /* standard error as it was at the start; -1: none */
+	int local_rank, local_size; /* as given to the topology; 0, 0: not yet */
 } self = { .error_stream = -1 };
 
 static uint64_t wall_ms(void)
@@ -216,6 +219,18 @@ static int set_folder(const char *folder)
 	return 0;
 }
 
+/* Under the lock. */
+static void introduce(const struct na_process_source *source)
+{
+	static const struct na_process_source heap = { na_heap_snapshot, na_heap_residency };
+
+	if (self.source.snapshot)
+		return;
+	self.source = source ? *source : heap;
+	na_identity_find(&self.id, wall_ms());
+	fill_identity();
+}
+
 int na_process_start(const char *folder, const struct na_process_source *source, char *complaint, size_t capacity)
 {
 	char inherit[NA_RECORD_NAME + 16];
@@ -224,9 +239,7 @@ int na_process_start(const char *folder, const struct na_process_source *source,
 	if (atomic_load_explicit(&self.started, memory_order_acquire))
 		return 0;
 	na_lock(&self.lock);
-	self.source = *source;
-	na_identity_find(&self.id, wall_ms());
-	fill_identity();
+	introduce(source);
 	rc = set_folder(folder);
 	if (rc == 0)
 		rc = open_record();
@@ -236,13 +249,22 @@ int na_process_start(const char *folder, const struct na_process_source *source,
 	} else {
 		na_format(complaint, capacity, "report folder %s: %s", folder, strerrordesc_np(-rc));
 	}
-	atomic_store_explicit(&self.started, true, memory_order_release);
+	atomic_store_explicit(&self.started, true, memory_order_release); /* pairs with the acquires of it */
 	na_unlock(&self.lock);
 	if (self.id.root) { /* without the lock: it allocates */
 		na_identity_inherit(&self.id, inherit, sizeof(inherit));
 		setenv(NA_IDENTITY_VARIABLE, inherit, 1);
 	}
+	if (!source) {
+		pthread_atfork(NULL, NULL, na_process_forked);
+		na_maintenance_start();
+	}
 	return rc;
+}
+
+int na_process_is_root(void)
+{
+	return self.id.root;
 }
 
 /* In a child. The mapping is not inherited; nothing of the parent's may be written. */
@@ -250,7 +272,7 @@ static void forget(void)
 {
 	self.slots = NULL;
 	self.forked = true;
-	self.claimed = self.measured_last = self.paused = false;
+	self.claimed = self.measured_last = false;
 	if (self.error_stream >= 0)
 		close(self.error_stream);
 	self.error_stream = -1;
@@ -279,7 +301,7 @@ uint32_t na_process_tick(uint64_t now_ns)
 		forget();
 	if (self.forked)
 		open_after_fork();
-	if (!self.paused && !self.measured_last)
+	if (!self.measured_last)
 		measure(false);
 	na_unlock(&self.lock);
 	return (uint32_t)na_options.sampling_interval;
@@ -291,12 +313,45 @@ void na_process_forked(void)
 	forget();
 }
 
-void na_process_topology(uint64_t ns, int shared)
+static struct na_topology_job topology_job(void)
 {
+	return (struct na_topology_job){ .id = self.id.job, .local_rank = self.local_rank, .local_size = self.local_size };
+}
+
+int na_process_share_topology(const char *job, int local_rank, int local_size)
+{
+	struct na_topology_job with;
+	struct na_topology_cost cost;
+	int rc;
+
+	self.local_rank = local_rank;
+	self.local_size = local_size;
+	with = topology_job();
+	with.id = job ? job : with.id;
+	rc = na_topology_share(&with, &cost); /* without the lock: it waits, and allocates */
+	if (rc < 0)
+		return rc;
 	na_lock(&self.lock);
-	self.record.topology_ns = ns;
-	self.record.topology_shared = shared != 0;
+	self.record.topology_ns = cost.total_ns;
+	self.record.topology_shared = cost.origin == NA_TOPOLOGY_READ;
 	na_unlock(&self.lock);
+	return 0;
+}
+
+void na_process_unshare_topology(void)
+{
+	struct na_topology_job with = topology_job();
+
+	if (self.local_size)
+		na_topology_unshare(&with);
+}
+
+void na_process_quiet(int quiet)
+{
+	if (quiet)
+		na_maintenance_pause();
+	else
+		na_maintenance_resume();
 }
 
 const char *na_process_folder(void)
@@ -331,7 +386,9 @@ int na_process_claim(const struct na_claim *claim)
 	int rc;
 
 	na_lock(&self.lock);
+	introduce(NULL);
 	self.claimed = true;
+	na_log_set_rank(claim->rank);
 	self.record.rank = claim->rank;
 	self.record.size = claim->size;
 	self.record.local_rank = claim->local_rank;
@@ -357,13 +414,6 @@ out:
 	return rc;
 }
 
-void na_process_pause(int pause)
-{
-	na_lock(&self.lock);
-	self.paused = pause != 0;
-	na_unlock(&self.lock);
-}
-
 /* Under the lock. */
 static void measure_last(uint32_t state)
 {
@@ -377,17 +427,22 @@ static void measure_last(uint32_t state)
 		na_record_store(self.slots, &self.record);
 }
 
-int na_process_final(struct na_record *out)
+void na_process_measure(struct na_record *out)
 {
 	na_lock(&self.lock);
-	if (!self.source.snapshot) {
-		na_unlock(&self.lock);
-		return -ENOENT;
-	}
+	introduce(NULL);
+	measure(true);
+	*out = self.record;
+	na_unlock(&self.lock);
+}
+
+void na_process_final(struct na_record *out)
+{
+	na_lock(&self.lock);
+	introduce(NULL);
 	measure_last(NA_RECORD_FINALIZING);
 	*out = self.record;
 	na_unlock(&self.lock);
-	return 0;
 }
 
 void na_process_state(enum na_record_state state)

@@ -32,9 +32,15 @@ struct na_process_source {
 	void (*residency)(struct na_snapshot *out);
 };
 
-/* Opens the record. From the library's constructor when NUMARENA_REPORT is set. 0; or -errno with a sentence that
- * names the folder. A second call does nothing. */
-int na_process_start(const char *folder, const struct na_process_source *source, char *complaint, size_t capacity);
+/* Opens the record: from the library's constructor when NUMARENA_REPORT is set, else from the MPI layer when MPI is
+ * initialised. `source` NULL: the heap, whose maintenance thread then makes the ticks. 0; or -errno with a sentence
+ * that names the folder: then there is no record, but a report at the end is still possible. A second call does
+ * nothing. */
+int na_process_start(const char *folder, const struct na_process_source *source, char *complaint, size_t capacity)
+	NA_PROCESS_CALL(process_start);
+
+/* Whether the user started this process, rather than one of the run's. Valid after start. */
+int na_process_is_root(void);
 
 /* Updates the record; returns in how many ms it wants to be called again (UINT32_MAX: no record). */
 uint32_t na_process_tick(uint64_t now_ns);
@@ -45,9 +51,6 @@ void na_process_finish(void);
 /* In the child after fork. Async-signal-safe: it only forgets. */
 void na_process_forked(void);
 
-/* What getting the topology cost; before or after start, any time. */
-void na_process_topology(uint64_t ns, int shared) NA_PROCESS_CALL(process_topology);
-
 /* ---- for the MPI layer ---- */
 
 struct na_claim {
@@ -57,7 +60,7 @@ struct na_claim {
 	int32_t local_rank;
 };
 
-/* The report folder, "" if no report was asked for. Static storage. */
+/* The report folder as an absolute path, "" if no report was asked for. Static storage. */
 const char *na_process_folder(void) NA_PROCESS_CALL(process_folder);
 
 /* The job's name as all its processes compute it from the launcher's environment. Static storage. */
@@ -68,12 +71,23 @@ const char *na_process_job(void) NA_PROCESS_CALL(process_job);
  * still to be had from na_process_final). */
 int na_process_claim(const struct na_claim *claim) NA_PROCESS_CALL(process_claim);
 
-/* Pauses (1) or resumes (0) updates by the tick: around MPI_Init and MPI_Finalize. Waits for a running one. */
-void na_process_pause(int pause) NA_PROCESS_CALL(process_pause);
+/* No maintenance (1) or maintenance again (0): while MPI patches code and registers memory. Waits for the work that
+ * is under way; calls nest. */
+void na_process_quiet(int quiet) NA_PROCESS_CALL(process_quiet);
+
+/* Gets the topology together with the job's other processes on this node, and puts what that cost into the record.
+ * Collective among them only in the sense that each calls it once. 0 or -errno. */
+int na_process_share_topology(const char *job, int local_rank, int local_size) NA_PROCESS_CALL(process_share_topology);
+
+/* Removes what that may have left behind; local rank 0 at the end. */
+void na_process_unshare_topology(void) NA_PROCESS_CALL(process_unshare_topology);
+
+/* Measures now, residency and Pss too, and copies the record, of which there need be no file. */
+void na_process_measure(struct na_record *out) NA_PROCESS_CALL(process_measure);
 
 /* Measures for the last time, residency and Pss too, marks the record FINALIZING and copies it. Works without a
- * record file as well. 0 or -errno. */
-int na_process_final(struct na_record *out) NA_PROCESS_CALL(process_final);
+ * record file as well. */
+void na_process_final(struct na_record *out) NA_PROCESS_CALL(process_final);
 
 /* COMPLETE after the report is on disk, ABORTED in an MPI_Abort wrapper. */
 void na_process_state(enum na_record_state state) NA_PROCESS_CALL(process_state);

@@ -11,10 +11,6 @@
 
 #include "report/report.h"
 
-const char na_schema_text[] =
-#include "report/schema-text.h"
-	;
-
 #define DEPTH 64
 
 struct check {

@@ -36,11 +36,11 @@ int na_report_check_path(const char *folder, char *complaint, size_t capacity)
 		na_format(complaint, capacity, "report folder %s: cannot be made: %s", folder, strerror(-rc));
 		return rc;
 	}
-	if (na_format(probe, sizeof(probe), "%s/.numarena-probe-%d", folder, (int)getpid()) + 1 >= sizeof(probe)) {
+	if (na_format(probe, sizeof(probe), "%s/.numarena-probe.XXXXXX", folder) + 1 >= sizeof(probe)) {
 		na_format(complaint, capacity, "report folder %s: its path is too long", folder);
 		return -ENAMETOOLONG;
 	}
-	fd = open(probe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+	fd = mkostemp(probe, O_CLOEXEC); /* ranks on several hosts may try at the same time */
 	rc = fd < 0 ? -errno : write_all(fd, "numarena");
 	if (fd >= 0) {
 		close(fd);
