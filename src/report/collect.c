@@ -210,6 +210,7 @@ static int gather(struct na_collection *c, const char *job_folder, const struct 
 		alive += r.state == NA_RECORD_RUNNING && alive_here(&r, here.nodename);
 		rc = add(c, &r, shift);
 	}
+	c->alive = alive;
 	if (alive)
 		na_collect_note(c, "%zu process%s still running: figures are of the last update", alive,
 				alive == 1 ? " is" : "es are");

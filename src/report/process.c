@@ -318,7 +318,7 @@ static struct na_topology_job topology_job(void)
 	return (struct na_topology_job){ .id = self.id.job, .local_rank = self.local_rank, .local_size = self.local_size };
 }
 
-int na_process_share_topology(const char *job, int local_rank, int local_size)
+int na_process_share_topology(int local_rank, int local_size)
 {
 	struct na_topology_job with;
 	struct na_topology_cost cost;
@@ -327,7 +327,6 @@ int na_process_share_topology(const char *job, int local_rank, int local_size)
 	self.local_rank = local_rank;
 	self.local_size = local_size;
 	with = topology_job();
-	with.id = job ? job : with.id;
 	rc = na_topology_share(&with, &cost); /* without the lock: it waits, and allocates */
 	if (rc < 0)
 		return rc;

@@ -76,8 +76,8 @@ int na_process_claim(const struct na_claim *claim) NA_PROCESS_CALL(process_claim
 void na_process_quiet(int quiet) NA_PROCESS_CALL(process_quiet);
 
 /* Gets the topology together with the job's other processes on this node, and puts what that cost into the record.
- * Collective among them only in the sense that each calls it once. 0 or -errno. */
-int na_process_share_topology(const char *job, int local_rank, int local_size) NA_PROCESS_CALL(process_share_topology);
+ * Each of them calls it once, after its claim. 0 or -errno. */
+int na_process_share_topology(int local_rank, int local_size) NA_PROCESS_CALL(process_share_topology);
 
 /* Removes what that may have left behind; local rank 0 at the end. */
 void na_process_unshare_topology(void) NA_PROCESS_CALL(process_unshare_topology);
