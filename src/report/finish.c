@@ -26,20 +26,20 @@ static void write_all(int fd, const char *text)
 	}
 }
 
-int na_report_publish(const struct na_report *report, const char *folder, int stream)
+int na_report_publish(const struct na_report *report, const char *folder, int stream, int print)
 {
 	struct na_report_paths paths;
 	int fd = stream >= 0 ? stream : STDERR_FILENO, rc;
 	char line[PATH_MAX + 64], *text;
 
-	if (na_options.verbose >= 1) {
+	if (print) {
 		text = na_report_text(report);
 		if (text)
 			write_all(fd, text);
 		free(text);
 	}
 	rc = na_report_write(report, folder, &paths);
-	if (na_options.verbose >= 1 && paths.json[0]) {
+	if (print && paths.json[0]) {
 		na_format(line, sizeof(line), "numarena: report: %s\n", paths.json);
 		write_all(fd, line);
 	}
@@ -85,7 +85,7 @@ void na_finish_tree(const char *folder, const char *job_folder, const struct na_
 	if (c->mpi || (id->size > 1 && c->roots_done < (size_t)id->size))
 		goto out;
 	report = na_collect_report(c);
-	if (na_report_publish(&report, folder, stream) == 0)
+	if (na_report_publish(&report, folder, stream, na_options.verbose >= 1) == 0)
 		na_place_discard(job_folder);
 out:
 	if (turn >= 0)

@@ -11,8 +11,8 @@
 /* Called by a root whose own record is complete. `stream` is where to print; -1: standard error. */
 void na_finish_tree(const char *folder, const char *job_folder, const struct na_identity *id, int stream);
 
-/* Writes a report's files and prints its text and their paths on a descriptor, unless NUMARENA_VERBOSE=0. 0, 1 or
+/* Writes a report's files and, if `print`, prints its text and their paths on a descriptor (-1: standard error). 0, 1 or
  * -errno as na_report_write(). */
-int na_report_publish(const struct na_report *report, const char *folder, int stream);
+int na_report_publish(const struct na_report *report, const char *folder, int stream, int print);
 
 #endif

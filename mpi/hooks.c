@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The MPI calls that this library stands in front of: initialisation, finalization and MPI_Abort, each under both
+ * of its names, because Open MPI's Fortran bindings call the PMPI_ ones. Each passes the call on to the next
+ * definition, a profiler's or the MPI library's. A profiler's MPI_Init calls PMPI_Init, which is ours again: the
+ * outermost call does our part, inner ones only pass on.
+ *
+ * While MPI initialises and finalizes, the heap's maintenance is quiet: MPI libraries then patch the code of munmap
+ * and friends, and free what other threads would run on.
+ */
+#include <stdlib.h>
+
+#include "message.h"
+#include "report/process.h"
+#include "session.h"
+#include "table.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* MPI allows one thread in these calls at a time. */
+static int depth;
+
+static void *next(const char *name)
+{
+	void *found = na_mpi_next(name);
+
+	if (!found)
+		na_message("%s: no MPI library in this process provides it", name);
+	return found;
+}
+
+static void enter(void)
+{
+	if (depth++ == 0)
+		na_process_quiet(1);
+}
+
+static void leave_init(int rc)
+{
+	const char *what = "";
+
+	if (--depth)
+		return;
+	na_process_quiet(0);
+	if (rc != MPI_SUCCESS)
+		return;
+	if (na_mpi_load(&what) < 0)
+		na_message("no report at the end: the MPI library lacks %s", what);
+	else
+		na_session_start();
+}
+
+static int init(const char *name, int *argc, char ***argv)
+{
+	int (*call)(int *, char ***), rc;
+
+	*(void **)&call = next(name);
+	if (!call)
+		return MPI_ERR_OTHER;
+	enter();
+	rc = call(argc, argv);
+	leave_init(rc);
+	return rc;
+}
+
+static int init_thread(const char *name, int *argc, char ***argv, int required, int *provided)
+{
+	int (*call)(int *, char ***, int, int *), rc;
+
+	*(void **)&call = next(name);
+	if (!call)
+		return MPI_ERR_OTHER;
+	enter();
+	rc = call(argc, argv, required, provided);
+	leave_init(rc);
+	return rc;
+}
+
+static int finalize(const char *name)
+{
+	int (*call)(void), rc;
+
+	*(void **)&call = next(name);
+	if (!call)
+		return MPI_ERR_OTHER;
+	enter();
+	rc = call();
+	if (--depth == 0)
+		na_process_quiet(0);
+	return rc;
+}
+
+static int abort_job(const char *name, MPI_Comm comm, int code)
+{
+	int (*call)(MPI_Comm, int);
+
+	if (depth++ == 0)
+		na_session_abort();
+	*(void **)&call = next(name);
+	return call ? call(comm, code) : MPI_ERR_OTHER;
+}
+
+EXPORT int MPI_Init(int *argc, char ***argv)
+{
+	return init("MPI_Init", argc, argv);
+}
+
+EXPORT int PMPI_Init(int *argc, char ***argv)
+{
+	return init("PMPI_Init", argc, argv);
+}
+
+EXPORT int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
+{
+	return init_thread("MPI_Init_thread", argc, argv, required, provided);
+}
+
+EXPORT int PMPI_Init_thread(int *argc, char ***argv, int required, int *provided)
+{
+	return init_thread("PMPI_Init_thread", argc, argv, required, provided);
+}
+
+EXPORT int MPI_Finalize(void)
+{
+	return finalize("MPI_Finalize");
+}
+
+EXPORT int PMPI_Finalize(void)
+{
+	return finalize("PMPI_Finalize");
+}
+
+EXPORT int MPI_Abort(MPI_Comm comm, int code)
+{
+	return abort_job("MPI_Abort", comm, code);
+}
+
+EXPORT int PMPI_Abort(MPI_Comm comm, int code)
+{
+	return abort_job("PMPI_Abort", comm, code);
+}

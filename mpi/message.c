@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool na_message_wanted(void)
+{
+	const char *verbose = getenv("NUMARENA_VERBOSE");
+
+	return !verbose || strcmp(verbose, "0") != 0;
+}
+
+void na_message(const char *format, ...)
+{
+	char line[1024] = "numarena: ";
+	size_t length = strlen(line);
+	va_list args;
+	int n;
+
+	if (!na_message_wanted())
+		return;
+	va_start(args, format);
+	n = vsnprintf(line + length, sizeof(line) - length - 1, format, args);
+	va_end(args);
+	if (n > 0)
+		length += (size_t)n < sizeof(line) - length - 1 ? (size_t)n : sizeof(line) - length - 2;
+	line[length++] = '\n';
+	if (write(STDERR_FILENO, line, length) < 0)
+		return; /* nobody listens */
+}

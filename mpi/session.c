@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "session.h"
+
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agree.h"
+#include "launcher.h"
+#include "message.h"
+#include "reduce.h"
+#include "report/finish.h"
+#include "report/process.h"
+
+#define DEFAULT_FOLDER "numarena-report"
+
+static struct {
+	MPI_Comm comm; /* ours; valid if `on` */
+	bool on;       /* all ranks take part */
+	bool claimed;
+	int rank, size;
+	struct na_launcher launcher;
+	char name[160]; /* of MPI library and launcher, for the report */
+} session = { .launcher = { .node = -1, .local_rank = -1, .local_size = -1 } };
+
+int64_t na_session_node(void)
+{
+	return session.launcher.node;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* FNV-1a: differences shall show, nothing more. */
+static uint64_t configuration(void)
+{
+	const char *parts[] = { PACKAGE_VERSION, na_process_folder() };
+	uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ NA_RECORD_VERSION ^ ((uint64_t)NA_JOB_VERSION << 32);
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		for (const char *p = parts[i]; *p; p++)
+			hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+/* A program that links this library wants the report, whether or not a folder was named. */
+static bool wants_report(void)
+{
+	char complaint[512];
+
+	if (na_process_folder()[0])
+		return true;
+	if (getenv("NUMARENA_REPORT"))
+		return false;
+	if (na_process_start(DEFAULT_FOLDER, NULL, complaint, sizeof(complaint)) < 0)
+		na_message("%s; ranks that are killed will not be in the report", complaint);
+	return true;
+}
+
+static void name_library(void)
+{
+	char version[MPI_MAX_LIBRARY_VERSION_STRING];
+	int length = 0;
+
+	if (na_mpi.Get_library_version(version, &length) != MPI_SUCCESS)
+		return;
+	version[strcspn(version, ",\n")] = '\0';
+	snprintf(session.name, sizeof(session.name), "%.100s%s", version,
+		 getenv("SLURM_STEP_ID")	       ? " under srun" :
+		 getenv("OMPI_COMM_WORLD_RANK")	       ? " under mpirun" :
+		 getenv("PMIX_RANK") || getenv("PMI_RANK") ? " under a PMI launcher" :
+							 ", started alone");
+}
+
+/* Without PMIx there is no way to ask who is here; see agree.h. */
+static bool compare_configurations(char *why, size_t capacity)
+{
+	uint64_t mine[2] = { configuration(), ~configuration() }, all[2];
+
+	if (na_mpi.Allreduce(mine, all, 2, na_mpi.u64, na_mpi.max, session.comm) == MPI_SUCCESS && all[0] == ~all[1])
+		return true;
+	snprintf(why, capacity, "ranks have different versions or report folders");
+	return false;
+}
+
+static bool open_communicator(char *why, size_t capacity)
+{
+	if (na_mpi.Comm_dup(na_mpi.world, &session.comm) != MPI_SUCCESS ||
+	    na_mpi.Comm_set_errhandler(session.comm, na_mpi.errors_return) != MPI_SUCCESS) {
+		snprintf(why, capacity, "the world communicator cannot be duplicated");
+		return false;
+	}
+	return true;
+}
+
+/* All take rank 0's name for the job: without a launcher's each would make up its own. */
+static void claim(bool together)
+{
+	char job[NA_RECORD_NAME] = "";
+	struct na_claim c = { .rank = session.rank, .size = session.size, .local_rank = (int32_t)session.launcher.local_rank };
+
+	if (together) {
+		snprintf(job, sizeof(job), "%s", na_process_job());
+		if (na_mpi.Bcast(job, sizeof(job), na_mpi.byte, 0, session.comm) == MPI_SUCCESS && job[0])
+			c.job = job;
+	}
+	na_process_claim(&c);
+	session.claimed = true;
+}
+
+static int no_copy(MPI_Comm comm, int key, void *extra, void *in, void *out, int *flag)
+{
+	(void)comm;
+	(void)key;
+	(void)extra;
+	(void)in;
+	(void)out;
+	*flag = 0;
+	return MPI_SUCCESS;
+}
+
+static void publish(struct na_reduction *all, uint64_t begin)
+{
+	struct na_report report = {
+		.job = all->job,
+		.hosts = all->hosts,
+		.host_count = all->host_count,
+		.rows = all->rows,
+		.row_count = all->row_count,
+		.mpi = 1,
+		.launcher = session.name[0] ? session.name : NULL,
+		.reduce_ns = now_ns() - begin,
+	};
+
+	if (na_report_publish(&report, na_process_folder(), -1, na_message_wanted()) >= 0)
+		na_process_discard();
+}
+
+/* At the start of MPI_Finalize. */
+static int at_finalize(MPI_Comm comm, int key, void *value, void *extra)
+{
+	struct na_record record;
+	struct na_reduction all;
+	uint64_t begin;
+	int error, rc;
+
+	(void)comm;
+	(void)key;
+	(void)value;
+	(void)extra;
+	if (!session.on)
+		return MPI_SUCCESS;
+	session.on = false;
+	na_process_final(&record);
+	begin = now_ns();
+	rc = na_reduce(session.comm, session.launcher.node, &record, &all, &error);
+	if (rc == 0 && session.rank == 0)
+		publish(&all, begin);
+	else if (rc < 0 && session.rank == 0)
+		na_message("the ranks' figures cannot be reduced (%s, MPI error %d): numarena-report %s makes the report",
+			   strerror(-rc), error, na_process_folder());
+	if (rc == 0) {
+		na_process_state(NA_RECORD_COMPLETE);
+		na_reduction_free(&all);
+	}
+	na_mpi.Comm_free(&session.comm);
+	na_process_unshare_topology();
+	return MPI_SUCCESS;
+}
+
+static bool hook_finalize(void)
+{
+	int key;
+
+	return na_mpi.Comm_create_keyval(no_copy, at_finalize, &key, NULL) == MPI_SUCCESS &&
+	       na_mpi.Comm_set_attr(na_mpi.self, key, &session) == MPI_SUCCESS;
+}
+
+static bool join(bool want, char *why, size_t capacity)
+{
+	bool together = true;
+
+	if (session.size > 1 && session.launcher.pmix)
+		together = na_agree(session.rank, session.size, want, configuration(), why, capacity);
+	if (!want || !together)
+		return false;
+	return open_communicator(why, capacity) && compare_configurations(why, capacity) && hook_finalize();
+}
+
+void na_session_start(void)
+{
+	char why[256] = "";
+	bool want;
+
+	if (na_mpi.Comm_rank(na_mpi.world, &session.rank) != MPI_SUCCESS ||
+	    na_mpi.Comm_size(na_mpi.world, &session.size) != MPI_SUCCESS)
+		return;
+	na_launcher_open(&session.launcher);
+	want = wants_report();
+	session.on = join(want, why, sizeof(why));
+	na_launcher_close();
+	if (!want)
+		return;
+	name_library();
+	claim(session.on);
+	if (!session.on && why[0])
+		na_message("no report at the end: %s. Afterwards numarena-report %s makes one of the ranks that take part",
+			   why, na_process_folder());
+	if (session.launcher.local_size > 1 && session.launcher.local_rank >= 0)
+		na_process_share_topology((int)session.launcher.local_rank, (int)session.launcher.local_size);
+}
+
+void na_session_abort(void)
+{
+	struct na_record record;
+
+	if (!session.claimed)
+		return;
+	na_process_final(&record);
+	na_process_state(NA_RECORD_ABORTED);
+	na_message("rank %d called MPI_Abort: numarena-report %s makes the report of what is known", session.rank,
+		   na_process_folder());
+}

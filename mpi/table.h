@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The MPI library's own functions and handles, looked up when the program initialises MPI.
+ *
+ * Why not link MPI: numarena-run preloads this library into every process of a program, shells and helpers
+ * too, and an MPI library in each of them would cost milliseconds and open devices. So this library has no undefined
+ * MPI symbol at all: a process without MPI never notices it, and one that loads MPI later (Python's
+ * mpi4py) is served all the same.
+ *
+ * Always the PMPI_ names: the traffic of this layer shows up in nobody's profile.
+ *
+ * Written once, by na_mpi_load() within MPI_Init; read-only afterwards.
+ */
+#ifndef NA_MPI_TABLE_H
+#define NA_MPI_TABLE_H
+
+#define OMPI_SKIP_MPICXX 1
+#define MPICH_SKIP_MPICXX 1
+#include <mpi.h>
+#include <stddef.h>
+
+#define NA_MPI_FUNCTIONS(X) \
+	X(Abort)            \
+	X(Allreduce)        \
+	X(Bcast)            \
+	X(Comm_create_keyval) \
+	X(Comm_dup)         \
+	X(Comm_free)        \
+	X(Comm_rank)        \
+	X(Comm_set_attr)    \
+	X(Comm_set_errhandler) \
+	X(Comm_size)        \
+	X(Comm_split)       \
+	X(Comm_split_type)  \
+	X(Finalized)        \
+	X(Gather)           \
+	X(Get_library_version) \
+	X(Initialized)      \
+	X(Op_create)        \
+	X(Op_free)          \
+	X(Reduce)           \
+	X(Type_commit)      \
+	X(Type_contiguous)  \
+	X(Type_free)
+
+struct na_mpi {
+#define NA_MPI_MEMBER(name) __typeof__(&PMPI_##name) name;
+	NA_MPI_FUNCTIONS(NA_MPI_MEMBER)
+#undef NA_MPI_MEMBER
+	MPI_Comm world, self, comm_null;
+	MPI_Datatype byte, u64;
+	MPI_Op max;
+	MPI_Errhandler errors_return;
+	MPI_Info info_null;
+};
+
+extern struct na_mpi na_mpi;
+
+/* 0; -ENOENT if the MPI library lacks one: `what` names it. */
+int na_mpi_load(const char **what);
+
+/* The next definition of a function after ours: the MPI library's, or a profiler's. NULL: none. */
+void *na_mpi_next(const char *name);
+
+#endif
