@@ -35,7 +35,7 @@ static void refuse(char *word, const char *why)
 /* What this rank says of itself and everything below it. */
 static void judge(char *word, int rank, int size, bool want, uint64_t hash)
 {
-	uint32_t patience = PATIENCE_MS * (1 + height(rank, size));
+	uint32_t patience = PATIENCE_MS * height(rank, size); /* a child may be waiting for its own */
 	char why[WORD / 2], heard[WORD], mine[WORD];
 
 	snprintf(mine, sizeof(mine), "yes %016" PRIx64, hash);

@@ -161,6 +161,7 @@ static int at_finalize(MPI_Comm comm, int key, void *value, void *extra)
 		return MPI_SUCCESS;
 	session.on = false;
 	na_process_final(&record);
+	record.state = NA_RECORD_COMPLETE; /* as it will be once the report is there */
 	begin = now_ns();
 	rc = na_reduce(session.comm, session.launcher.node, &record, &all, &error);
 	if (rc == 0 && session.rank == 0)

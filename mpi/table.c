@@ -34,7 +34,15 @@ void *na_mpi_next(const char *name)
 }
 
 #ifdef OPEN_MPI
-/* Open MPI's handles are addresses of objects in the library. */
+/* Open MPI's handles are addresses of objects. Those of the library, unless the executable took copies of them
+ * (its relocations may), which then are the ones that everybody uses: hence the search from the start. */
+static void *object(const char *name)
+{
+	void *found = dlsym(RTLD_DEFAULT, name);
+
+	return found ? found : na_mpi_next(name);
+}
+
 static bool load_handles(const char **what)
 {
 	struct {
@@ -50,7 +58,7 @@ static bool load_handles(const char **what)
 		       { "ompi_mpi_info_null", (void **)&na_mpi.info_null } };
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		*wanted[i].handle = na_mpi_next(wanted[i].name);
+		*wanted[i].handle = object(wanted[i].name);
 		if (!*wanted[i].handle) {
 			*what = wanted[i].name;
 			return false;

@@ -94,9 +94,10 @@ static int read_one(const char *job_folder, const char *name, struct na_record *
 	return na_record_read(path, r, flaw);
 }
 
-static int alive_here(const struct na_record *r, const char *here)
+/* Of a process on this host. */
+static int is_alive(const struct na_record *r)
 {
-	return strcmp(r->host, here) == 0 && (kill(r->pid, 0) == 0 || errno == EPERM);
+	return kill(r->pid, 0) == 0 || errno == EPERM;
 }
 
 static struct na_job *host_of(struct na_collection *c, const char *host)
@@ -207,7 +208,12 @@ static int gather(struct na_collection *c, const char *job_folder, const struct 
 		}
 		if (r.rank >= 0 && r.rank < size)
 			seen[r.rank] = 1;
-		alive += r.state == NA_RECORD_RUNNING && alive_here(&r, here.nodename);
+		if (r.state == NA_RECORD_RUNNING && strcmp(r.host, here.nodename) == 0) {
+			if (is_alive(&r))
+				alive++;
+			else
+				r.state = NA_RECORD_LOST;
+		}
 		rc = add(c, &r, shift);
 	}
 	c->alive = alive;

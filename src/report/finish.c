@@ -78,6 +78,10 @@ void na_finish_tree(const char *folder, const char *job_folder, const struct na_
 
 	if (na_place_count_ranks(job_folder) != 0) /* the MPI layer's, or post-mortem's, or gone */
 		return;
+	if (na_place_is_marked(job_folder)) { /* the job that it launched has reported */
+		na_place_discard(job_folder);
+		return;
+	}
 	mend_standard_error(stream);
 	turn = take_turn(job_folder);
 	if (na_collect(job_folder, &c) < 0)

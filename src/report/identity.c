@@ -137,6 +137,8 @@ void na_identity_find(struct na_identity *id, uint64_t start_ms)
 		else
 			make_up(id, start_ms);
 	}
+	if (has && strcmp(job, id->job) != 0)
+		memcpy(id->parent, job, sizeof(id->parent));
 	id->root = !has || pid == id->pid || strcmp(job, id->job) != 0;
 	id->rank = id->root && id->launched ? number(ranks) : -1;
 	id->size = id->launched ? number(sizes) : 1;

@@ -23,6 +23,7 @@
 
 struct na_identity {
 	char job[NA_RECORD_NAME];
+	char parent[NA_RECORD_NAME]; /* the job of the run that started this one (numarena-run mpirun ...); "": none */
 	char host[NA_RECORD_NAME];
 	char program[NA_RECORD_NAME];
 	int32_t pid;

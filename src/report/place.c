@@ -12,6 +12,8 @@
 
 #include "base/log.h"
 
+#define MARK "reported"
+
 int na_place_make(const char *path)
 {
 	char part[PATH_MAX];
@@ -111,7 +113,7 @@ void na_place_discard(const char *job_folder)
 	if (!d)
 		return;
 	while ((e = readdir(d)) != NULL)
-		if (na_place_is_record(e->d_name) || strcmp(e->d_name, "lock") == 0)
+		if (na_place_is_record(e->d_name) || strcmp(e->d_name, "lock") == 0 || strcmp(e->d_name, MARK) == 0)
 			unlinkat(dirfd(d), e->d_name, 0);
 	closedir(d);
 	rmdir(job_folder);
@@ -121,6 +123,27 @@ void na_place_discard(const char *job_folder)
 		*slash = '\0';
 		rmdir(parent);
 	}
+}
+
+static int mark_path(const char *job_folder, char out[PATH_MAX])
+{
+	return joined(na_format(out, PATH_MAX, "%s/%s", job_folder, MARK), PATH_MAX);
+}
+
+void na_place_mark(const char *job_folder)
+{
+	char path[PATH_MAX];
+	int fd = mark_path(job_folder, path) == 0 ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666) : -1;
+
+	if (fd >= 0)
+		close(fd);
+}
+
+int na_place_is_marked(const char *job_folder)
+{
+	char path[PATH_MAX];
+
+	return mark_path(job_folder, path) == 0 && access(path, F_OK) == 0;
 }
 
 int na_place_count_ranks(const char *job_folder)

@@ -28,6 +28,11 @@ void na_place_unmap(struct na_record *slots);
 /* Removes all records of the job's folder, the folder, and DIR/.numarena if that was the last. */
 void na_place_discard(const char *job_folder);
 
+/* A job launched from within another has made a report: the launcher itself (mpirun) then makes none. The mark lies
+ * among the records of the launcher's job; setting it does nothing where there are none. */
+void na_place_mark(const char *job_folder);
+int na_place_is_marked(const char *job_folder);
+
 /* How many records of ranks there are (rank-N.rec). -errno. */
 int na_place_count_ranks(const char *job_folder);
 

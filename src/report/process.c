@@ -455,6 +455,10 @@ void na_process_state(enum na_record_state state)
 
 void na_process_discard(void)
 {
+	char launcher[PATH_MAX];
+
+	if (self.id.parent[0] && na_place_job(self.folder, self.id.parent, launcher, sizeof(launcher)) == 0)
+		na_place_mark(launcher);
 	if (self.slots)
 		na_place_discard(self.job_folder);
 }

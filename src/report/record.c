@@ -198,6 +198,8 @@ const char *na_record_state_name(uint32_t state)
 		return "aborted";
 	case NA_RECORD_EXITED:
 		return "exited";
+	case NA_RECORD_LOST:
+		return "lost";
 	}
 	return "unknown";
 }

@@ -32,7 +32,8 @@ enum na_record_state {
 	NA_RECORD_FINALIZING, /* the last figures are in: the reduction has begun */
 	NA_RECORD_COMPLETE,
 	NA_RECORD_ABORTED, /* MPI_Abort, or a fatal error that we saw */
-	NA_RECORD_EXITED   /* a rank that came to its end without MPI_Finalize */
+	NA_RECORD_EXITED,  /* a rank that came to its end without MPI_Finalize */
+	NA_RECORD_LOST     /* never on disk: a reader's word for RUNNING whose process, on this host, is gone */
 };
 
 enum na_record_role {

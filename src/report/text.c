@@ -248,7 +248,7 @@ static void put_cost(FILE *f, const struct na_report *r)
 		text);
 }
 
-/* "  incomplete              rank 3 (running, last heard of 12:33:01 on node17), ..." in one line. */
+/* "  incomplete              rank 3 lost 12:33:01, rank 4 ..." in one line: the time is that of the last figures. */
 static void put_incomplete(FILE *f, const struct na_report *r)
 {
 	char line[101] = "  incomplete              ";
@@ -262,7 +262,7 @@ static void put_incomplete(FILE *f, const struct na_report *r)
 			continue;
 		total++;
 		na_units_date(when, sizeof(when), row->update_ms);
-		snprintf(one, sizeof(one), "%s%s %d (%s, last heard of at %.8s)", shown ? ", " : "",
+		snprintf(one, sizeof(one), "%s%s %d %s %.8s", shown ? ", " : "",
 			 row->rank >= 0 ? "rank" : "pid", row->rank >= 0 ? row->rank : row->pid,
 			 na_record_state_name(row->state), when + 11);
 		if (length + strlen(one) + 14 > sizeof(line))
