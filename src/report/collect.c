@@ -188,7 +188,7 @@ static int survey(struct na_collection *c, const char *job_folder, struct names 
 }
 
 static int gather(struct na_collection *c, const char *job_folder, const struct names *n, uint32_t shift,
-		  unsigned char *seen, int32_t size)
+		  unsigned char *seen, int32_t size, int32_t exited)
 {
 	struct utsname here;
 	size_t alive = 0, helpers = 0;
@@ -209,10 +209,12 @@ static int gather(struct na_collection *c, const char *job_folder, const struct 
 		if (r.rank >= 0 && r.rank < size)
 			seen[r.rank] = 1;
 		if (r.state == NA_RECORD_RUNNING && strcmp(r.host, here.nodename) == 0) {
+			/* Of a helper that is gone nobody can tell how it went: mostly by _exit(). */
 			if (is_alive(&r))
 				alive++;
 			else
-				r.state = NA_RECORD_LOST;
+				r.state = r.role == NA_RECORD_PROCESS || r.pid == exited ? NA_RECORD_EXITED :
+											   NA_RECORD_LOST;
 		}
 		rc = add(c, &r, shift);
 	}
@@ -227,6 +229,11 @@ static int gather(struct na_collection *c, const char *job_folder, const struct 
 }
 
 int na_collect(const char *job_folder, struct na_collection **out)
+{
+	return na_collect_after(job_folder, 0, out);
+}
+
+int na_collect_after(const char *job_folder, int32_t exited, struct na_collection **out)
 {
 	struct na_collection *c = calloc(1, sizeof(*c));
 	struct names n = { 0 };
@@ -247,7 +254,7 @@ int na_collect(const char *job_folder, struct na_collection **out)
 		seen = calloc((size_t)size + 1, 1);
 		if (!c->mpi)
 			na_axis_join(&axes[1], &axes[0]);
-		rc = seen ? gather(c, job_folder, &n, na_axis_shift(&axes[1]), seen, size) : -ENOMEM;
+		rc = seen ? gather(c, job_folder, &n, na_axis_shift(&axes[1]), seen, size, exited) : -ENOMEM;
 	}
 	if (rc == 0 && c->job.processes == 0)
 		rc = -ENODATA;

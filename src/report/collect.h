@@ -30,6 +30,8 @@ struct na_collection {
 
 /* 0; -ENODATA if no record could be used (notes say why); other -errno of reading the folder. */
 int na_collect(const char *job_folder, struct na_collection **out);
+/* The same, where the caller knows of one process on this host that it ended by itself, not by a signal. */
+int na_collect_after(const char *job_folder, int32_t exited, struct na_collection **out);
 void na_collect_free(struct na_collection *c);
 
 /* Adds a sentence; silently not, without memory. */

@@ -207,7 +207,7 @@ void na_job_add(struct na_job *j, const struct na_record *r)
 	one.first = order_of(r);
 	one.size = r->size;
 	one.processes = 1;
-	one.complete = r->state == NA_RECORD_COMPLETE || r->state == NA_RECORD_FINALIZING;
+	one.complete = (uint64_t)na_record_is_whole(r->state, r->role);
 	one.aborted = r->state == NA_RECORD_ABORTED;
 	one.topology_shared = r->topology_shared != 0;
 	one.start_ms = r->start_ms;

@@ -106,7 +106,7 @@ struct na_row {
 
 void na_job_init(struct na_job *j);
 
-/* FINALIZING counts as complete: its figures are the last ones. */
+/* Counts as complete by na_record_is_whole(). */
 void na_job_add(struct na_job *j, const struct na_record *r);
 
 /* into += other. */

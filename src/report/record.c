@@ -185,6 +185,12 @@ int na_record_read(const char *path, struct na_record *out, struct na_record_fla
 	return rc;
 }
 
+int na_record_is_whole(uint32_t state, uint32_t role)
+{
+	return state == NA_RECORD_COMPLETE || state == NA_RECORD_FINALIZING ||
+	       (state == NA_RECORD_EXITED && role != NA_RECORD_RANK);
+}
+
 const char *na_record_state_name(uint32_t state)
 {
 	switch (state) {

@@ -32,7 +32,7 @@ enum na_record_state {
 	NA_RECORD_FINALIZING, /* the last figures are in: the reduction has begun */
 	NA_RECORD_COMPLETE,
 	NA_RECORD_ABORTED, /* MPI_Abort, or a fatal error that we saw */
-	NA_RECORD_EXITED,  /* a rank that came to its end without MPI_Finalize */
+	NA_RECORD_EXITED,  /* ended, but not as it should to be complete: a rank without MPI_Finalize, a shell by _exit() */
 	NA_RECORD_LOST     /* never on disk: a reader's word for RUNNING whose process, on this host, is gone */
 };
 
@@ -118,6 +118,10 @@ int na_record_load(const void *slots, size_t length, struct na_record *out, stru
 
 /* The same of a file; also -errno of opening it. Retries if the process is just writing. */
 int na_record_read(const char *path, struct na_record *out, struct na_record_flaw *flaw);
+
+/* Whether the figures are the last ones that there could be. Shells and their like end by _exit(): they count, ranks
+ * that do not. */
+int na_record_is_whole(uint32_t state, uint32_t role);
 
 const char *na_record_state_name(uint32_t state);
 

@@ -226,6 +226,7 @@ static void put_cost(FILE *f, const struct na_report *r)
 					     { "topology", NA_METRIC_topology_ns } };
 	char text[24];
 	double fraction = na_summary_own_fraction(r->job);
+	int printed = 0;
 
 	if (fraction >= 0)
 		fprintf(f, "  numarena's own cost     %.3f %% of the time:", fraction * 100);
@@ -237,11 +238,11 @@ static void put_cost(FILE *f, const struct na_report *r)
 		if (!m->known)
 			continue;
 		na_units_print(text, sizeof(text), m->most, NA_UNIT_NS);
-		fprintf(f, " %s %s%s", parts[i].label, text, i == 2 ? "" : ",");
+		fprintf(f, "%s %s %s", printed++ ? "," : "", parts[i].label, text);
 	}
 	if (r->reduce_ns != NA_UNKNOWN) {
 		na_units_print(text, sizeof(text), r->reduce_ns, NA_UNIT_NS);
-		fprintf(f, ", reduction %s", text);
+		fprintf(f, "%s reduction %s", printed ? "," : "", text);
 	}
 	na_units_print(text, sizeof(text), na_job_sum(r->job, NA_METRIC_metadata_bytes), NA_UNIT_BYTES);
 	fprintf(f, "\n                          %smetadata %s\n", r->job->processes > 1 ? "(of the slowest rank each); " : "",
@@ -258,7 +259,7 @@ static void put_incomplete(FILE *f, const struct na_report *r)
 		const struct na_row *row = &r->rows[i];
 		char one[160], when[32];
 
-		if (row->state == NA_RECORD_COMPLETE || row->state == NA_RECORD_FINALIZING)
+		if (na_record_is_whole(row->state, row->role))
 			continue;
 		total++;
 		na_units_date(when, sizeof(when), row->update_ms);

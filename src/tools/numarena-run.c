@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Runs one program on numarena: checks the settings and the report folder before anything starts, sets LD_PRELOAD for
- * the program alone, and becomes it (exec), so that signals, exit status and a launcher's view stay the program's own.
+ * the program alone, and becomes it or, without a launcher, waits for it; see supervise.h.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -15,6 +15,7 @@
 #include "report/report.h"
 #include "tools/libraries.h"
 #include "tools/program.h"
+#include "tools/supervise.h"
 #include "tools/usage.h"
 
 #define TOOL "numarena-run"
@@ -97,9 +98,7 @@ static int run(char **arguments)
 	if (rc)
 		return rc;
 	unsetenv(NA_IDENTITY_VARIABLE); /* within another run this one has a report of its own */
-	execvp(arguments[0], arguments);
-	fprintf(stderr, TOOL ": %s: %s\n", arguments[0], strerror(errno));
-	return EXIT_CANNOT_RUN;
+	return na_supervise(arguments, getenv("NUMARENA_REPORT"));
 }
 
 int main(int argc, char **argv)

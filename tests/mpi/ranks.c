@@ -2,10 +2,10 @@
 /*
  * An MPI program that allocates a known amount and ends in the way it is told:
  *
- *     ranks [--init=thread|plain] [--bytes=N] [--end=finalize|exit|abort|kill|sleep|hold] [--who=RANK]
+ *     ranks [--init=thread|plain] [--bytes=N] [--end=finalize|exit|abort|kill|sleep|hold] [--who=RANK] [--break=FOLDER]
  *
  * Each rank keeps N bytes times (rank + 1) alive until its end. `who` does what --end says, the others finalize, or
- * wait for their end by the launcher's hand where --end leaves no other way. No call of numarena's in here.
+ * wait for their end by the launcher's hand where --end leaves no other way. Rank 0 puts a file in the place of FOLDER. No call of numarena's in here.
  */
 #include <mpi.h>
 #include <signal.h>
@@ -26,7 +26,7 @@ static const char *option(int argc, char **argv, const char *name, const char *o
 
 int main(int argc, char **argv)
 {
-	const char *end = option(argc, argv, "--end", "finalize");
+	const char *end = option(argc, argv, "--end", "finalize"), *broken = option(argc, argv, "--break", "");
 	size_t bytes = strtoul(option(argc, argv, "--bytes", "1000000"), NULL, 10);
 	int who = atoi(option(argc, argv, "--who", "0")), rank, size, provided, sum;
 	char *block;
@@ -42,6 +42,13 @@ int main(int argc, char **argv)
 	MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
 	if (sum != size * (size - 1) / 2)
 		return 1;
+	if (rank == 0 && *broken) {
+		char away[4096];
+
+		snprintf(away, sizeof(away), "%s.away", broken);
+		if (rename(broken, away) < 0 || !freopen(broken, "w", stdin))
+			return 1;
+	}
 	if (strcmp(end, "finalize") != 0) {
 		usleep(300000); /* some updates of the records come in between */
 		MPI_Barrier(MPI_COMM_WORLD);
