@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "agree.h"
+#include "mpi/agree.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "launcher.h"
+#include "mpi/launcher.h"
 
-#define FAN_OUT 64
+#define FAN_OUT	    64
 #define PATIENCE_MS 10000
-#define FOREVER_MS UINT32_MAX
-#define WORD 200
+#define FOREVER_MS  UINT32_MAX
+#define WORD	    200
 
-#define HELLO "numarena.hello"
-#define READY "numarena.ready"
+#define HELLO	"numarena.hello"
+#define READY	"numarena.ready"
 #define VERDICT "numarena.verdict"
 
 /* Levels of the tree below a rank. */

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "message.h"
-#include "reduce.h"
+#include "mpi/message.h"
+#include "mpi/reduce.h"
 #include "report/finish.h"
 #include "report/process.h"
-#include "session.h"
+#include "mpi/session.h"
 
 #define DEFAULT_FOLDER "numarena-report"
 
@@ -105,7 +105,8 @@ static void fill(memory_job_metrics_t *out, const struct na_job *j, int nodes)
 	out->misplaced = metric(j, NA_METRIC_misplaced_bytes);
 	out->allocations = metric(j, NA_METRIC_allocations);
 	out->releases = metric(j, NA_METRIC_releases);
-	out->peak_of_sums = na_process_folder()[0] ? figure(na_series_peak_live(&j->series)) : MEMORY_METRIC_UNAVAILABLE;
+	out->peak_of_sums =
+		na_process_folder()[0] ? figure(na_series_peak_live(&j->series)) : MEMORY_METRIC_UNAVAILABLE;
 	out->cache_hit_rate =
 		1 - ratio(na_job_sum(j, NA_METRIC_cache_refills), na_job_sum(j, NA_METRIC_cached_allocations));
 	out->large_reuse_rate =

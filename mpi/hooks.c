@@ -10,10 +10,10 @@
  */
 #include <stdlib.h>
 
-#include "message.h"
+#include "mpi/message.h"
 #include "report/process.h"
-#include "session.h"
-#include "table.h"
+#include "mpi/session.h"
+#include "mpi/table.h"
 
 #define EXPORT __attribute__((visibility("default")))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "launcher.h"
+#include "mpi/launcher.h"
 
 #include "config.h"
 
@@ -14,8 +14,8 @@
 #if NA_HAVE_PMIX
 #include <pmix.h>
 
-#define AGAIN_US 2000 /* between looks for a word that is not there yet */
-#define MOST_MS 60000 /* that one get may take */
+#define AGAIN_US 2000  /* between looks for a word that is not there yet */
+#define MOST_MS	 60000 /* that one get may take */
 
 static struct {
 	bool open;

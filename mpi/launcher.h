@@ -16,10 +16,10 @@
 
 struct na_launcher {
 	bool pmix;
-	int64_t node;       /* -1: unknown */
+	int64_t node;	    /* -1: unknown */
 	int64_t local_rank; /* -1: unknown */
 	int64_t local_size; /* -1: unknown */
-	char job[64];       /* "": unknown */
+	char job[64];	    /* "": unknown */
 	char locality[128]; /* of this process on its node; "": unknown (under srun) */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "message.h"
+#include "mpi/message.h"
 
 #include <stdarg.h>
 #include <stdio.h>

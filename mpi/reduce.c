@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "reduce.h"
+#include "mpi/reduce.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -8,8 +8,8 @@
 
 /* What the stages share. An error of MPI is kept and ends the work; the communicator returns errors. */
 struct work {
-	MPI_Comm comm;    /* all */
-	MPI_Comm local;   /* this node's ranks */
+	MPI_Comm comm;	  /* all */
+	MPI_Comm local;	  /* this node's ranks */
 	MPI_Comm leaders; /* the first rank of each node; comm_null elsewhere */
 	MPI_Datatype job_type, row_type;
 	MPI_Op merge;
@@ -50,8 +50,9 @@ static bool prepare(struct work *w, int64_t node)
 	if (!good(w, na_mpi.Op_create(merge, 1, &w->merge)))
 		return false;
 	w->has_op = true;
-	if (!good(w, node >= 0 ? na_mpi.Comm_split(w->comm, (int)node, w->rank, &w->local) :
-				 na_mpi.Comm_split_type(w->comm, MPI_COMM_TYPE_SHARED, w->rank, na_mpi.info_null, &w->local)))
+	if (!good(w, node >= 0 ? na_mpi.Comm_split(w->comm, (int)node, w->rank, &w->local)
+			       : na_mpi.Comm_split_type(w->comm, MPI_COMM_TYPE_SHARED, w->rank, na_mpi.info_null,
+							&w->local)))
 		return false;
 	if (!good(w, na_mpi.Comm_rank(w->local, &w->local_rank)))
 		return false;

@@ -13,7 +13,7 @@
 #define NA_MPI_REDUCE_H
 
 #include "report/job.h"
-#include "table.h"
+#include "mpi/table.h"
 
 struct na_reduction {
 	struct na_job *job;   /* of the whole communicator, on rank 0; NULL elsewhere */
@@ -21,7 +21,7 @@ struct na_reduction {
 	struct na_row *rows;  /* one a rank, on rank 0; NULL if there are too many */
 	size_t host_count;
 	size_t row_count;
-	int nodes;            /* on rank 0 */
+	int nodes; /* on rank 0 */
 };
 
 /* Collective over comm; `node` is equal on the ranks of one node, or negative to let MPI find out. Same result on

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "session.h"
+#include "mpi/session.h"
 
 #include "config.h"
 
@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agree.h"
-#include "launcher.h"
-#include "message.h"
-#include "reduce.h"
+#include "mpi/agree.h"
+#include "mpi/launcher.h"
+#include "mpi/message.h"
+#include "mpi/reduce.h"
 #include "report/finish.h"
 #include "report/process.h"
 
@@ -75,10 +75,10 @@ static void name_library(void)
 		return;
 	version[strcspn(version, ",\n")] = '\0';
 	snprintf(session.name, sizeof(session.name), "%.100s%s", version,
-		 getenv("SLURM_STEP_ID")	       ? " under srun" :
-		 getenv("OMPI_COMM_WORLD_RANK")	       ? " under mpirun" :
-		 getenv("PMIX_RANK") || getenv("PMI_RANK") ? " under a PMI launcher" :
-							 ", started alone");
+		 getenv("SLURM_STEP_ID")		     ? " under srun"
+		 : getenv("OMPI_COMM_WORLD_RANK")	     ? " under mpirun"
+		 : getenv("PMIX_RANK") || getenv("PMI_RANK") ? " under a PMI launcher"
+							     : ", started alone");
 }
 
 /* Without PMIx there is no way to ask who is here; see agree.h. */
@@ -106,7 +106,9 @@ static bool open_communicator(char *why, size_t capacity)
 static void claim(bool together)
 {
 	char job[NA_RECORD_NAME] = "";
-	struct na_claim c = { .rank = session.rank, .size = session.size, .local_rank = (int32_t)session.launcher.local_rank };
+	struct na_claim c = { .rank = session.rank,
+			      .size = session.size,
+			      .local_rank = (int32_t)session.launcher.local_rank };
 
 	if (together) {
 		snprintf(job, sizeof(job), "%s", na_process_job());
@@ -167,8 +169,9 @@ static int at_finalize(MPI_Comm comm, int key, void *value, void *extra)
 	if (rc == 0 && session.rank == 0)
 		publish(&all, begin);
 	else if (rc < 0 && session.rank == 0)
-		na_message("the ranks' figures cannot be reduced (%s, MPI error %d): numarena-report %s makes the report",
-			   strerror(-rc), error, na_process_folder());
+		na_message(
+			"the ranks' figures cannot be reduced (%s, MPI error %d): numarena-report %s makes the report",
+			strerror(-rc), error, na_process_folder());
 	if (rc == 0) {
 		na_process_state(NA_RECORD_COMPLETE);
 		na_reduction_free(&all);
@@ -214,8 +217,9 @@ void na_session_start(void)
 	name_library();
 	claim(session.on);
 	if (!session.on && why[0])
-		na_message("no report at the end: %s. Afterwards numarena-report %s makes one of the ranks that take part",
-			   why, na_process_folder());
+		na_message(
+			"no report at the end: %s. Afterwards numarena-report %s makes one of the ranks that take part",
+			why, na_process_folder());
 	if (session.launcher.local_size > 1 && session.launcher.local_rank >= 0)
 		na_process_share_topology((int)session.launcher.local_rank, (int)session.launcher.local_size);
 }

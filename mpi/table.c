@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "table.h"
+#include "mpi/table.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,8 +11,8 @@ struct na_mpi na_mpi;
  * searches: then by the names that MPI libraries have. It is loaded already, so nothing new comes in. */
 static void *loaded_library(void)
 {
-	static const char *const names[] = { "libmpi.so.40", "libmpi.so.12", "libmpich.so.12", "libmpi_cray.so.12",
-					     "libmpi.so.80", "libmpi.so" };
+	static const char *const names[] = { "libmpi.so.40",	  "libmpi.so.12", "libmpich.so.12",
+					     "libmpi_cray.so.12", "libmpi.so.80", "libmpi.so" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		void *handle = dlopen(names[i], RTLD_LAZY | RTLD_NOLOAD);
@@ -84,11 +84,11 @@ static bool load_handles(const char **what)
 
 int na_mpi_load(const char **what)
 {
-#define NA_MPI_LOOK_UP(name)                                             \
-	*(void **)&na_mpi.name = na_mpi_next("PMPI_" #name);             \
-	if (!na_mpi.name) {                                              \
-		*what = "PMPI_" #name;                                   \
-		return -ENOENT;                                          \
+#define NA_MPI_LOOK_UP(name)                                                                                           \
+	*(void **)&na_mpi.name = na_mpi_next("PMPI_" #name);                                                           \
+	if (!na_mpi.name) {                                                                                            \
+		*what = "PMPI_" #name;                                                                                 \
+		return -ENOENT;                                                                                        \
 	}
 	NA_MPI_FUNCTIONS(NA_MPI_LOOK_UP)
 #undef NA_MPI_LOOK_UP

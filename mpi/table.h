@@ -14,33 +14,33 @@
 #ifndef NA_MPI_TABLE_H
 #define NA_MPI_TABLE_H
 
-#define OMPI_SKIP_MPICXX 1
+#define OMPI_SKIP_MPICXX  1
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 #include <stddef.h>
 
-#define NA_MPI_FUNCTIONS(X) \
-	X(Abort)            \
-	X(Allreduce)        \
-	X(Bcast)            \
-	X(Comm_create_keyval) \
-	X(Comm_dup)         \
-	X(Comm_free)        \
-	X(Comm_rank)        \
-	X(Comm_set_attr)    \
-	X(Comm_set_errhandler) \
-	X(Comm_size)        \
-	X(Comm_split)       \
-	X(Comm_split_type)  \
-	X(Finalized)        \
-	X(Gather)           \
-	X(Get_library_version) \
-	X(Initialized)      \
-	X(Op_create)        \
-	X(Op_free)          \
-	X(Reduce)           \
-	X(Type_commit)      \
-	X(Type_contiguous)  \
+#define NA_MPI_FUNCTIONS(X)                                                                                            \
+	X(Abort)                                                                                                       \
+	X(Allreduce)                                                                                                   \
+	X(Bcast)                                                                                                       \
+	X(Comm_create_keyval)                                                                                          \
+	X(Comm_dup)                                                                                                    \
+	X(Comm_free)                                                                                                   \
+	X(Comm_rank)                                                                                                   \
+	X(Comm_set_attr)                                                                                               \
+	X(Comm_set_errhandler)                                                                                         \
+	X(Comm_size)                                                                                                   \
+	X(Comm_split)                                                                                                  \
+	X(Comm_split_type)                                                                                             \
+	X(Finalized)                                                                                                   \
+	X(Gather)                                                                                                      \
+	X(Get_library_version)                                                                                         \
+	X(Initialized)                                                                                                 \
+	X(Op_create)                                                                                                   \
+	X(Op_free)                                                                                                     \
+	X(Reduce)                                                                                                      \
+	X(Type_commit)                                                                                                 \
+	X(Type_contiguous)                                                                                             \
 	X(Type_free)
 
 struct na_mpi {

@@ -8,7 +8,7 @@
 #include "base/log.h"
 
 #define MALLOC_NAME "libnumarena-malloc.so"
-#define MPI_NAME "libnumarena-mpi.so"
+#define MPI_NAME    "libnumarena-mpi.so"
 
 /* The folder of this executable; 0 or -errno. */
 static int own_folder(char out[PATH_MAX])

@@ -173,12 +173,11 @@ static int check(const char *path)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-						 { "discard", no_argument, NULL, 'd' },
-						 { "check", no_argument, NULL, 'c' },
-						 { "help", no_argument, NULL, 'h' },
-						 { "version", no_argument, NULL, 'v' },
-						 { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },    { "discard", no_argument, NULL, 'd' },
+		{ "check", no_argument, NULL, 'c' },   { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' }, { NULL, 0, NULL, 0 }
+	};
 	struct choice choice = { 0 };
 	char complaint[512];
 	int c;

@@ -18,10 +18,10 @@
 #include "tools/supervise.h"
 #include "tools/usage.h"
 
-#define TOOL "numarena-run"
-#define DEFAULT_FOLDER "numarena-report"
+#define TOOL		"numarena-run"
+#define DEFAULT_FOLDER	"numarena-report"
 #define EXIT_CANNOT_RUN 126
-#define EXIT_NOT_FOUND 127
+#define EXIT_NOT_FOUND	127
 
 static void help(void)
 {

@@ -72,7 +72,8 @@ int na_program_escapes(const char *path, char *reason, size_t capacity)
 {
 	struct stat s;
 
-	if (stat(path, &s) == 0 && (s.st_mode & (S_ISUID | S_ISGID)) && (s.st_uid != geteuid() || geteuid() != getuid())) {
+	if (stat(path, &s) == 0 && (s.st_mode & (S_ISUID | S_ISGID)) &&
+	    (s.st_uid != geteuid() || geteuid() != getuid())) {
 		snprintf(reason, capacity, "it is set-user-ID or set-group-ID");
 		return 1;
 	}

@@ -19,7 +19,7 @@
 #include "report/place.h"
 
 #define CANNOT_RUN 126
-#define NOT_FOUND 127
+#define NOT_FOUND  127
 
 static int become(char **arguments)
 {
