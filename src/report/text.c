@@ -222,16 +222,18 @@ static void put_rows(FILE *f, const struct na_report *r)
 static void put_cost(FILE *f, const struct na_report *r)
 {
 	static const struct line parts[] = { { "maintenance", NA_METRIC_maintenance_ns },
-					     { "last measurement", NA_METRIC_finalize_ns },
+					     { "measuring", NA_METRIC_finalize_ns },
 					     { "topology", NA_METRIC_topology_ns } };
 	char text[24];
 	double fraction = na_summary_own_fraction(r->job);
 	int printed = 0;
 
+	na_units_print(text, sizeof(text), na_job_sum(r->job, NA_METRIC_metadata_bytes), NA_UNIT_BYTES);
 	if (fraction >= 0)
-		fprintf(f, "  numarena's own cost     %.3f %% of the time:", fraction * 100);
+		fprintf(f, "  numarena's own cost     %.3f %% of the time, metadata %s\n", fraction * 100, text);
 	else
-		fprintf(f, "  numarena's own cost     share of the time unavailable:");
+		fprintf(f, "  numarena's own cost     share of the time unavailable, metadata %s\n", text);
+	fprintf(f, "    %-21s", r->job->processes > 1 ? "each of the slowest:" : "");
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		const struct na_metric *m = &r->job->metrics[parts[i].id];
 
@@ -244,9 +246,7 @@ static void put_cost(FILE *f, const struct na_report *r)
 		na_units_print(text, sizeof(text), r->reduce_ns, NA_UNIT_NS);
 		fprintf(f, "%s reduction %s", printed ? "," : "", text);
 	}
-	na_units_print(text, sizeof(text), na_job_sum(r->job, NA_METRIC_metadata_bytes), NA_UNIT_BYTES);
-	fprintf(f, "\n                          %smetadata %s\n", r->job->processes > 1 ? "(of the slowest rank each); " : "",
-		text);
+	fputc('\n', f);
 }
 
 /* "  incomplete              rank 3 lost 12:33:01, rank 4 ..." in one line: the time is that of the last figures. */
