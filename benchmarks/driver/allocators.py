@@ -75,13 +75,14 @@ def package_version(path):
 
 
 def numarena(build, source, variables):
-    library = os.path.join(build, "src/interpose/.libs/libnumarena-malloc.so")
+    name = "src/interpose/.libs/libnumarena-malloc.so"
+    library = os.path.join(build, name)
     version = variables.get("VERSION", "unknown")
     commit = output_of("git", "-C", source, "describe", "--always", "--dirty")
     if commit:
         version += " (%s)" % commit
     if not os.path.exists(library):
-        return Allocator("numarena", library, version, "%s is not built" % library)
+        return Allocator("numarena", library, version, "%s is not built" % name)
     return Allocator("numarena", library, version)
 
 

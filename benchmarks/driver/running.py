@@ -28,6 +28,14 @@ def environment():
     return clean
 
 
+def shown(path, *folders):
+    """A path as results show it: within the build or the source, not where those happen to lie."""
+    for folder in folders:
+        if path.startswith(folder + os.sep):
+            return os.path.relpath(path, folder)
+    return path
+
+
 def last_line(text, fallback):
     lines = [line for line in text.strip().splitlines() if line.strip()]
     return lines[-1].strip() if lines else fallback
@@ -47,6 +55,7 @@ def stop(process):
 
 class Runner:
     def __init__(self, build, timeout):
+        self.build = build
         self.measure = os.path.join(build, "benchmarks/measure")
         self.timeout = timeout
 
@@ -89,7 +98,7 @@ class Runner:
         """One sample: {"seconds", "peak_kib", "result", ...}."""
         for program in (self.measure, case.program):
             if not os.access(program, os.X_OK):
-                raise Failure("%s is not built" % program)
+                raise Failure("%s is not built" % shown(program, self.build))
         return {"pattern": self.pattern, "start": self.start, "mpi": self.mpi}[case.kind](case, allocator)
 
     def pattern(self, case, allocator):
@@ -100,14 +109,16 @@ class Runner:
             raise Failure("printed no result: %s" % last_line(out, "nothing at all"))
         if not allocator.expected(said["malloc"]):
             raise Failure("the preload had no effect: malloc is of %s" % said["malloc"])
+        said["malloc"] = shown(said["malloc"], self.build)
         return {"seconds": said["seconds"], "peak_kib": measured["peak_kib"], "result": said["checksum"],
                 "program": said, "process": measured}
 
     def start(self, case, allocator):
         """Too short to be looked at while it runs: the probe has shown that this library loads."""
         runs = [self.call(self.wrapped(case, allocator), 1)[2][0] for _ in range(STARTS)]
-        return {"seconds": statistics.median(run["wall"] for run in runs),
-                "peak_kib": statistics.median(run["peak_kib"] for run in runs), "result": None, "processes": runs}
+        walls, peaks = [run["wall"] for run in runs], [run["peak_kib"] for run in runs]
+        return {"seconds": statistics.median(walls), "peak_kib": statistics.median(peaks), "result": None,
+                "walls": walls, "peaks_kib": peaks}
 
     def mpi(self, case, allocator):
         """Seconds of the slower rank, without mpirun's own start; peaks of all ranks added."""
@@ -117,6 +128,7 @@ class Runner:
         command = [mpirun, "--oversubscribe", "-n", str(case.ranks)] + self.wrapped(case, allocator, "--verify")
         out, wall, ranks = self.call(command, case.ranks)
         if allocator.library and not all(rank["preloaded"] for rank in ranks):
-            raise Failure("the preload had no effect: %s is not in a rank's maps" % allocator.library)
+            raise Failure("the preload had no effect: %s is not in a rank's maps" %
+                          shown(allocator.library, self.build))
         return {"seconds": max(rank["wall"] for rank in ranks), "peak_kib": sum(rank["peak_kib"] for rank in ranks),
                 "result": out, "wall_mpirun": wall, "ranks": ranks}
