@@ -46,8 +46,8 @@ def heading(results):
              (machine["processor"], machine["cores"], machine["memory_mib"], machine["numa_nodes"], machine["system"],
               machine["kernel"], machine["huge_pages"]),
              "%s; %s; %s" % (machine["compiler"], machine["flags"], machine["mpi"] or "no MPI"),
-             "%s, %d runs each, interleaved; load before: %.2f" %
-             (results["date"], results["options"]["repeat"], machine["load_before"])]
+             "%s, %d runs each, interleaved; load before and after: %.2f, %.2f" %
+             (results["date"], results["options"]["repeat"], machine["load_before"], machine["load_after"])]
     for name, allocator in results["allocators"].items():
         lines.append("  %-10s %s" % (name, allocator["version"] if allocator["available"] else
                                      "UNAVAILABLE: %s" % allocator["reason"]))
