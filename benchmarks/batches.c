@@ -10,7 +10,7 @@ enum { FORWARD, REVERSE, SHUFFLED, BATCH = 1000 };
 
 static void work(struct bench_thread *me)
 {
-	long batches = bench_scaled(4000, 4);
+	long batches = bench_scaled(12000, 4);
 	void *blocks[BATCH];
 	long b;
 	int i;

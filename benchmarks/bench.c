@@ -9,6 +9,7 @@
  */
 #include "bench.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -179,6 +180,32 @@ static double run(void)
 	return seconds_now() - began;
 }
 
+/*
+ * The file that malloc and free come from, by asking the loader: a preload that was ignored (a wrong path, a wrong
+ * architecture) must not pass for the allocator it names.
+ */
+static const char *malloc_library(void)
+{
+	Dl_info taken, given;
+
+	if (!dladdr(dlsym(RTLD_DEFAULT, "malloc"), &taken) || !dladdr(dlsym(RTLD_DEFAULT, "free"), &given))
+		bench_fail("cannot tell where malloc comes from");
+	if (strcmp(taken.dli_fname, given.dli_fname) != 0)
+		bench_fail("malloc is of %s, free of %s", taken.dli_fname, given.dli_fname);
+	return taken.dli_fname;
+}
+
+static void print_string(const char *name, const char *text)
+{
+	printf("\"%s\": \"", name);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putchar('\\');
+		putchar(*text);
+	}
+	printf("\", ");
+}
+
 static void print(double seconds, long faults)
 {
 	struct bench_thread *sum = &threads[0];
@@ -188,7 +215,8 @@ static void print(double seconds, long faults)
 		bench_thread_merge(sum, &threads[i]);
 	printf("{\"pattern\": \"%s\", ", pattern->name);
 	if (pattern->modes)
-		printf("\"mode\": \"%s\", ", pattern->modes[bench.mode]);
+		print_string("mode", pattern->modes[bench.mode]);
+	print_string("malloc", malloc_library());
 	printf("\"threads\": %d, \"scale\": %g, \"seconds\": %.9f, \"operations\": %llu, "
 	       "\"faults\": %ld, \"checksum\": \"%016llx\", \"errors\": %llu",
 	       bench.threads, bench.scale, seconds, (unsigned long long)sum->operations, faults,

@@ -117,7 +117,7 @@ static void adapt(struct bench_thread *me, struct node *node, const struct front
 static void work(struct bench_thread *me)
 {
 	struct front front = { .radius = 0.30 + 0.02 * (me->rank % 4) };
-	long steps = bench_scaled(50, 4), step;
+	long steps = bench_scaled(1200, 4), step;
 	struct node *root = new_node(me, 0.5, 0.5, 0.5, 0, 1.0);
 
 	for (step = 0; step < steps; step++) {

@@ -9,7 +9,7 @@
 static void work(struct bench_thread *me)
 {
 	static const size_t sizes[] = { 16, 64, 256, 1024 };
-	long pairs = bench_scaled(8000000, 1000);
+	long pairs = bench_scaled(24000000, 1000);
 	size_t s;
 	long i;
 

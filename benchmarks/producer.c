@@ -76,7 +76,7 @@ static int take(struct queue *queue, void **batch)
 static void produce(struct bench_thread *me, struct queue *queue)
 {
 	int producers = bench.mode == FAN_IN ? bench.threads - 1 : 1;
-	long batches = bench_scaled(20000 / producers, 4);
+	long batches = bench_scaled(40000 / producers, 4);
 	void *batch[BATCH];
 	long b;
 	int i;

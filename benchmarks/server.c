@@ -32,7 +32,7 @@ static void *generation(void *argument)
 
 static void work(struct bench_thread *me)
 {
-	long generations = bench_scaled(100, 2);
+	long generations = bench_scaled(300, 2);
 	struct bench_thread worker;
 	pthread_t id;
 	long g;

@@ -27,7 +27,7 @@ static void count(struct bench_thread *me, volatile uint64_t *counter)
 
 static void work(struct bench_thread *me)
 {
-	long rounds = bench_scaled(6000, 4) / bench.threads, r;
+	long rounds = bench_scaled(30000, 4) / bench.threads, r;
 	volatile uint64_t *counter = bench.mode == PASSIVE ? handed[me->rank] : NULL;
 
 	for (r = 0; r < rounds; r++) {

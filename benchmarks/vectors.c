@@ -54,7 +54,7 @@ static void check(struct bench_thread *me, const struct vector *vector)
 static void work(struct bench_thread *me)
 {
 	struct vector vectors[VECTORS];
-	long rounds = bench_scaled(40, 1), r;
+	long rounds = bench_scaled(120, 1), r;
 	int v, growing;
 	size_t i;
 
