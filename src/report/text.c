@@ -17,6 +17,7 @@
 #define HOST_ROWS 4
 #define RANK_ROWS 4
 #define NOTE_ROWS 2
+#define INCOMPLETE 6
 
 static void put_value(FILE *f, uint64_t v, enum na_unit unit)
 {
@@ -249,34 +250,43 @@ static void put_cost(FILE *f, const struct na_report *r)
 	fputc('\n', f);
 }
 
-/* "  incomplete              rank 3 lost 12:33:01, rank 4 ..." in one line: the time is that of the last figures. */
-static void put_incomplete(FILE *f, const struct na_report *r)
+/* The next incomplete row by the time of its last figures, after `last`; NULL: no more. */
+static const struct na_row *next_incomplete(const struct na_report *r, const struct na_row *last)
 {
-	char line[101] = "  incomplete              ";
-	size_t length = strlen(line), shown = 0, total = 0;
+	const struct na_row *best = NULL;
 
 	for (size_t i = 0; i < r->row_count; i++) {
 		const struct na_row *row = &r->rows[i];
-		char one[160], when[32];
+		int after = !last || row->update_ms > last->update_ms || (row->update_ms == last->update_ms && row > last);
 
-		if (na_record_is_whole(row->state, row->role))
-			continue;
-		total++;
+		if (after && !na_record_is_whole(row->state, row->role) && (!best || row->update_ms < best->update_ms))
+			best = row;
+	}
+	return best;
+}
+
+/* "  incomplete  rank 3 lost 12:33:01, rank 4 ...": whoever fell silent first comes first, for that is mostly the
+ * one that the others died of. */
+static void put_incomplete(FILE *f, const struct na_report *r)
+{
+	const struct na_row *row = NULL;
+	size_t shown = 0, total = 0;
+
+	for (size_t i = 0; i < r->row_count; i++)
+		total += !na_record_is_whole(r->rows[i].state, r->rows[i].role);
+	while (shown < INCOMPLETE && (row = next_incomplete(r, row)) != NULL) {
+		char when[32];
+
 		na_units_date(when, sizeof(when), row->update_ms);
-		snprintf(one, sizeof(one), "%s%s %d %s %.8s", shown ? ", " : "",
-			 row->rank >= 0 ? "rank" : "pid", row->rank >= 0 ? row->rank : row->pid,
-			 na_record_state_name(row->state), when + 11);
-		if (length + strlen(one) + 14 > sizeof(line))
-			continue;
-		length += (size_t)snprintf(line + length, sizeof(line) - length, "%s", one);
+		fputs(shown == 0 ? "  incomplete              " : shown % 3 ? ", " : ",\n                          ", f);
+		fprintf(f, "%s %d %s %.8s", row->rank >= 0 ? "rank" : "pid", row->rank >= 0 ? row->rank : row->pid,
+			na_record_state_name(row->state), when + 11);
 		shown++;
 	}
-	if (total == 0)
-		return;
-	fputs(line, f);
 	if (total > shown)
 		fprintf(f, ", %zu more", total - shown);
-	fputc('\n', f);
+	if (total)
+		fputc('\n', f);
 }
 
 static void put_missing(FILE *f, const struct na_report *r)
