@@ -18,11 +18,11 @@ static void every_pair_of_sizes(void)
 		for (size_t b = 0; b < n; b++) {
 			size_t least = sizes[a] < sizes[b] ? sizes[a] : sizes[b];
 			size_t looked = least < 100000 ? least : 4096;
-			char *p = malloc(sizes[a]);
+			char *p = malloc(hide_size(sizes[a]));
 
 			REQUIRE(p);
 			check_fill(p, 0, looked, a * 100 + b);
-			p[least - 1] = 77;
+			p[hide_size(least) - 1] = 77;
 			p = realloc(p, sizes[b]);
 			REQUIRE(p);
 			CHECK_MSG(check_filled(p, 0, looked - 1, a * 100 + b) >= looked - 1, "%zu to %zu", sizes[a], sizes[b]);
