@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 #define BENCH_THREADS_MAX 256
-#define BENCH_LINE 64
+#define BENCH_LINE	  64
 
 struct bench_thread {
 	int rank;
@@ -42,10 +42,10 @@ struct bench_thread {
 
 struct bench_pattern {
 	const char *name;
-	const char *about;	 /* what of real life it stands for */
+	const char *about;	  /* what of real life it stands for */
 	const char *const *modes; /* NULL-terminated, or NULL; the first is the default */
-	int least_threads;	 /* 0 counts as 1 */
-	void (*prepare)(void);	 /* before the clock, on the main thread */
+	int least_threads;	  /* 0 counts as 1 */
+	void (*prepare)(void);	  /* before the clock, on the main thread */
 	void (*work)(struct bench_thread *me);
 	void (*finish)(struct bench_thread *me); /* after the clock, on the main thread */
 };

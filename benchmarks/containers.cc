@@ -12,7 +12,8 @@
 #include <unordered_map>
 #include <vector>
 
-namespace {
+namespace
+{
 
 void tree(bench_thread *me, long count)
 {

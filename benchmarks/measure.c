@@ -119,7 +119,10 @@ static int print(const char *folder, int status, double wall, const struct rusag
 		"\"peak_kib\": %ld, \"minor_faults\": %ld, \"major_faults\": %ld, \"preloaded\": %s}\n",
 		WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0, wall,
 		seconds(usage->ru_utime), seconds(usage->ru_stime), usage->ru_maxrss, usage->ru_minflt,
-		usage->ru_majflt, preloaded < 0 ? "null" : preloaded ? "true" : "false");
+		usage->ru_majflt,
+		preloaded < 0 ? "null"
+		: preloaded   ? "true"
+			      : "false");
 	if (fflush(out) || ferror(out)) {
 		fprintf(stderr, "measure: cannot write the result: %s\n", strerror(errno));
 		return 2;
@@ -146,7 +149,8 @@ int main(int argc, char **argv)
 			argc = 0;
 	}
 	if (first >= argc) {
-		fprintf(stderr, "Usage: measure [--preload=LIBRARY[:LIBRARY]] [--output=DIR] [--verify] PROGRAM [ARGUMENT]...\n");
+		fprintf(stderr, "Usage: measure [--preload=LIBRARY[:LIBRARY]] [--output=DIR] [--verify] PROGRAM "
+				"[ARGUMENT]...\n");
 		return 2;
 	}
 	began = now();

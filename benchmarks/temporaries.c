@@ -15,7 +15,8 @@ static atomic_long early_faults;
 
 static void work(struct bench_thread *me)
 {
-	static const size_t kib[ARRAYS] = { 64, 100, 128, 256, 300, 512, 1024, 1500, 2048, 4096, 7000, 16384, 30000, 65536 };
+	static const size_t kib[ARRAYS] = { 64,	  100,	128,  256,  300,   512,	  1024,
+					    1500, 2048, 4096, 7000, 16384, 30000, 65536 };
 	long steps = bench_scaled(16, 4), step;
 	void *arrays[ARRAYS];
 	int i;

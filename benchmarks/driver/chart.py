@@ -63,6 +63,7 @@ def render(results):
     base = "numarena" if "numarena" in names else "glibc" if "glibc" in names else names[0]
     width, height = LEFT + 2 * PANEL + GAP + 30, TOP + ROW * len(results["cases"]) + 24
     parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif">' % (width, height),
+             "<!-- SPDX-License-Identifier: BSD-3-Clause -->",
              '<rect width="100%" height="100%" fill="#ffffff"/>',
              text(LEFT, 20, "Time and peak memory relative to %s (left of 1: better than %s), %s" %
                   (base, base, results["date"]), size=14)]
