@@ -16,7 +16,8 @@
 NUMARENA_BEGIN
 
 /* free: any block of this library's, or NULL. A pointer that is not ours, or one freed twice, is
- * reported on standard error and left alone. */
+ * reported on standard error and left alone. Two mistakes are beyond it: a pointer into the middle of a small block of the calling
+ * thread's frees the block, and an address that no process can have (0xdeadbeefdeadbeef) faults. */
 void release_memory(void *block) NUMARENA_NOEXCEPT NUMARENA_CALL(release_memory);
 
 /* malloc */

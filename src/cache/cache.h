@@ -4,8 +4,8 @@
  *
  * A cache belongs to one pool and, while a thread runs on it, to that thread alone. For each class
  * it has a current span, of which it holds a bundle: up to 64 neighbouring slots as the bits of
- * one word. The fast path of malloc takes the lowest bit. The fast path of free finds the slot's
- * state byte, turns it from 0xff to 0 (a byte that was already 0 is a block freed twice), and
+ * one word. The fast path of malloc takes the lowest bit and turns the slot's state byte to 0xff. The fast path of free
+ * finds the byte, turns it from 0xff to 0 (any other value is a block freed twice), and
  * counts the span's `used` down. No block's own memory is touched by either.
  *
  * A span is, in this order of its life: current (of its bin); full, then "parked": `fast` is NULL so that the first free
@@ -35,12 +35,11 @@ struct na_bin {
 	uint64_t bits;		 /* slots of the bundle still to give out */
 	uintptr_t base;		 /* address of bit 0's slot */
 	uint64_t size;		 /* bytes a slot */
+	uint8_t *state;		 /* state byte of bit 0's slot */
 	struct na_span *span;	 /* current span, or NULL */
 	struct na_span *partial; /* list, under the lock */
 	uint64_t taken;		 /* slots ever put into a bundle; written by the owner, read by any */
 	uint64_t freed;		 /* blocks of this class ever freed by this thread, wherever they came from; same */
-	uint32_t bundle;	 /* most slots a bundle takes: at most 32 KiB, to stay in the first-level cache */
-	uint32_t cls;
 };
 
 _Static_assert(sizeof(struct na_bin) == 64, "one line a bin");

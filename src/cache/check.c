@@ -16,11 +16,11 @@ const char *na_span_check(const struct na_span *span)
 	if (span->slots != NA_SLICE / span->size || span->size != na_class_size(span->cls))
 		return "slots, size and class of a span disagree";
 	for (uint32_t i = 0; i < padded; i++) {
-		if (span->state[i] != 0 && span->state[i] != 0xff)
-			return "a state byte is neither free nor out";
-		if (i >= span->slots && span->state[i] != 0xff)
+		if (span->state[i] != NA_SLOT_FREE && span->state[i] != NA_SLOT_ASIDE && span->state[i] != NA_SLOT_OUT)
+			return "a state byte is neither free nor set aside nor out";
+		if (i >= span->slots && span->state[i] != NA_SLOT_OUT)
 			return "a slot past the span's end is free";
-		out += i < span->slots && span->state[i] == 0xff;
+		out += i < span->slots && span->state[i] != NA_SLOT_FREE;
 	}
 	if (out != span->used)
 		return "used is not the number of slots that are out";
@@ -28,7 +28,7 @@ const char *na_span_check(const struct na_span *span)
 		uint64_t bits = atomic_load_explicit(&span->remote[word], memory_order_relaxed);
 
 		for (; bits; bits &= bits - 1)
-			if (span->state[word * 64 + (uint32_t)__builtin_ctzll(bits)] != 0xff)
+			if (span->state[word * 64 + (uint32_t)__builtin_ctzll(bits)] != NA_SLOT_OUT)
 				return "a slot was freed from outside that was not out";
 	}
 	return NULL;

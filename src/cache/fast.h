@@ -15,8 +15,11 @@
 /* The lowest slot of a bundle that has one. */
 static inline void *na_bin_take(struct na_bin *bin, uint64_t bits)
 {
+	uint64_t slot = (uint64_t)(unsigned int)__builtin_ctzll(bits);
+
 	bin->bits = bits & (bits - 1);
-	return (void *)(bin->base + (uint64_t)(unsigned int)__builtin_ctzll(bits) * bin->size);
+	bin->state[slot] = NA_SLOT_OUT;
+	return (void *)(bin->base + slot * bin->size);
 }
 
 /* The lowest slot of the bundle, or NULL. */
@@ -32,7 +35,7 @@ static inline bool na_span_put(struct na_span *span, const void *p)
 	uint8_t *state = span->state + na_slot_of(span, p);
 
 	if (na_unlikely(!__builtin_add_overflow(*state, (uint8_t)1, state))) {
-		*state = 0; /* was 0, not 0xff */
+		--*state; /* was free, or set aside in the bundle: not OUT, which overflows to FREE */
 		return false;
 	}
 	span->bin->freed++;

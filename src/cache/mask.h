@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which of 64 state bytes are zero (free), as the bits of a word. The one place with SIMD in the heap. */
+/* Which of 64 state bytes are zero (free), as the bits of a word; and marking them. The one place with SIMD in the heap. */
 #ifndef NA_CACHE_MASK_H
 #define NA_CACHE_MASK_H
 
@@ -17,7 +17,7 @@ static inline uint64_t na_mask_portable(const uint8_t *state)
 	for (unsigned int i = 0; i < 64; i += 8) {
 		uint64_t eight;
 
-		/* Bytes are 0 or 0xff: keep one bit of each and gather them with a multiplication. */
+		/* Bytes are 0, 1 or 0xff: keep one bit of each and gather them with a multiplication. */
 		memcpy(&eight, state + i, 8);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 		eight = __builtin_bswap64(eight);
@@ -43,6 +43,17 @@ static inline uint64_t na_mask_free(const uint8_t *state)
 #else
 	return na_mask_portable(state);
 #endif
+}
+
+/* Turns the free bytes at the mask's bits into 1. */
+static inline void na_mask_set_aside(uint8_t *state, uint64_t mask)
+{
+	if (mask == ~UINT64_C(0)) {
+		memset(state, 1, 64);
+		return;
+	}
+	for (; mask; mask &= mask - 1)
+		state[__builtin_ctzll(mask)] = 1;
 }
 
 #endif

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The slow half of malloc: find the next bundle. See cache.h. */
-#include <string.h>
-
 #include "base/log.h"
 #include "cache/check.h"
 #include "cache/fast.h"
@@ -18,11 +16,12 @@ static void collect_word(struct na_span *span, uint32_t word)
 	for (; bits; bits &= bits - 1) {
 		uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
 
-		if (span->state[slot] == 0) { /* its owner had freed it as well */
+		if (span->state[slot] != NA_SLOT_OUT) { /* its owner had freed it as well */
 			span->used++;
 			na_cache_complain((void *)(span->base + (uintptr_t)slot * span->size), "freed twice", NULL);
+			continue;
 		}
-		span->state[slot] = 0;
+		span->state[slot] = NA_SLOT_FREE;
 	}
 }
 
@@ -43,6 +42,12 @@ static uint64_t lowest(uint64_t mask, uint32_t most)
 	return mask & ~rest;
 }
 
+/* At most 32 KiB, to stay in the first-level cache. */
+static uint32_t bundle_slots(const struct na_bin *bin)
+{
+	return bin->size <= 512 ? 64 : (uint32_t)(32768 / bin->size);
+}
+
 static bool take_bundle(struct na_cache *c, struct na_bin *bin, struct na_span *span)
 {
 	uint32_t groups = (span->slots + 63u) / 64, group = span->group;
@@ -50,25 +55,23 @@ static bool take_bundle(struct na_cache *c, struct na_bin *bin, struct na_span *
 	for (uint32_t n = 0; n < groups; n++, group = group + 1 == groups ? 0 : group + 1) {
 		uint8_t *state = span->state + (size_t)group * 64;
 		uint64_t mask;
-		uint32_t slots;
+		uint32_t slots, most = bundle_slots(bin);
 
 		if (atomic_load_explicit(&span->remote[group], memory_order_relaxed))
 			collect_word(span, group);
 		mask = na_mask_free(state);
 		if (!mask)
 			continue;
-		if (bin->bundle < 64 && (mask = lowest(mask, bin->bundle)) != na_mask_free(state)) {
-			for (uint64_t bits = mask; bits; bits &= bits - 1)
-				state[__builtin_ctzll(bits)] = 0xff;
-		} else {
-			memset(state, 0xff, 64);
-		}
+		if (most < 64)
+			mask = lowest(mask, most);
+		na_mask_set_aside(state, mask);
 		span->group = (uint16_t)group;
 		slots = na_popcount(mask);
 		span->used += slots;
 		bin->taken += slots;
 		c->since_published += slots * bin->size;
 		bin->base = span->base + (uintptr_t)group * 64 * span->size;
+		bin->state = state;
 		bin->bits = mask;
 		return true;
 	}

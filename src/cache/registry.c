@@ -55,11 +55,7 @@ void na_cache_publish(struct na_cache *c)
 void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state state)
 {
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
-		size_t size = na_class_size(i);
-
-		c->bins[i].size = size;
-		c->bins[i].cls = i;
-		c->bins[i].bundle = size <= 512 ? 64 : (uint32_t)(32768 / size);
+		c->bins[i].size = na_class_size(i);
 	}
 	for (unsigned int i = 0; i < NA_DIRECT; i++)
 		c->direct[i] = &c->bins[na_class_of(i * 16)];
@@ -167,15 +163,13 @@ struct na_cache *na_cache_here(void)
 static void return_bundle(struct na_cache *c, struct na_bin *bin)
 {
 	struct na_span *span = bin->span;
-	uint8_t *state;
 
 	if (!bin->bits)
 		return;
-	state = span->state + (bin->base - span->base) / span->size;
 	span->used -= na_popcount(bin->bits);
 	bin->taken -= na_popcount(bin->bits);
 	for (uint64_t bits = bin->bits; bits; bits &= bits - 1)
-		state[__builtin_ctzll(bits)] = 0;
+		bin->state[__builtin_ctzll(bits)] = NA_SLOT_FREE;
 	bin->bits = 0;
 }
 

@@ -152,9 +152,8 @@ bool na_heap_find(const void *p, struct na_block *out)
 			return true;
 		out->start = span->base + (uintptr_t)slot * span->size;
 		out->size = span->size;
-		/* Racing with other threads' business in other slots is harmless: a byte of its own each.
-		 * A slot in a cache's bundle reads as out; it is nobody's pointer. */
-		out->live = __atomic_load_n(&span->state[slot], __ATOMIC_RELAXED) == 0xff &&
+		/* Racing with other threads' business in other slots is harmless: a byte of its own each. */
+		out->live = __atomic_load_n(&span->state[slot], __ATOMIC_RELAXED) == NA_SLOT_OUT &&
 			    !(atomic_load_explicit(&span->remote[slot / 64], memory_order_relaxed) >> (slot % 64) & 1);
 		return true;
 	}

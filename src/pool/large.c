@@ -125,7 +125,7 @@ static void *take_huge(struct na_pool *pool, size_t size, size_t alignment, bool
 	struct na_span *span;
 	size_t length;
 
-	if (__builtin_add_overflow(size, HUGE_UNIT - 1, &length) || length >> (NA_ADDRESS_BITS - 1))
+	if (__builtin_add_overflow(size ? size : 1, HUGE_UNIT - 1, &length) || length >> (NA_ADDRESS_BITS - 1))
 		return NULL;
 	length &= ~(HUGE_UNIT - 1);
 	segment = take_kept(pool, length, alignment);
@@ -233,12 +233,13 @@ static void *grow_huge(struct na_segment *segment, size_t length)
 	} else {
 		if (na_os_map_aligned(length, NA_SEGMENT, &to) < 0)
 			goto refund_more;
+		na_map_clear(segment); /* before its place is free: another thread's segment may come to lie there at once */
 		if (na_os.remap((void *)segment->base, old, length, to) < 0) {
+			na_map_set(segment);
 			na_os.unmap(to, length);
 			goto refund_more;
 		}
 	}
-	na_map_clear(segment);
 	na_pool_bind(pool, to, length); /* an area that grew in place keeps its policy, a fresh target has none */
 	na_lock(&pool->lock);
 	segment->base = (uintptr_t)to;

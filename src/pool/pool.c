@@ -278,7 +278,7 @@ struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
 	}
 	if (!fresh)
 		memset(state, 0, state_bytes(groups));
-	memset(state + slots, 0xff, groups * 64 - slots);
+	memset(state + slots, NA_SLOT_OUT, groups * 64 - slots);
 	span->state = state;
 	span->remote = (_Atomic(uint64_t) *)(void *)(state + (size_t)groups * 64);
 	span->reciprocal = (UINT64_C(0x100000000) + size - 1) / size;

@@ -52,15 +52,22 @@ enum na_span_kind {
  * given to another owner. */
 enum na_span_flag { NA_WATCHED, NA_SILENT, NA_QUEUED };
 
+/* Free is all zero, so that fresh memory is; out plus one overflows, which is the test of free's fast path. */
+enum na_slot_state {
+	NA_SLOT_FREE = 0,
+	NA_SLOT_ASIDE = 1, /* in a thread's bundle: not free any more, nobody's yet */
+	NA_SLOT_OUT = 0xff
+};
+
 struct na_span {
 	/* What a free by the owner needs, one cache line. */
 	_Atomic(struct na_cache *) fast; /* the cache whose thread may free here on the fast path; NULL:
 	                                  * nobody. Written by the owner under its lock */
 	uintptr_t base;			 /* first slot, or the large block */
-	uint8_t *state;			 /* owner: a byte a slot, 0 free, 0xff out; slots past the end are 0xff */
+	uint8_t *state;			 /* owner: a byte a slot, enum na_slot_state; slots past the end are OUT */
 	uint64_t reciprocal;		 /* ceil(2^32 / size) */
 	struct na_bin *bin;		 /* owner's bin of the class */
-	uint32_t used;			 /* owner: slots that are 0xff */
+	uint32_t used;			 /* owner: slots that are not FREE */
 	uint32_t size;			 /* bytes a slot */
 	uint16_t slots;
 	uint16_t group; /* owner: group of 64 slots to search first */

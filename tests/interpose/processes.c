@@ -90,7 +90,7 @@ static int grandchildren(void *depth)
 
 	churn(9, 200);
 	if (depth) {
-		child_run(grandchildren, (char *)depth - 1, &c);
+		child_run(grandchildren, (void *)((uintptr_t)depth - 1), &c);
 		CHILD_GOOD(&c, "a grandchild");
 	}
 	return 0;

@@ -16,7 +16,7 @@
 #define MIB ((size_t)1 << 20)
 
 static sem_t go, done;
-static int armed, opened;
+static volatile int armed, opened; /* else the compiler takes it that realloc cannot read them */
 static unsigned char *other;
 
 void *mremap(void *old, size_t old_size, size_t size, int flags, ...)
