@@ -26,6 +26,13 @@ AC_DEFUN([NA_OPTIONS], [
     NA_SANITIZERS=1])
   AC_DEFINE_UNQUOTED([NA_SANITIZERS], [$NA_SANITIZERS], [1 in a sanitizer build])
   AM_CONDITIONAL([SANITIZERS], [test "x$enable_sanitizers" = xyes])
+  AC_MSG_CHECKING([whether $CC links with ThreadSanitizer])
+  na_save_CFLAGS=$CFLAGS
+  CFLAGS="$CFLAGS -fsanitize=thread"
+  AC_LINK_IFELSE([AC_LANG_PROGRAM([], [])], [na_tsan=yes], [na_tsan=no])
+  CFLAGS=$na_save_CFLAGS
+  AC_MSG_RESULT([$na_tsan])
+  AM_CONDITIONAL([HAVE_TSAN], [test "x$na_tsan" = xyes])
   AC_SUBST([NA_WARN])
   AC_SUBST([NA_CXXWARN])
   AC_SUBST([NA_SANITIZE])

@@ -141,9 +141,11 @@ static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 
 	if (slot >= span->slots)
 		return -EINVAL;
-	if (c == &na_cache_none) { /* a thread past its end: nothing to gather in, nor to count in */
+	if (c ==
+	    &na_cache_none) { /* a thread past its end, or before its first allocation: nothing to gather in, nor to count in */
 		send(span, word, bit);
 		__atomic_fetch_add(&c->bins[span->cls].freed, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&c->remote, 1, __ATOMIC_RELAXED);
 		atomic_fetch_add_explicit(&c->away[home - na_pools], span->size, memory_order_relaxed);
 		na_live_add(-(int64_t)span->size);
 		return 0;

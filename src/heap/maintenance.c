@@ -189,10 +189,14 @@ void na_maintenance_poke(void)
 	na_futex_wake(&wake);
 }
 
+static struct na_cache
+	*fork_caches; /* those that fork_prepare() has locked: threads may come with new ones meanwhile */
+
 static void fork_prepare(void)
 {
 	na_maintenance_pause();
-	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
+	fork_caches = na_cache_first();
+	for (struct na_cache *c = fork_caches; c; c = c->next_all)
 		na_lock(&c->lock);
 	for (uint32_t i = 0; i < na_pool_count; i++) {
 		na_lock(&na_pools[i].lock);
@@ -206,7 +210,7 @@ static void fork_parent(void)
 		na_unlock(&na_pools[i].arena.lock);
 		na_unlock(&na_pools[i].lock);
 	}
-	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
+	for (struct na_cache *c = fork_caches; c; c = c->next_all)
 		na_unlock(&c->lock);
 	na_maintenance_resume();
 }

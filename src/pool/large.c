@@ -233,7 +233,8 @@ static void *grow_huge(struct na_segment *segment, size_t length)
 	} else {
 		if (na_os_map_aligned(length, NA_SEGMENT, &to) < 0)
 			goto refund_more;
-		na_map_clear(segment); /* before its place is free: another thread's segment may come to lie there at once */
+		na_map_clear(
+			segment); /* before its place is free: another thread's segment may come to lie there at once */
 		if (na_os.remap((void *)segment->base, old, length, to) < 0) {
 			na_map_set(segment);
 			na_os.unmap(to, length);

@@ -128,8 +128,7 @@ static int add(struct na_collection *c, struct na_record *r, uint32_t shift)
 	na_job_add(host, r);
 	if (c->row_count < NA_JOB_ROWS) {
 		if ((c->row_count & (c->row_count - 1)) == 0) {
-			struct na_row *grown =
-				realloc(c->rows, (c->row_count ? 2 * c->row_count : 1) * sizeof(*grown));
+			struct na_row *grown = realloc(c->rows, (c->row_count ? 2 * c->row_count : 1) * sizeof(*grown));
 
 			if (!grown)
 				return -ENOMEM;
@@ -213,8 +212,8 @@ static int gather(struct na_collection *c, const char *job_folder, const struct 
 			if (is_alive(&r))
 				alive++;
 			else
-				r.state = r.role == NA_RECORD_PROCESS || r.pid == exited ? NA_RECORD_EXITED :
-											   NA_RECORD_LOST;
+				r.state = r.role == NA_RECORD_PROCESS || r.pid == exited ? NA_RECORD_EXITED
+											 : NA_RECORD_LOST;
 		}
 		rc = add(c, &r, shift);
 	}

@@ -22,9 +22,9 @@ struct na_collection {
 	size_t note_count;
 	int32_t *missing;
 	size_t missing_count, missing_listed;
-	size_t flawed;      /* records that could not be used */
-	size_t alive;       /* processes of this host that still run */
-	size_t roots_done;  /* complete roots: of programs without MPI */
+	size_t flawed;	   /* records that could not be used */
+	size_t alive;	   /* processes of this host that still run */
+	size_t roots_done; /* complete roots: of programs without MPI */
 	int mpi;
 };
 

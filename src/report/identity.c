@@ -49,7 +49,7 @@ static void clean(char *name)
 int na_identity_launcher(char *job, size_t capacity)
 {
 	static const char *const names[][2] = {
-		{ "PMIX_NAMESPACE", NULL },	  /* any launcher with PMIx */
+		{ "PMIX_NAMESPACE", NULL },	     /* any launcher with PMIx */
 		{ "OMPI_MCA_ess_base_jobid", NULL }, /* Open MPI 4 */
 		{ "SLURM_JOB_ID", "SLURM_STEP_ID" }, /* srun with another PMI */
 		{ "FLUX_JOB_ID", NULL },
@@ -113,10 +113,16 @@ static void make_up(struct na_identity *id, uint64_t start_ms)
 
 void na_identity_find(struct na_identity *id, uint64_t start_ms)
 {
-	static const char *const ranks[] = { "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID", "FLUX_TASK_RANK",
-					     "PALS_RANKID", "PMI_RANK", NULL };
-	static const char *const sizes[] = { "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS",
-					     "FLUX_JOB_SIZE", "PALS_SIZE", "PMI_SIZE", NULL };
+	static const char *const ranks[] = {
+		"PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID", "FLUX_TASK_RANK", "PALS_RANKID", "PMI_RANK", NULL
+	};
+	static const char *const sizes[] = { "OMPI_COMM_WORLD_SIZE",
+					     "SLURM_STEP_NUM_TASKS",
+					     "SLURM_NTASKS",
+					     "FLUX_JOB_SIZE",
+					     "PALS_SIZE",
+					     "PMI_SIZE",
+					     NULL };
 	static const char *const locals[] = { "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "PALS_LOCAL_RANKID",
 					      "MPI_LOCALRANKID", NULL };
 	char job[NA_RECORD_NAME];

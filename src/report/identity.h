@@ -27,10 +27,10 @@ struct na_identity {
 	char host[NA_RECORD_NAME];
 	char program[NA_RECORD_NAME];
 	int32_t pid;
-	int32_t rank;       /* by the launcher's word; -1: not launched, or a child of a rank's root */
-	int32_t size;       /* 0: unknown */
+	int32_t rank;	    /* by the launcher's word; -1: not launched, or a child of a rank's root */
+	int32_t size;	    /* 0: unknown */
 	int32_t local_rank; /* -1: unknown */
-	int launched;       /* under a parallel launcher */
+	int launched;	    /* under a parallel launcher */
 	int root;
 };
 

@@ -15,8 +15,8 @@ const struct na_metric_info na_metric_table[NA_METRIC_COUNT_] = {
 static uint64_t value_of(const struct na_record *r, enum na_metric_id id)
 {
 	switch (id) {
-#define NA_METRIC(id, unit, value, text) \
-	case NA_METRIC_##id:             \
+#define NA_METRIC(id, unit, value, text)                                                                               \
+	case NA_METRIC_##id:                                                                                           \
 		return value;
 #include "report/metrics.def"
 #undef NA_METRIC

@@ -18,9 +18,9 @@
 
 #include "report/record.h"
 
-#define NA_JOB_MAGIC UINT64_C(0x20626f6a61727241)
+#define NA_JOB_MAGIC   UINT64_C(0x20626f6a61727241)
 #define NA_JOB_VERSION 1
-#define NA_JOB_ROWS 4096
+#define NA_JOB_ROWS    4096
 
 enum na_metric_id {
 #define NA_METRIC(id, unit, value, text) NA_METRIC_##id,
@@ -47,7 +47,7 @@ struct na_where {
 
 struct na_metric {
 	uint64_t known; /* processes that measured it */
-	uint64_t sum;   /* of those */
+	uint64_t sum;	/* of those */
 	uint64_t least;
 	uint64_t most;
 	struct na_where least_at;
@@ -66,7 +66,7 @@ struct na_numa {
 	uint64_t peak_requested_bytes; /* NA_UNKNOWN if any process has no such sample */
 	uint64_t peak_resident_bytes;
 	uint64_t peak_misplaced_bytes;
-	uint64_t memory_bytes;    /* the node's physical memory: the largest that a process saw, not a sum */
+	uint64_t memory_bytes; /* the node's physical memory: the largest that a process saw, not a sum */
 };
 
 struct na_job {
@@ -76,17 +76,17 @@ struct na_job {
 	char job[NA_RECORD_NAME];
 	char host[NA_RECORD_NAME];    /* of all processes; "" when they are on several */
 	char program[NA_RECORD_NAME]; /* of the first process: the lowest rank, else the root, else the lowest pid */
-	uint64_t first;               /* what that order goes by; UINT64_MAX: none */
-	int32_t size;                 /* ranks that the job has; 0: unknown */
+	uint64_t first;		      /* what that order goes by; UINT64_MAX: none */
+	int32_t size;		      /* ranks that the job has; 0: unknown */
 	uint32_t node_count;
-	uint64_t processes;           /* records in here */
-	uint64_t complete;            /* of those, that got to their end; the others were cut short */
+	uint64_t processes; /* records in here */
+	uint64_t complete;  /* of those, that got to their end; the others were cut short */
 	uint64_t aborted;
-	uint64_t topology_shared;     /* processes that read another's topology */
-	uint64_t start_ms;            /* earliest; UINT64_MAX: none */
-	uint64_t end_ms;              /* latest update */
-	uint64_t host_memory;         /* the largest that a process saw; meaningful for one host */
-	uint64_t cgroup_limit;        /* the smallest; NA_UNKNOWN: none */
+	uint64_t topology_shared; /* processes that read another's topology */
+	uint64_t start_ms;	  /* earliest; UINT64_MAX: none */
+	uint64_t end_ms;	  /* latest update */
+	uint64_t host_memory;	  /* the largest that a process saw; meaningful for one host */
+	uint64_t cgroup_limit;	  /* the smallest; NA_UNKNOWN: none */
 	struct na_metric metrics[NA_METRIC_COUNT_];
 	struct na_numa nodes[NA_MAX_NODES]; /* node_count, by rising number */
 	struct na_series series;

@@ -131,7 +131,8 @@ static json_t *numa(const struct na_job *j, const struct na_job *hosts, size_t c
 		put(o, "held_bytes", number(n->held_bytes), failed);
 		put(o, "at_end", numa_part(n->requested_bytes, n->resident_bytes, n->misplaced_bytes, failed), failed);
 		put(o, "when_fullest",
-		    numa_part(n->peak_requested_bytes, n->peak_resident_bytes, n->peak_misplaced_bytes, failed), failed);
+		    numa_part(n->peak_requested_bytes, n->peak_resident_bytes, n->peak_misplaced_bytes, failed),
+		    failed);
 		if (json_array_append_new(list, o) < 0)
 			*failed = true;
 	}
@@ -220,8 +221,8 @@ static json_t *job(const struct na_report *r, bool *failed)
 	put(o, "nodes", number(r->host_count), failed);
 	put(o, "start", date(j->start_ms), failed);
 	put(o, "end", date(j->end_ms), failed);
-	put(o, "wall_ns", j->metrics[NA_METRIC_wall_ns].known ? number(j->metrics[NA_METRIC_wall_ns].most) : json_null(),
-	    failed);
+	put(o, "wall_ns",
+	    j->metrics[NA_METRIC_wall_ns].known ? number(j->metrics[NA_METRIC_wall_ns].most) : json_null(), failed);
 	put(o, "metrics", metrics(j, failed), failed);
 	put(o, "peaks", peaks(j, failed), failed);
 	put(o, "numa_nodes", numa(j, r->hosts, r->host_count, failed), failed);
@@ -266,7 +267,8 @@ static json_t *rank(const struct na_row *row, bool *failed)
 
 static int compare_hosts(const void *a, const void *b)
 {
-	return strncmp((*(const struct na_job *const *)a)->host, (*(const struct na_job *const *)b)->host, NA_RECORD_NAME);
+	return strncmp((*(const struct na_job *const *)a)->host, (*(const struct na_job *const *)b)->host,
+		       NA_RECORD_NAME);
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -336,8 +338,10 @@ char *na_report_json(const struct na_report *r)
 	put(o, "schema_version", json_string(NA_REPORT_SCHEMA_VERSION), &failed);
 	put(o, "generator", json_string(PACKAGE_STRING), &failed);
 	put(o, "job", job(r, &failed), &failed);
-	put(o, "nodes", sorted_list(r->hosts, r->host_count, sizeof(*r->hosts), compare_hosts, make_node, &failed), &failed);
-	put(o, "ranks", sorted_list(r->rows, r->row_count, sizeof(*r->rows), compare_rows, make_rank, &failed), &failed);
+	put(o, "nodes", sorted_list(r->hosts, r->host_count, sizeof(*r->hosts), compare_hosts, make_node, &failed),
+	    &failed);
+	put(o, "ranks", sorted_list(r->rows, r->row_count, sizeof(*r->rows), compare_rows, make_rank, &failed),
+	    &failed);
 	put(o, "ranks_omitted", json_boolean(r->row_count < r->job->processes), &failed);
 	put(o, "notes", notes(r, &failed), &failed);
 	text = failed ? NULL : json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(9));

@@ -25,7 +25,7 @@
 
 /* Asking the kernel about every page is rationed: again after 200 times as long as it took, or 50 times if
  * the process has grown by an eighth. So it stays below 2 % of a core however large the process is. */
-#define HEAVY_REST 200
+#define HEAVY_REST	 200
 #define HEAVY_REST_GROWN 50
 
 /* Everything under `lock` but `folder` and `id.job`, which are constant once `started` is set. */
@@ -33,8 +33,8 @@ static struct {
 	struct na_lock lock;
 	_Atomic bool started;
 	bool claimed;
-	bool measured_last;  /* final figures are in: ticks change nothing any more */
-	bool forked;         /* a child that has no record of its own yet */
+	bool measured_last; /* final figures are in: ticks change nothing any more */
+	bool forked;	    /* a child that has no record of its own yet */
 	struct na_process_source source;
 	struct na_identity id;
 	char folder[PATH_MAX];
@@ -47,7 +47,7 @@ static struct {
 	uint64_t shared_excess; /* Rss - Pss when both were last read */
 	uint64_t heavy_again_ns, heavy_grown_ns, heavy_live;
 	struct stat error_stat;
-	int error_stream; /* standard error as it was at the start; -1: none */
+	int error_stream;	    /* standard error as it was at the start; -1: none */
 	int local_rank, local_size; /* as given to the topology; 0, 0: not yet */
 } self = { .error_stream = -1 };
 
@@ -123,8 +123,7 @@ static void measure(bool heavy)
 	    (begin >= self.heavy_grown_ns && r->heap.live_bytes > self.heavy_live + self.heavy_live / 8))
 		take_heavy(r, now_ms);
 	take_nodes(r);
-	r->physical = r->rss == NA_UNKNOWN ? NA_UNKNOWN :
-		      r->rss > self.shared_excess ? r->rss - self.shared_excess : 0;
+	r->physical = r->rss == NA_UNKNOWN ? NA_UNKNOWN : r->rss > self.shared_excess ? r->rss - self.shared_excess : 0;
 	if (r->physical != NA_UNKNOWN && (r->peak_physical == NA_UNKNOWN || r->physical > r->peak_physical))
 		r->peak_physical = r->physical;
 	na_series_add(&r->series, now_ms, r->heap.live_bytes, r->physical);
@@ -210,7 +209,9 @@ static int kept_error_stream(void)
 static int set_folder(const char *folder)
 {
 	if (folder[0] == '/')
-		return na_format(self.folder, sizeof(self.folder), "%s", folder) + 1 < sizeof(self.folder) ? 0 : -ENAMETOOLONG;
+		return na_format(self.folder, sizeof(self.folder), "%s", folder) + 1 < sizeof(self.folder)
+			       ? 0
+			       : -ENAMETOOLONG;
 	if (!getcwd(self.folder, sizeof(self.folder)))
 		return -errno;
 	if (strlen(self.folder) + strlen(folder) + 2 > sizeof(self.folder))
@@ -315,7 +316,9 @@ void na_process_forked(void)
 
 static struct na_topology_job topology_job(void)
 {
-	return (struct na_topology_job){ .id = self.id.job, .local_rank = self.local_rank, .local_size = self.local_size };
+	return (struct na_topology_job){ .id = self.id.job,
+					 .local_rank = self.local_rank,
+					 .local_size = self.local_size };
 }
 
 int na_process_share_topology(int local_rank, int local_size)

@@ -18,7 +18,7 @@ struct na_procfs {
 };
 
 void na_procfs_memory(struct na_procfs *out); /* /proc/self/status */
-uint64_t na_procfs_pss(void);                 /* /proc/self/smaps_rollup */
+uint64_t na_procfs_pss(void);		      /* /proc/self/smaps_rollup */
 
 /* The value of "Key:   123 kB" in such a text, in bytes; for tests. */
 uint64_t na_procfs_find(const char *text, const char *key);

@@ -50,7 +50,8 @@ void na_record_store(struct na_record slots[2], struct na_record *r)
 	r->sequence++;
 	r->checksum = checksum(r);
 	memcpy(&slots[r->sequence & 1], r, sizeof(*r));
-	__atomic_thread_fence(__ATOMIC_RELEASE); /* in the file before anything that the caller does next */
+	__atomic_signal_fence(
+		__ATOMIC_RELEASE); /* in the file before what the caller does next: a kill may come anywhere */
 }
 
 static int terminated(const char *name)
@@ -94,8 +95,8 @@ static int load_slot(const unsigned char *bytes, size_t length, struct na_record
 	}
 	if (version != NA_RECORD_VERSION || size != sizeof(*out)) {
 		na_format(flaw->text, sizeof(flaw->text),
-			  "a record of version %u and %u bytes; this numarena-report reads version %u of %zu bytes", version,
-			  size, NA_RECORD_VERSION, sizeof(*out));
+			  "a record of version %u and %u bytes; this numarena-report reads version %u of %zu bytes",
+			  version, size, NA_RECORD_VERSION, sizeof(*out));
 		return -EPROTO;
 	}
 	if (length < sizeof(*out))
@@ -253,7 +254,7 @@ uint64_t na_record_reuse_rate(const struct na_record *r)
 	return (uint64_t)((double)r->heap.large_reused / (double)r->heap.large_allocations * 1e6 + 0.5);
 }
 
-#define RESIDENT offsetof(struct na_node_figures, resident_bytes)
+#define RESIDENT  offsetof(struct na_node_figures, resident_bytes)
 #define MISPLACED offsetof(struct na_node_figures, misplaced_bytes)
 
 uint64_t na_record_resident(const struct na_record *r)

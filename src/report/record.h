@@ -21,31 +21,31 @@
 #include "heap/snapshot.h"
 #include "report/series.h"
 
-#define NA_RECORD_MAGIC UINT64_C(0x64726f636572614e) /* "Narecord" on disk */
+#define NA_RECORD_MAGIC	  UINT64_C(0x64726f636572614e) /* "Narecord" on disk */
 #define NA_RECORD_VERSION 1
-#define NA_RECORD_NAME 64
-#define NA_RECORD_FOLDER ".numarena"
-#define NA_RECORD_SUFFIX ".rec"
+#define NA_RECORD_NAME	  64
+#define NA_RECORD_FOLDER  ".numarena"
+#define NA_RECORD_SUFFIX  ".rec"
 
 enum na_record_state {
 	NA_RECORD_RUNNING = 1,
 	NA_RECORD_FINALIZING, /* the last figures are in: the reduction has begun */
 	NA_RECORD_COMPLETE,
 	NA_RECORD_ABORTED, /* MPI_Abort, or a fatal error that we saw */
-	NA_RECORD_EXITED,  /* ended, but not as it should to be complete: a rank without MPI_Finalize, a shell by _exit() */
-	NA_RECORD_LOST     /* never on disk: a reader's word for RUNNING whose process, on this host, is gone */
+	NA_RECORD_EXITED, /* ended, but not as it should to be complete: a rank without MPI_Finalize, a shell by _exit() */
+	NA_RECORD_LOST	  /* never on disk: a reader's word for RUNNING whose process, on this host, is gone */
 };
 
 enum na_record_role {
 	NA_RECORD_PROCESS = 0, /* a child or helper of the run */
-	NA_RECORD_ROOT,        /* the process that numarena-run became, or one started with no numarena-run */
-	NA_RECORD_RANK         /* called MPI_Init */
+	NA_RECORD_ROOT,	       /* the process that numarena-run became, or one started with no numarena-run */
+	NA_RECORD_RANK	       /* called MPI_Init */
 };
 
 struct na_record {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t bytes;    /* sizeof(struct na_record) */
+	uint32_t bytes;	   /* sizeof(struct na_record) */
 	uint64_t sequence; /* of the update; 0: never written */
 	uint64_t checksum; /* of everything else */
 
@@ -58,7 +58,7 @@ struct na_record {
 	int32_t pid;
 	int32_t parent;
 	uint32_t state; /* enum na_record_state */
-	uint32_t role;  /* enum na_record_role */
+	uint32_t role;	/* enum na_record_role */
 	uint32_t unused;
 
 	uint64_t start_ms;  /* since 1970 */
@@ -66,27 +66,27 @@ struct na_record {
 	uint64_t wall_ns;   /* from start to update, monotonic clock */
 
 	struct na_snapshot heap; /* resident and misplaced bytes: as of residency_ms */
-	uint64_t residency_ms;   /* since 1970; 0: never asked */
+	uint64_t residency_ms;	 /* since 1970; 0: never asked */
 
 	/* The nodes at the update with the most live bytes among those that asked for residency: at the end of a
 	 * program most has been freed. */
 	struct na_node_figures peak_nodes[NA_MAX_NODES];
 	uint32_t peak_node_count;
 	uint32_t unused_peak;
-	uint64_t peak_nodes_ms;   /* since 1970; 0: never */
+	uint64_t peak_nodes_ms;	  /* since 1970; 0: never */
 	uint64_t peak_nodes_live; /* bytes, all nodes */
 
 	/* of the process as a whole, in bytes */
 	uint64_t rss;
-	uint64_t peak_rss; /* VmHWM */
-	uint64_t pss;      /* smaps_rollup: physical memory, shared pages by share */
-	uint64_t physical; /* now: Pss, or Rss less the share that Pss last took off */
+	uint64_t peak_rss;	/* VmHWM */
+	uint64_t pss;		/* smaps_rollup: physical memory, shared pages by share */
+	uint64_t physical;	/* now: Pss, or Rss less the share that Pss last took off */
 	uint64_t peak_physical; /* maximum that updates saw */
 	uint64_t swapped;
 
 	/* of the machine it runs on */
 	uint64_t host_memory;
-	uint64_t cgroup_limit; /* NA_UNKNOWN: no limit, or not readable */
+	uint64_t cgroup_limit;		    /* NA_UNKNOWN: no limit, or not readable */
 	uint64_t node_memory[NA_MAX_NODES]; /* in the order of heap.nodes */
 
 	/* what our own layer cost this process */

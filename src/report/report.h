@@ -20,24 +20,24 @@
 
 #include "report/job.h"
 
-#define NA_REPORT_SCHEMA "numarena-report"
+#define NA_REPORT_SCHEMA	 "numarena-report"
 #define NA_REPORT_SCHEMA_VERSION "1.0"
 
 struct na_report {
 	const struct na_job *job;
 	const struct na_job *hosts; /* one a host, any order */
 	size_t host_count;
-	const struct na_row *rows;  /* any order; row_count may be less than job->processes, then none are needed */
+	const struct na_row *rows; /* any order; row_count may be less than job->processes, then none are needed */
 	size_t row_count;
-	uint64_t reduce_ns;         /* the reduction over ranks, at rank 0; NA_UNKNOWN: there was none */
-	int post_mortem;            /* made by numarena-report from records */
-	int mpi;                    /* the processes are ranks of an MPI job */
-	const char *launcher;       /* "Open MPI 4.1.4 under mpirun", say; NULL: not known */
-	const char *const *notes;   /* sentences for the reader: damaged records and the like */
+	uint64_t reduce_ns;	  /* the reduction over ranks, at rank 0; NA_UNKNOWN: there was none */
+	int post_mortem;	  /* made by numarena-report from records */
+	int mpi;		  /* the processes are ranks of an MPI job */
+	const char *launcher;	  /* "Open MPI 4.1.4 under mpirun", say; NULL: not known */
+	const char *const *notes; /* sentences for the reader: damaged records and the like */
 	size_t note_count;
-	const int32_t *missing;     /* ranks without a record, rising, may be cut */
-	size_t missing_count;       /* how many there are in all */
-	size_t missing_listed;      /* entries of `missing` */
+	const int32_t *missing; /* ranks without a record, rising, may be cut */
+	size_t missing_count;	/* how many there are in all */
+	size_t missing_listed;	/* entries of `missing` */
 };
 
 struct na_report_paths {

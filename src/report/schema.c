@@ -31,13 +31,14 @@ static int fail(struct check *c, int rc, const char *what, json_t *of)
 
 	for (size_t i = 0; i < c->depth && n < c->capacity; i++) {
 		size_t room = c->capacity - n;
-		int w = c->keys[i] ? snprintf(c->complaint + n, room, "/%s", c->keys[i]) :
-				     snprintf(c->complaint + n, room, "/%zu", c->indices[i]);
+		int w = c->keys[i] ? snprintf(c->complaint + n, room, "/%s", c->keys[i])
+				   : snprintf(c->complaint + n, room, "/%zu", c->indices[i]);
 
 		n += w > 0 ? (size_t)w : 0;
 	}
 	if (n < c->capacity)
-		snprintf(c->complaint + n, c->capacity - n, "%s: %s%.120s", c->depth ? "" : "/", what, shown ? shown : "");
+		snprintf(c->complaint + n, c->capacity - n, "%s: %s%.120s", c->depth ? "" : "/", what,
+			 shown ? shown : "");
 	free(shown);
 	return rc;
 }
@@ -60,8 +61,11 @@ static int has_type(const char *type, json_t *v)
 	static const struct {
 		const char *name;
 		json_type type;
-	} table[] = { { "object", JSON_OBJECT }, { "array", JSON_ARRAY }, { "string", JSON_STRING },
-		      { "integer", JSON_INTEGER }, { "null", JSON_NULL } };
+	} table[] = { { "object", JSON_OBJECT },
+		      { "array", JSON_ARRAY },
+		      { "string", JSON_STRING },
+		      { "integer", JSON_INTEGER },
+		      { "null", JSON_NULL } };
 
 	if (strcmp(type, "boolean") == 0)
 		return json_is_boolean(v);
@@ -80,9 +84,7 @@ static int check_type(struct check *c, json_t *type, json_t *v)
 
 	if (json_is_string(type))
 		return has_type(json_string_value(type), v) ? 0 : fail(c, -EINVAL, "must be of type ", type);
-	json_array_foreach(type, i, one)
-		if (json_is_string(one) && has_type(json_string_value(one), v))
-			return 0;
+	json_array_foreach(type, i, one) if (json_is_string(one) && has_type(json_string_value(one), v)) return 0;
 	return fail(c, -EINVAL, "must be of one of the types ", type);
 }
 
@@ -91,9 +93,7 @@ static int check_enum(struct check *c, json_t *allowed, json_t *v)
 	size_t i;
 	json_t *one;
 
-	json_array_foreach(allowed, i, one)
-		if (json_equal(one, v))
-			return 0;
+	json_array_foreach(allowed, i, one) if (json_equal(one, v)) return 0;
 	return fail(c, -EINVAL, "must be one of ", allowed);
 }
 
@@ -105,7 +105,8 @@ static int check_properties(struct check *c, json_t *properties, json_t *v)
 
 	if (!json_is_object(v))
 		return 0;
-	json_object_foreach(properties, key, schema) {
+	json_object_foreach(properties, key, schema)
+	{
 		member = json_object_get(v, key);
 		rc = member ? enter(c, key, 0, schema, member) : 0;
 		if (rc < 0)
@@ -121,9 +122,8 @@ static int check_required(struct check *c, json_t *required, json_t *v)
 
 	if (!json_is_object(v))
 		return 0;
-	json_array_foreach(required, i, name)
-		if (!json_object_get(v, json_string_value(name)))
-			return fail(c, -EINVAL, "lacks the member ", name);
+	json_array_foreach(required, i, name) if (!json_object_get(v, json_string_value(name))) return fail(
+		c, -EINVAL, "lacks the member ", name);
 	return 0;
 }
 
@@ -135,11 +135,11 @@ static int check_additional(struct check *c, json_t *schema, json_t *v)
 
 	if (!json_is_object(v) || !json_is_false(json_object_get(schema, "additionalProperties")))
 		return 0;
-	json_object_foreach(v, key, member)
-		if (!json_object_get(properties, key)) {
-			snprintf(what, sizeof(what), "has a member that the schema does not know: \"%.100s\"", key);
-			return fail(c, -EINVAL, what, NULL);
-		}
+	json_object_foreach(v, key, member) if (!json_object_get(properties, key))
+	{
+		snprintf(what, sizeof(what), "has a member that the schema does not know: \"%.100s\"", key);
+		return fail(c, -EINVAL, what, NULL);
+	}
 	return 0;
 }
 
@@ -149,7 +149,8 @@ static int check_items(struct check *c, json_t *schema, json_t *v)
 	json_t *one;
 	int rc;
 
-	json_array_foreach(v, i, one) { /* nothing, if v is no array */
+	json_array_foreach(v, i, one)
+	{ /* nothing, if v is no array */
 		rc = enter(c, NULL, i, schema, one);
 		if (rc < 0)
 			return rc;
@@ -163,7 +164,8 @@ static int check_any(struct check *c, json_t *schemas, json_t *v)
 	json_t *one;
 	int rc = -EINVAL;
 
-	json_array_foreach(schemas, i, one) {
+	json_array_foreach(schemas, i, one)
+	{
 		rc = apply(c, one, v);
 		if (rc == 0 || rc == -ENOTSUP)
 			return rc;
@@ -195,13 +197,13 @@ static int check_keyword(struct check *c, json_t *schema, const char *key, json_
 	if (strcmp(key, "enum") == 0)
 		return check_enum(c, arg, v);
 	if (strcmp(key, "minimum") == 0)
-		return json_is_number(v) && json_number_value(v) < json_number_value(arg) ?
-			       fail(c, -EINVAL, "must be at least ", arg) :
-			       0;
+		return json_is_number(v) && json_number_value(v) < json_number_value(arg)
+			       ? fail(c, -EINVAL, "must be at least ", arg)
+			       : 0;
 	if (strcmp(key, "maximum") == 0)
-		return json_is_number(v) && json_number_value(v) > json_number_value(arg) ?
-			       fail(c, -EINVAL, "must be at most ", arg) :
-			       0;
+		return json_is_number(v) && json_number_value(v) > json_number_value(arg)
+			       ? fail(c, -EINVAL, "must be at most ", arg)
+			       : 0;
 	if (strcmp(key, "properties") == 0)
 		return check_properties(c, arg, v);
 	if (strcmp(key, "required") == 0)
@@ -217,7 +219,8 @@ static int check_keyword(struct check *c, json_t *schema, const char *key, json_
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
 		if (strcmp(key, notes[i]) == 0)
 			return 0;
-	return fail(c, -ENOTSUP, "the schema has a keyword that cannot be checked here: ", json_object_get(schema, key));
+	return fail(c, -ENOTSUP,
+		    "the schema has a keyword that cannot be checked here: ", json_object_get(schema, key));
 }
 
 static int apply(struct check *c, json_t *schema, json_t *v)
@@ -228,7 +231,8 @@ static int apply(struct check *c, json_t *schema, json_t *v)
 
 	if (!json_is_object(schema))
 		return fail(c, -ENOTSUP, "the schema is not an object here: ", schema);
-	json_object_foreach(schema, key, arg) {
+	json_object_foreach(schema, key, arg)
+	{
 		rc = check_keyword(c, schema, key, arg, v);
 		if (rc < 0)
 			return rc;

@@ -17,9 +17,9 @@
 
 #include <stdint.h>
 
-#define NA_SERIES_BINS 256
-#define NA_SERIES_SHIFT 4 /* 16 ms at first: 4 s before the first doubling */
-#define NA_SERIES_MOST 40 /* no wider than 2^40 ms */
+#define NA_SERIES_BINS	256
+#define NA_SERIES_SHIFT 4  /* 16 ms at first: 4 s before the first doubling */
+#define NA_SERIES_MOST	40 /* no wider than 2^40 ms */
 
 struct na_series {
 	uint32_t shift;

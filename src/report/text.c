@@ -12,11 +12,11 @@
 #include "report/summary.h"
 #include "report/units.h"
 
-#define RULE "----------------------------------------------------------------------------------------------------\n"
-#define NUMA_ROWS 4
-#define HOST_ROWS 4
-#define RANK_ROWS 4
-#define NOTE_ROWS 2
+#define RULE	   "----------------------------------------------------------------------------------------------------\n"
+#define NUMA_ROWS  4
+#define HOST_ROWS  4
+#define RANK_ROWS  4
+#define NOTE_ROWS  2
 #define INCOMPLETE 6
 
 static void put_value(FILE *f, uint64_t v, enum na_unit unit)
@@ -45,13 +45,13 @@ static void put_head(FILE *f, const struct na_report *r)
 	fprintf(f, "--- numarena memory report %s", RULE + strlen("--- numarena memory report "));
 	fprintf(f, "  job        %s: %.40s", j->job, j->program);
 	if (r->mpi || (j->size > 1 && j->first < UINT64_C(1) << 32))
-		fprintf(f, ", %llu of %d ranks on %zu host%s\n", (unsigned long long)j->processes, j->size, r->host_count,
-			r->host_count == 1 ? "" : "s");
+		fprintf(f, ", %llu of %d ranks on %zu host%s\n", (unsigned long long)j->processes, j->size,
+			r->host_count, r->host_count == 1 ? "" : "s");
 	else
 		fprintf(f, ", %llu process%s on %.30s\n", (unsigned long long)j->processes,
 			j->processes == 1 ? "" : "es", j->host);
-	fprintf(f, "  status     %s%s, %s from %s\n", na_summary_status(r), r->post_mortem ? " (from the records)" : "", took,
-		start);
+	fprintf(f, "  status     %s%s, %s from %s\n", na_summary_status(r), r->post_mortem ? " (from the records)" : "",
+		took, start);
 }
 
 struct line {
@@ -76,7 +76,8 @@ static void put_table(FILE *f, const struct na_report *r)
 	int several = r->job->processes > 1;
 
 	if (several)
-		fprintf(f, "%-25s %11s %11s %11s %11s %9s  %s\n", "", "job", "least", "mean", "most", "imbalance", "most on");
+		fprintf(f, "%-25s %11s %11s %11s %11s %9s  %s\n", "", "job", "least", "mean", "most", "imbalance",
+			"most on");
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		const struct na_metric *m = &r->job->metrics[lines[i].id];
 		enum na_unit unit = na_metric_table[lines[i].id].unit;
@@ -111,7 +112,8 @@ static void put_peaks(FILE *f, const struct na_report *r)
 
 static void put_numa(FILE *f, const struct na_job *j)
 {
-	fprintf(f, "  NUMA node   when fullest: requested    resident   misplaced | at the end:  resident   misplaced\n");
+	fprintf(f,
+		"  NUMA node   when fullest: requested    resident   misplaced | at the end:  resident   misplaced\n");
 	for (uint32_t i = 0; i < j->node_count && i < NUMA_ROWS; i++) {
 		const struct na_numa *n = &j->nodes[i];
 
@@ -150,8 +152,8 @@ static void put_hosts(FILE *f, const struct na_report *r)
 	for (size_t i = 0; i < r->host_count; i++)
 		sorted[i] = &r->hosts[i];
 	qsort(sorted, r->host_count, sizeof(*sorted), compare_hosts);
-	fprintf(f, "  %-28s %6s %11s %11s %11s %11s\n", "hosts, fullest first", "ranks", "live peak", "phys. peak", "memory",
-		"limit");
+	fprintf(f, "  %-28s %6s %11s %11s %11s %11s\n", "hosts, fullest first", "ranks", "live peak", "phys. peak",
+		"memory", "limit");
 	for (size_t i = 0; i < r->host_count && i < HOST_ROWS; i++) {
 		const struct na_job *h = sorted[i];
 
@@ -257,7 +259,8 @@ static const struct na_row *next_incomplete(const struct na_report *r, const str
 
 	for (size_t i = 0; i < r->row_count; i++) {
 		const struct na_row *row = &r->rows[i];
-		int after = !last || row->update_ms > last->update_ms || (row->update_ms == last->update_ms && row > last);
+		int after =
+			!last || row->update_ms > last->update_ms || (row->update_ms == last->update_ms && row > last);
 
 		if (after && !na_record_is_whole(row->state, row->role) && (!best || row->update_ms < best->update_ms))
 			best = row;
@@ -278,7 +281,10 @@ static void put_incomplete(FILE *f, const struct na_report *r)
 		char when[32];
 
 		na_units_date(when, sizeof(when), row->update_ms);
-		fputs(shown == 0 ? "  incomplete              " : shown % 3 ? ", " : ",\n                          ", f);
+		fputs(shown == 0  ? "  incomplete              "
+		      : shown % 3 ? ", "
+				  : ",\n                          ",
+		      f);
 		fprintf(f, "%s %d %s %.8s", row->rank >= 0 ? "rank" : "pid", row->rank >= 0 ? row->rank : row->pid,
 			na_record_state_name(row->state), when + 11);
 		shown++;

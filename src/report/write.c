@@ -150,7 +150,8 @@ static int fall_back(const struct na_report *r, const char *folder, int why, con
 		free(whole);
 		return 1;
 	}
-	na_log(NA_LOG_ERROR, "report folder %s: cannot be written: %s, nor can the current or a temporary folder; the report:",
+	na_log(NA_LOG_ERROR,
+	       "report folder %s: cannot be written: %s, nor can the current or a temporary folder; the report:",
 	       folder, strerror(-why));
 	write_all(STDERR_FILENO, json);
 	write_all(STDERR_FILENO, "\n");
