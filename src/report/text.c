@@ -42,7 +42,7 @@ static void put_head(FILE *f, const struct na_report *r)
 
 	na_units_date(start, sizeof(start), j->start_ms);
 	na_units_print(took, sizeof(took), j->metrics[NA_METRIC_wall_ns].most, NA_UNIT_NS);
-	fprintf(f, "--- numarena memory report %s", RULE + strlen("--- numarena memory report "));
+	fprintf(f, "--- numarena memory report %s", &RULE[strlen("--- numarena memory report ")]);
 	fprintf(f, "  job        %s: %.40s", j->job, j->program);
 	if (r->mpi || (j->size > 1 && j->first < UINT64_C(1) << 32))
 		fprintf(f, ", %llu of %d ranks on %zu host%s\n", (unsigned long long)j->processes, j->size,
