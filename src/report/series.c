@@ -67,8 +67,11 @@ static void make_room(struct na_series *s, uint64_t ms)
 
 void na_series_add(struct na_series *s, uint64_t ms, uint64_t live, uint64_t physical)
 {
+	uint64_t before_live = s->last_live, before_physical = s->last_physical;
 	uint32_t last, at;
 
+	s->last_live = live;
+	s->last_physical = physical;
 	if (s->count == 0) {
 		s->first = ms >> s->shift;
 		s->live[0] = live;
@@ -93,8 +96,8 @@ void na_series_add(struct na_series *s, uint64_t ms, uint64_t live, uint64_t phy
 		return;
 	}
 	for (uint32_t i = last + 1; i < at; i++) {
-		s->live[i] = s->live[last];
-		s->physical[i] = s->physical[last];
+		s->live[i] = larger(before_live, live);
+		s->physical[i] = larger(before_physical, physical);
 	}
 	s->live[at] = live;
 	s->physical[at] = physical;
@@ -128,11 +131,13 @@ void na_series_sum(struct na_series *into, const struct na_series *other)
 	struct na_axis axis, theirs;
 	uint32_t offset;
 
+	into->last_live = into->last_physical = 0;
 	if (other->count == 0) {
 		na_series_widen(into, other->shift);
 		return;
 	}
 	add = *other;
+	add.last_live = add.last_physical = 0;
 	if (into->count == 0) {
 		uint32_t shift = into->shift;
 

@@ -23,8 +23,10 @@
 
 struct na_series {
 	uint32_t shift;
-	uint32_t count; /* bins in use; 0: empty */
-	uint64_t first; /* number of the first bin */
+	uint32_t count;	    /* bins in use; 0: empty */
+	uint64_t first;	    /* number of the first bin */
+	uint64_t last_live; /* of the last moment added, for the gap after it; 0 in a sum */
+	uint64_t last_physical;
 	uint64_t live[NA_SERIES_BINS];
 	uint64_t physical[NA_SERIES_BINS]; /* NA_UNKNOWN: not measured */
 };
@@ -40,7 +42,7 @@ struct na_axis {
 void na_series_init(struct na_series *s);
 
 /* What was so at a moment. Earlier than the last bin: counts into the last bin. Bins between the last one
- * and this keep the last value. */
+ * and this hold the larger of the last moment's value and this one's. */
 void na_series_add(struct na_series *s, uint64_t ms, uint64_t live, uint64_t physical);
 
 /* A peak that came at some unknown moment of [from_ms, to_ms]: raises all bins of it that exist. */

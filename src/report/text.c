@@ -106,8 +106,9 @@ static void put_peaks(FILE *f, const struct na_report *r)
 	na_units_print(b, sizeof(b), na_job_sum(j, NA_METRIC_peak_bytes), NA_UNIT_BYTES);
 	na_units_print(c, sizeof(c), na_series_peak_physical(&j->series), NA_UNIT_BYTES);
 	na_units_print(d, sizeof(d), na_job_sum(j, NA_METRIC_peak_physical_bytes), NA_UNIT_BYTES);
-	fprintf(f, "  peak of sums            live %s, physical %s, within %llu ms (sum of peaks: %s, %s)\n", a, c,
-		1ull << j->series.shift, b, d);
+	fprintf(f, "  peak of sums            live %s, physical %s, in bins of %llu ms\n", a, c,
+		1ull << j->series.shift);
+	fprintf(f, "    sum of peaks          live %s, physical %s\n", b, d);
 }
 
 static void put_numa(FILE *f, const struct na_job *j)
