@@ -28,26 +28,27 @@ static inline int api_brief(void)
 	return value && *value == '1';
 }
 
-static inline void api_expect_error(memory_error_t got, memory_error_t wanted, const char *const *words, const char *file,
-				    int line)
+static inline void api_expect_error(memory_error_t got, memory_error_t wanted, const char *const *words,
+				    const char *file, int line)
 {
 	if (got != wanted)
-		check_fail(file, line, "error is \"%s\", not \"%s\"", memory_error_string(got), memory_error_string(wanted));
-	if (last_memory_error() != wanted)
-		check_fail(file, line, "last_memory_error() is \"%s\", not \"%s\"", memory_error_string(last_memory_error()),
+		check_fail(file, line, "error is \"%s\", not \"%s\"", memory_error_string(got),
 			   memory_error_string(wanted));
+	if (last_memory_error() != wanted)
+		check_fail(file, line, "last_memory_error() is \"%s\", not \"%s\"",
+			   memory_error_string(last_memory_error()), memory_error_string(wanted));
 	for (; *words; words++)
 		if (!strstr(last_memory_error_message(), *words))
 			check_fail(file, line, "no \"%s\" in the message \"%s\"", *words, last_memory_error_message());
 }
-#define ERROR(call, wanted, ...) \
+#define ERROR(call, wanted, ...)                                                                                       \
 	api_expect_error((call), (wanted), (const char *const[]){ __VA_ARGS__, NULL }, __FILE__, __LINE__)
-#define GOOD(call)                                                                                                    \
-	do {                                                                                                          \
-		memory_error_t api_got = (call);                                                                      \
-		if (api_got)                                                                                          \
-			check_fail(__FILE__, __LINE__, "%s: %s: %s", #call, memory_error_string(api_got),             \
-				   last_memory_error_message());                                                      \
+#define GOOD(call)                                                                                                     \
+	do {                                                                                                           \
+		memory_error_t api_got = (call);                                                                       \
+		if (api_got)                                                                                           \
+			check_fail(__FILE__, __LINE__, "%s: %s: %s", #call, memory_error_string(api_got),              \
+				   last_memory_error_message());                                                       \
 	} while (0)
 
 static inline memory_stats_t api_stats(void)
@@ -65,14 +66,14 @@ static inline int api_aligned(const void *p, size_t alignment)
 }
 
 /* An allocation that must fail: NULL, errno, the thread's last error, and the message. */
-#define REFUSED(call, number, code, ...)                                                      \
-	do {                                                                                  \
-		void *api_block;                                                              \
-		errno = 0;                                                                    \
-		api_block = (call);                                                           \
-		CHECK_MSG(api_block == NULL, "%s gave a block", #call);                       \
-		CHECK_MSG(errno == (number), "%s: errno is %d, not %d", #call, errno, (number)); \
-		ERROR(last_memory_error(), (code), __VA_ARGS__);                              \
+#define REFUSED(call, number, code, ...)                                                                               \
+	do {                                                                                                           \
+		void *api_block;                                                                                       \
+		errno = 0;                                                                                             \
+		api_block = (call);                                                                                    \
+		CHECK_MSG(api_block == NULL, "%s gave a block", #call);                                                \
+		CHECK_MSG(errno == (number), "%s: errno is %d, not %d", #call, errno, (number));                       \
+		ERROR(last_memory_error(), (code), __VA_ARGS__);                                                       \
 	} while (0)
 
 struct api_program {
@@ -110,10 +111,10 @@ static inline void api_again(const char *mode, const char *const *settings, stru
 }
 
 /* Waits for what another thread must do some time; the watchdog ends a wait for what never comes. */
-#define EVENTUALLY(condition)     \
-	do {                      \
-		while (!(condition)) \
-			usleep(2000); \
+#define EVENTUALLY(condition)                                                                                          \
+	do {                                                                                                           \
+		while (!(condition))                                                                                   \
+			usleep(2000);                                                                                  \
 	} while (0)
 
 #endif

@@ -62,8 +62,8 @@ static void every_alignment_takes_effect(void)
 		for (size_t size = 0; size < 3 * MIB; size = size * 2 + 1) {
 			void *p = allocate_from_pool(size), *z = allocate_zeroed_from_pool(size);
 
-			CHECK_MSG(api_aligned(p, alignment) && api_aligned(z, alignment), "alignment %zu, size %zu: %p, %p",
-				  alignment, size, p, z);
+			CHECK_MSG(api_aligned(p, alignment) && api_aligned(z, alignment),
+				  "alignment %zu, size %zu: %p, %p", alignment, size, p, z);
 			return_to_pool(p);
 			return_to_pool(z);
 		}
@@ -96,7 +96,8 @@ static void fields_out_of_range_are_named(void)
 		refuse(&(memory_pool_config_t){ .block_size = blocks[i], .alignment = 4096 }, "block_size", text);
 	}
 	for (size_t i = 0; i < sizeof(thresholds) / sizeof(thresholds[0]); i++)
-		refuse(&(memory_pool_config_t){ .defrag_threshold = thresholds[i], .alignment = 4096 }, "defrag_threshold", "");
+		refuse(&(memory_pool_config_t){ .defrag_threshold = thresholds[i], .alignment = 4096 },
+		       "defrag_threshold", "");
 	GOOD(initialize_memory_pool(NULL));
 }
 
@@ -123,7 +124,8 @@ static void the_limit_holds_and_memory_comes_back(void)
 		return_to_pool(p[--n]);
 	for (size_t size = 16; size <= 32 * MIB; size *= 4) {
 		p[0] = allocate_from_pool(size);
-		CHECK_MSG(p[0] != NULL, "no %zu bytes under an empty pool's limit: %s", size, last_memory_error_message());
+		CHECK_MSG(p[0] != NULL, "no %zu bytes under an empty pool's limit: %s", size,
+			  last_memory_error_message());
 		return_to_pool(p[0]);
 	}
 	GOOD(initialize_memory_pool(NULL));
@@ -266,9 +268,10 @@ static void a_wrong_setting_ends_the_program_before_it_starts(void)
 		api_again("reached", (const char *const[]){ wrong[i], NULL }, &c);
 		CHECK_MSG(WIFEXITED(c.status) && WEXITSTATUS(c.status) == 2, "%s: status %x", wrong[i],
 			  (unsigned int)c.status);
-		CHECK_MSG(strstr(c.text, wrong[i]) && child_lines_with(&c, "numarena: ") == 1, "%s: said \"%s\"", wrong[i],
+		CHECK_MSG(strstr(c.text, wrong[i]) && child_lines_with(&c, "numarena: ") == 1, "%s: said \"%s\"",
+			  wrong[i], c.text);
+		CHECK_MSG(strstr(c.text, "must be") != NULL, "%s: does not say what is allowed: \"%s\"", wrong[i],
 			  c.text);
-		CHECK_MSG(strstr(c.text, "must be") != NULL, "%s: does not say what is allowed: \"%s\"", wrong[i], c.text);
 		CHECK_MSG(!strstr(c.text, "main was reached"), "%s: the program ran", wrong[i]);
 	}
 }

@@ -16,7 +16,8 @@ static void every_code_has_a_name_of_its_own(void)
 		REQUIRE(name);
 		CHECK(strlen(name) > 3);
 		for (int b = MEMORY_ERROR_NONE; b < a; b++)
-			CHECK_MSG(strcmp(name, memory_error_string((memory_error_t)b)) != 0, "%d and %d: %s", a, b, name);
+			CHECK_MSG(strcmp(name, memory_error_string((memory_error_t)b)) != 0, "%d and %d: %s", a, b,
+				  name);
 		CHECK(name == memory_error_string((memory_error_t)a)); /* static storage */
 	}
 	CHECK(memory_error_string((memory_error_t)999) != NULL);

@@ -64,7 +64,8 @@ static void impossible_sizes(void)
 		failed(resize_memory(hide(kept), size), "resize_memory");
 	}
 	failed(allocate_zeroed_memory(hide_size(SIZE_MAX), 2), "a product that overflows");
-	failed(allocate_zeroed_memory(hide_size((size_t)1 << 33), hide_size(((size_t)1 << 31) + 1)), "a product that overflows");
+	failed(allocate_zeroed_memory(hide_size((size_t)1 << 33), hide_size(((size_t)1 << 31) + 1)),
+	       "a product that overflows");
 	CHECK_EQ(check_filled(kept, 0, 64, 3), 64);
 	release_memory(kept);
 }
@@ -108,7 +109,9 @@ static void what_a_pointer_is(void)
 		CHECK_EQ(allocation_node(hide(p)), -1);
 		CHECK(!in_memory_pool(hide(p)));
 	}
-	const void *foreign[] = { NULL, &here, libc, (void *)(uintptr_t)semantics_are_the_c_librarys, (void *)UINTPTR_MAX, (void *)8 };
+	const void *foreign[] = {
+		NULL, &here, libc, (void *)(uintptr_t)semantics_are_the_c_librarys, (void *)UINTPTR_MAX, (void *)8
+	};
 
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
 		CHECK_EQ(allocation_size(hide(foreign[i])), 0);

@@ -14,7 +14,8 @@ static void heap_is_sound(size_t size)
 {
 	enum { N = 2000 };
 	static unsigned char *p[N];
-	size_t n = size * N > 100 * MIB ? 100 * MIB / size : N, looked = size < 512 ? size : 512;
+	size_t most = api_brief() ? 200 : N, n = size * most > 100 * MIB ? 100 * MIB / size : most;
+	size_t looked = size < 512 ? size : 512;
 
 	for (size_t i = 0; i < n; i++) {
 		p[i] = allocate_from_pool(size);
@@ -33,7 +34,8 @@ static void expect_reported(int (*function)(void *), void *argument, const char 
 
 	child_run(function, argument, &c);
 	CHILD_GOOD(&c, what);
-	CHECK_MSG(child_lines_with(&c, "numarena: ") == 1, "%s: %d lines: %s", what, child_lines_with(&c, "numarena: "), c.text);
+	CHECK_MSG(child_lines_with(&c, "numarena: ") == 1, "%s: %d lines: %s", what, child_lines_with(&c, "numarena: "),
+		  c.text);
 	CHECK_MSG(strstr(c.text, "called from 0x") || strstr(c.text, "from 0x"), "%s: no call site: %s", what, c.text);
 }
 
@@ -90,8 +92,8 @@ static int refuse_inside(void *size_and_offset)
 
 static void pointers_into_blocks(void)
 {
-	static const size_t cases[][2] = { { 100, 1 },	    { 100, 16 },	{ 5000, 4096 },	     { 40000, 16 },
-					   { 40000, 4096 }, { 200000, 65536 },	{ 9 * MIB, 16 },     { 9 * MIB, 65536 },
+	static const size_t cases[][2] = { { 100, 1 },	    { 100, 16 },	 { 5000, 4096 },  { 40000, 16 },
+					   { 40000, 4096 }, { 200000, 65536 },	 { 9 * MIB, 16 }, { 9 * MIB, 65536 },
 					   { 200000, 1 },   { 9 * MIB, 8 * MIB } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)

@@ -128,7 +128,8 @@ static void blocks_are_aligned(void)
 			for (int i = 0; i < 5; i++) {
 				void *p = allocate_from(pool, size);
 
-				CHECK_MSG(p && api_aligned(p, alignment), "size %zu, alignment %zu: %p", size, alignment, p);
+				CHECK_MSG(p && api_aligned(p, alignment), "size %zu, alignment %zu: %p", size,
+					  alignment, p);
 			}
 		GOOD(destroy_memory_pool(pool));
 	}

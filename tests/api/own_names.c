@@ -9,11 +9,11 @@
 
 static int own_calls;
 
-#define OWN(name)            \
-	int name(void);      \
-	int name(void)       \
-	{                    \
-		return ++own_calls; \
+#define OWN(name)                                                                                                      \
+	int name(void);                                                                                                \
+	int name(void)                                                                                                 \
+	{                                                                                                              \
+		return ++own_calls;                                                                                    \
 	}
 
 OWN(allocate_from_pool)
@@ -32,7 +32,7 @@ extern void numarena_return_to_pool(void *);
 
 int main(void)
 {
-	static const char *const ours[] = { "allocate_from_pool", "return_to_pool", "create_memory_pool",
+	static const char *const ours[] = { "allocate_from_pool",    "return_to_pool",	      "create_memory_pool",
 					    "get_memory_statistics", "start_memory_tracking", "last_memory_error" };
 	void *p = numarena_allocate_from_pool(100);
 	char name[64];
@@ -51,8 +51,8 @@ int main(void)
 	numarena_return_to_pool(p);
 	CHECK(own_calls == 0);
 	CHECK_EQ(allocate_from_pool() + return_to_pool() + flush_memory_pools() + initialize_memory_pool() +
-			 initialize_memory_system() + get_memory_statistics() + last_memory_error() + retry_allocation() +
-			 cleanup_memory_resources() + release_memory(),
+			 initialize_memory_system() + get_memory_statistics() + last_memory_error() +
+			 retry_allocation() + cleanup_memory_resources() + release_memory(),
 		 55);
 	CHECK(dlsym(RTLD_DEFAULT, "na_heap_allocate_slow") == NULL); /* internals stay inside */
 	return check_result();

@@ -110,15 +110,22 @@ static void wrong_alignments_are_refused(void)
 		char number[32];
 
 		snprintf(number, sizeof(number), "%zu", bad[i]);
-		REFUSED(allocate_aligned_from_pool(100, hide_size(bad[i])), EINVAL, MEMORY_ERROR_INVALID_ARGUMENT, "alignment",
-			number, "power of two");
+		REFUSED(allocate_aligned_from_pool(100, hide_size(bad[i])), EINVAL, MEMORY_ERROR_INVALID_ARGUMENT,
+			"alignment", number, "power of two");
 	}
 }
 
 static void impossible_sizes_are_refused(void)
 {
-	const size_t sizes[] = { SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 64, SIZE_MAX - 4096, SIZE_MAX - 33554432,
-				 SIZE_MAX / 2 + 1, (size_t)PTRDIFF_MAX - 4096, (size_t)1 << 47, (size_t)1 << 62 };
+	const size_t sizes[] = { SIZE_MAX,
+				 SIZE_MAX - 15,
+				 SIZE_MAX - 64,
+				 SIZE_MAX - 4096,
+				 SIZE_MAX - 33554432,
+				 SIZE_MAX / 2 + 1,
+				 (size_t)PTRDIFF_MAX - 4096,
+				 (size_t)1 << 47,
+				 (size_t)1 << 62 };
 	void *kept = allocate_from_pool(500);
 
 	check_fill(kept, 0, 500, 1);
@@ -139,7 +146,8 @@ static void impossible_sizes_are_refused(void)
 
 static void resizing_keeps_what_was_written(void)
 {
-	const size_t sizes[] = { 1, 60, 64, 65, 1000, 1025, 20000, 32768, 32769, 100000, 900000, 3 * MIB, 9 * MIB, 20 * MIB };
+	const size_t sizes[] = { 1,	60,    64,     65,     1000,	1025,	 20000,
+				 32768, 32769, 100000, 900000, 3 * MIB, 9 * MIB, 20 * MIB };
 	const size_t n = sizeof(sizes) / sizeof(sizes[0]) - (api_brief() ? 3 : 0);
 
 	for (size_t a = 0; a < n; a++)

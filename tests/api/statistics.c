@@ -35,7 +35,9 @@ static void live_bytes_and_counts_are_exact(void)
 	memory_stats_t start = api_stats(), s;
 
 	for (size_t i = 0; i < N; i++) {
-		p[i] = i % 3 ? allocate_from_pool(i * 5) : i % 2 ? allocate_memory(i * 40) : allocate_aligned_memory(256, i * 9);
+		p[i] = i % 3   ? allocate_from_pool(i * 5)
+		       : i % 2 ? allocate_memory(i * 40)
+			       : allocate_aligned_memory(256, i * 9);
 		REQUIRE(p[i]);
 	}
 	s = api_stats();
@@ -81,7 +83,8 @@ static void physical_is_what_was_touched(void)
 	CHECK(s.fragmentation == 0.0); /* more is live than resident */
 	memset(p, 1, 10 * MIB);
 	s = api_stats();
-	CHECK_MSG(s.physical_bytes >= start.physical_bytes + 10 * MIB && s.physical_bytes < start.physical_bytes + 13 * MIB,
+	CHECK_MSG(s.physical_bytes >= start.physical_bytes + 10 * MIB &&
+			  s.physical_bytes < start.physical_bytes + 13 * MIB,
 		  "%zu bytes resident, %zu once 10 MiB are written", start.physical_bytes, s.physical_bytes);
 	return_to_pool(p);
 	s = api_stats();

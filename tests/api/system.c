@@ -53,7 +53,8 @@ static void (*const steps[])(void) = { flush, compression, monitoring, resources
 /* Each order of the four, coded in base 4, repeats included: 256 of them. */
 static void cleaning_up_in_any_order_and_twice(void)
 {
-	unsigned char *small = allocate_from_pool(300), *large = allocate_from_pool(300000), *huge = allocate_from_pool(9 * MIB);
+	unsigned char *small = allocate_from_pool(300), *large = allocate_from_pool(300000),
+		      *huge = allocate_from_pool(9 * MIB);
 
 	check_fill(small, 0, 300, 1);
 	check_fill(large, 0, 300000, 2);

