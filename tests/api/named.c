@@ -193,6 +193,7 @@ static void reset_takes_all_back(void)
 		}
 		GOOD(reset_memory_pool(pool));
 		CHECK_EQ(figures(pool).live_bytes, 0);
+		CHECK_EQ(figures(pool).releases, figures(pool).allocations);
 		CHECK(!in_memory_pool(p[1]) && !in_memory_pool(p[3]));
 	}
 	after = api_stats();

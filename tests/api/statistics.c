@@ -45,6 +45,7 @@ static void live_bytes_and_counts_are_exact(void)
 	CHECK_EQ(s.allocations - start.allocations, N);
 	CHECK_EQ(s.releases, start.releases);
 	CHECK(s.cache_refills > start.cache_refills);
+	CHECK(s.metadata_bytes > 0);
 	CHECK(s.thread_cache_hit_rate > 0.5 && s.thread_cache_hit_rate < 1.0);
 	for (size_t i = 0; i < N; i++)
 		return_to_pool(p[i]);
@@ -136,26 +137,30 @@ static void large_blocks_are_reused(void)
 
 static void *give_back(void *blocks)
 {
-	return_to_pool(allocate_from_pool(10)); /* its own, and not remote */
+	if (((void **)blocks)[400])
+		return_to_pool(allocate_from_pool(10)); /* its own, and not remote */
 	for (int i = 0; i < 400; i++)
 		return_to_pool(((void **)blocks)[i]);
 	return NULL;
 }
 
+/* By a thread that does nothing else, and by one that allocates itself. */
 static void remote_releases_are_counted(void)
 {
-	memory_stats_t start = api_stats(), s;
-	void *p[400];
-	pthread_t t;
+	for (int allocates = 0; allocates < 2; allocates++) {
+		memory_stats_t start = api_stats(), s;
+		void *p[401] = { [400] = allocates ? &start : NULL };
+		pthread_t t;
 
-	for (size_t i = 0; i < 400; i++)
-		p[i] = allocate_from_pool(i);
-	REQUIRE(pthread_create(&t, NULL, give_back, p) == 0);
-	pthread_join(t, NULL);
-	s = api_stats();
-	CHECK_EQ(s.remote_releases - start.remote_releases, 400);
-	CHECK_EQ(s.releases - start.releases, 401);
-	CHECK_EQ(s.total_allocated, start.total_allocated);
+		for (size_t i = 0; i < 400; i++)
+			p[i] = allocate_from_pool(i);
+		REQUIRE(pthread_create(&t, NULL, give_back, p) == 0);
+		pthread_join(t, NULL);
+		s = api_stats();
+		CHECK_EQ(s.remote_releases - start.remote_releases, 400);
+		CHECK_EQ(s.releases - start.releases, 400 + allocates);
+		CHECK_EQ(s.total_allocated, start.total_allocated);
+	}
 }
 
 /* ---- nodes ---- */
