@@ -1,223 +1,285 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The documented calls of numarena/pool.h: what they give, and what they say when they are misused. */
-#include <errno.h>
-#include <numarena/numarena.h>
-#include <pthread.h>
+/* The default pool: what its blocks are, at every size and alignment, resized, flushed, and from many threads. */
+#include "api/api.h"
 
-#include "support/check.h"
-#include "support/child.h"
-
-#define MIB ((size_t)1 << 20)
-
-static void expect_refused(const memory_pool_config_t *config, const char *field)
+static void blocks_are_aligned_and_apart(void)
 {
-	CHECK_EQ(initialize_memory_pool(config), MEMORY_ERROR_INVALID_ARGUMENT);
-	CHECK_EQ(last_memory_error(), MEMORY_ERROR_INVALID_ARGUMENT);
-	CHECK_MSG(strstr(last_memory_error_message(), field), "'%s' does not name %s", last_memory_error_message(), field);
-}
+	enum { N = 3000 };
+	static unsigned char *p[N];
+	static size_t size[N];
+	uint64_t random = 11;
+	size_t n = api_brief() ? 400 : N;
 
-static void works_without_configuration(void)
-{
-	double *p = allocate_from_pool(1000 * sizeof(double));
+	for (size_t i = 0; i < n; i++) {
+		size[i] = check_random(&random) % (i % 100 == 0 ? 3 * MIB : i % 10 == 0 ? 70000 : 2000);
+		p[i] = allocate_from_pool(size[i]);
+		REQUIRE(p[i]);
+		CHECK_MSG(api_aligned(p[i], 64), "block of %zu at %p", size[i], (void *)p[i]);
+		CHECK(allocation_size(p[i]) >= size[i]);
+		check_fill(p[i], 0, size[i], i);
+		if (i % 3 == 2) {
+			size_t k = check_random(&random) % i;
 
-	REQUIRE(p);
-	CHECK_EQ((uintptr_t)p % 64, 0);
-	p[999] = 1;
-	CHECK(in_memory_pool(p) && in_memory_pool(&p[999]) && !in_memory_pool(&p) && !in_memory_pool(NULL));
-	CHECK(allocation_size(p) >= 8000 && allocation_node(p) >= 0);
-	return_to_pool(p);
-	CHECK(!in_memory_pool(p));
-}
-
-static void configuration(void)
-{
-	memory_pool_config_t good = { .total_size = 8 * 1024 * 1024 * 1024ull,
-				      .block_size = 4096,
-				      .alignment = 128,
-				      .enable_defragmentation = true,
-				      .defrag_threshold = 0.7 },
-			     wrong = good;
-	void *p;
-
-	CHECK_EQ(initialize_memory_pool(NULL), MEMORY_ERROR_NONE);
-	CHECK_EQ(initialize_memory_pool(&good), MEMORY_ERROR_NONE);
-	CHECK_EQ(initialize_memory_pool(&good), MEMORY_ERROR_NONE);
-	wrong.block_size = 5000;
-	expect_refused(&wrong, "block_size");
-	wrong.block_size = 2048;
-	expect_refused(&wrong, "block_size");
-	wrong = good;
-	wrong.alignment = 48;
-	expect_refused(&wrong, "alignment");
-	wrong.alignment = 8192;
-	expect_refused(&wrong, "alignment");
-	wrong = good;
-	wrong.defrag_threshold = 1.5;
-	expect_refused(&wrong, "defrag_threshold");
-	wrong.defrag_threshold = -0.1;
-	expect_refused(&wrong, "defrag_threshold");
-	for (size_t size = 1; size < 100000; size = size * 3 + 1) { /* nothing of the wrong ones has come into force */
-		p = allocate_from_pool(size);
-		CHECK_EQ((uintptr_t)p % 128, 0);
-		return_to_pool(p);
+			CHECK_EQ(check_filled(p[k], 0, size[k], k), size[k]);
+			return_to_pool(p[k]);
+			p[k] = allocate_from_pool(size[k]);
+			REQUIRE(p[k]);
+			check_fill(p[k], 0, size[k], k);
+		}
 	}
-	CHECK_EQ(initialize_memory_pool(NULL), MEMORY_ERROR_NONE);
+	for (size_t i = 0; i < n; i++) {
+		CHECK_EQ(check_filled(p[i], 0, size[i], i), size[i]);
+		return_to_pool(p[i]);
+	}
+	CHECK_EQ(last_memory_error(), MEMORY_ERROR_NONE);
 }
 
-static void limit(void)
+static void the_whole_of_a_block_is_its_owners(void)
 {
-	memory_pool_config_t small = { .total_size = 64 * MIB };
-	char *p = allocate_from_pool(40 * MIB), *q;
+	for (size_t size = 1; size < 20 * MIB; size = size * 3 + 5) {
+		void *a = allocate_from_pool(size), *b = allocate_from_pool(size);
 
-	REQUIRE(p);
-	CHECK_EQ(initialize_memory_pool(&(memory_pool_config_t){ .total_size = MIB }), MEMORY_ERROR_BUSY);
-	CHECK_EQ(initialize_memory_pool(&small), MEMORY_ERROR_NONE);
-	errno = 0;
-	q = allocate_from_pool(60 * MIB);
-	CHECK(q == NULL && errno == ENOMEM && last_memory_error() == MEMORY_ERROR_ALLOCATION);
-	CHECK(last_memory_error_message()[0] != '\0');
-	return_to_pool(p);
-	q = allocate_from_pool(50 * MIB); /* what was kept for reuse makes room */
-	CHECK(q != NULL);
-	return_to_pool(q);
-	CHECK(allocate_from_pool(hide_size(SIZE_MAX)) == NULL);
-	CHECK(allocate_from_pool(hide_size(SIZE_MAX / 2)) == NULL);
-	CHECK_EQ(initialize_memory_pool(NULL), MEMORY_ERROR_NONE);
+		check_fill(a, 0, allocation_size(a), size);
+		check_fill(b, 0, allocation_size(b), size + 1);
+		CHECK_EQ(check_filled(a, 0, allocation_size(a), size), allocation_size(a));
+		return_to_pool(b);
+		CHECK_EQ(check_filled(a, 0, allocation_size(a), size), allocation_size(a));
+		return_to_pool(a);
+	}
 }
 
-static void zeroed_aligned_resized(void)
+static void size_zero_gives_distinct_blocks(void)
 {
-	for (size_t size = 1; size < 20 * MIB; size = size * 5 + 3) {
-		unsigned char *p = allocate_from_pool(size);
+	void *p[200];
 
-		check_fill(p, 0, size, 1);
-		return_to_pool(p);
-		p = allocate_zeroed_from_pool(size);
-		for (size_t i = 0; i < size; i++)
-			if (p[i])
-				REQUIRE(!"a zeroed block is not");
-		return_to_pool(p);
+	for (int i = 0; i < 200; i++) {
+		p[i] = i % 2 ? allocate_from_pool(0) : allocate_zeroed_from_pool(0);
+		REQUIRE(p[i]);
+		CHECK(allocation_size(p[i]) > 0);
+		for (int k = 0; k < i; k++)
+			CHECK(p[k] != p[i]);
 	}
-	for (size_t alignment = 1; alignment <= 64 * MIB; alignment *= 2) {
-		void *p = allocate_aligned_from_pool(100, alignment);
+	for (int i = 0; i < 200; i++)
+		return_to_pool(p[i]);
+}
 
-		REQUIRE(p);
-		CHECK_EQ((uintptr_t)p & (alignment - 1), 0);
-		return_to_pool(p);
+static void zeroed_blocks_are_zero(void)
+{
+	for (size_t size = 1; size < 12 * MIB; size = size * 2 + 3)
+		for (int round = 0; round < 3; round++) {
+			unsigned char *p = allocate_from_pool(size), *z;
+			size_t at = 0;
+
+			memset(p, 0xa5, allocation_size(p));
+			return_to_pool(p);
+			z = allocate_zeroed_from_pool(size);
+			while (at < size && z[at] == 0)
+				at++;
+			CHECK_MSG(at == size, "byte %zu of %zu is %d", at, size, z[at]);
+			CHECK(api_aligned(z, 64));
+			memset(z, 0x5a, size);
+			return_to_pool(z);
+		}
+}
+
+static void any_alignment_up_to_one_gib(void)
+{
+	const size_t sizes[] = { 0, 1, 100, 4096, 40000, 3 * MIB };
+
+	for (size_t alignment = 1; alignment <= (api_brief() ? 16 * MIB : GIB); alignment *= 2)
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+			unsigned char *p = allocate_aligned_from_pool(sizes[i], alignment);
+			unsigned char *q = allocate_aligned_from_pool(sizes[i], alignment);
+
+			REQUIRE(p && q && p != q);
+			CHECK(api_aligned(p, alignment) && api_aligned(q, alignment));
+			CHECK_MSG(api_aligned(p, 64), "less aligned than the pool: %p", (void *)p);
+			check_fill(p, 0, sizes[i], alignment);
+			memset(q, 0, sizes[i]);
+			CHECK_EQ(check_filled(p, 0, sizes[i], alignment), sizes[i]);
+			return_to_pool(p);
+			return_to_pool(q);
+		}
+}
+
+static void wrong_alignments_are_refused(void)
+{
+	const size_t bad[] = { 0, 3, 24, 65, 4097, 2 * GIB, SIZE_MAX };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char number[32];
+
+		snprintf(number, sizeof(number), "%zu", bad[i]);
+		REFUSED(allocate_aligned_from_pool(100, hide_size(bad[i])), EINVAL, MEMORY_ERROR_INVALID_ARGUMENT,
+			"alignment", number, "power of two");
 	}
-	errno = 0;
-	CHECK(allocate_aligned_from_pool(100, 48) == NULL && errno == EINVAL);
-	CHECK(allocate_aligned_from_pool(100, 0) == NULL);
-	CHECK(allocate_aligned_from_pool(100, hide_size(SIZE_MAX / 2 + 1)) == NULL);
-	for (size_t from = 10; from < 12 * MIB; from *= 6)
-		for (size_t to = 5; to < 12 * MIB; to *= 9) {
-			size_t least = from < to ? from : to;
-			char *p = allocate_from_pool(from);
+}
 
-			check_fill(p, 0, least, from);
-			p = resize_in_pool(p, to);
+static void impossible_sizes_are_refused(void)
+{
+	const size_t sizes[] = { SIZE_MAX,
+				 SIZE_MAX - 15,
+				 SIZE_MAX - 64,
+				 SIZE_MAX - 4096,
+				 SIZE_MAX - 33554432,
+				 SIZE_MAX / 2 + 1,
+				 (size_t)PTRDIFF_MAX - 4096,
+				 (size_t)1 << 47,
+				 (size_t)1 << 62 };
+	void *kept = allocate_from_pool(500);
+
+	check_fill(kept, 0, 500, 1);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		size_t size = hide_size(sizes[i]);
+		char number[32];
+
+		snprintf(number, sizeof(number), "%zu", size);
+		REFUSED(allocate_from_pool(size), ENOMEM, MEMORY_ERROR_ALLOCATION, number);
+		REFUSED(allocate_zeroed_from_pool(size), ENOMEM, MEMORY_ERROR_ALLOCATION, number);
+		REFUSED(allocate_aligned_from_pool(size, 4096), ENOMEM, MEMORY_ERROR_ALLOCATION, number);
+		REFUSED(resize_in_pool(hide(kept), size), ENOMEM, MEMORY_ERROR_ALLOCATION, number);
+		REFUSED(resize_in_pool(NULL, size), ENOMEM, MEMORY_ERROR_ALLOCATION, number);
+		CHECK_EQ(check_filled(kept, 0, 500, 1), 500);
+	}
+	return_to_pool(kept);
+}
+
+static void resizing_keeps_what_was_written(void)
+{
+	const size_t sizes[] = { 1,	60,    64,     65,     1000,	1025,	 20000,
+				 32768, 32769, 100000, 900000, 3 * MIB, 9 * MIB, 20 * MIB };
+	const size_t n = sizeof(sizes) / sizeof(sizes[0]) - (api_brief() ? 3 : 0);
+
+	for (size_t a = 0; a < n; a++)
+		for (size_t b = 0; b < n; b++) {
+			size_t least = sizes[a] < sizes[b] ? sizes[a] : sizes[b], looked = least < 70000 ? least : 5000;
+			unsigned char *p = resize_in_pool(NULL, sizes[a]);
+
 			REQUIRE(p);
-			CHECK_EQ(check_filled(p, 0, least, from), least);
+			check_fill(p, 0, looked, a);
+			p[hide_size(least) - 1] = 7;
+			p = resize_in_pool(p, sizes[b]);
+			REQUIRE(p);
+			CHECK_EQ(check_filled(p, 0, looked - 1, a), looked - 1);
+			CHECK_EQ(p[hide_size(least) - 1], 7);
+			CHECK(allocation_size(p) >= sizes[b]);
+			CHECK_MSG(api_aligned(p, 64), "%zu to %zu bytes: %p", sizes[a], sizes[b], (void *)p);
+			memset(p, 3, sizes[b]);
 			return_to_pool(p);
 		}
-	return_to_pool(resize_in_pool(NULL, 100));
 }
 
-static int misuse(void *unused)
+static void returning_null_is_nothing(void)
 {
-	int on_stack = 0;
-	char *p = allocate_from_pool(100), *large = allocate_from_pool(100000);
+	memory_stats_t before = api_stats(), after;
+	memory_error_t last = last_memory_error();
 
-	(void)unused;
-	CHECK_EQ(get_memory_statistics(NULL), MEMORY_ERROR_INVALID_ARGUMENT);
+	errno = 44;
 	return_to_pool(NULL);
-	CHECK_EQ(last_memory_error(), MEMORY_ERROR_INVALID_ARGUMENT); /* as it was */
-	return_to_pool(p);
-	return_to_pool(hide(p));
-	CHECK_EQ(last_memory_error(), MEMORY_ERROR_CORRUPTION);
-	return_to_pool(hide(&on_stack));
-	return_to_pool(hide(large + 64));
+	CHECK_EQ(errno, 44);
+	CHECK_EQ(last_memory_error(), last);
+	after = api_stats();
+	CHECK_EQ(after.releases, before.releases);
+}
+
+static void flushing_gives_back_what_is_free_alone(void)
+{
+	enum { N = 6000 };
+	static unsigned char *p[N];
+	memory_stats_t full, flushed;
+	unsigned char *large = allocate_from_pool(20 * MIB);
+
+	check_fill(large, 0, 100000, 5);
+	for (size_t i = 0; i < N; i++)
+		check_fill(p[i] = allocate_from_pool(3000), 0, 3000, i);
+	for (size_t i = 0; i < N; i++)
+		if (i % 100)
+			return_to_pool(p[i]);
+	full = api_stats();
+	flush_memory_pools();
+	flush_memory_pools();
+	flushed = api_stats();
+	CHECK_EQ(flushed.total_allocated, full.total_allocated);
+	CHECK_EQ(flushed.reclaimable_bytes, 0);
+	CHECK_MSG(flushed.physical_bytes < full.physical_bytes, "%zu bytes resident, then %zu", full.physical_bytes,
+		  flushed.physical_bytes);
+	for (size_t i = 0; i < N; i += 100) {
+		CHECK_EQ(check_filled(p[i], 0, 3000, i), 3000);
+		return_to_pool(p[i]);
+	}
+	CHECK_EQ(check_filled(large, 0, 100000, 5), 100000);
 	return_to_pool(large);
-	return_to_pool(hide(large));
-	return_to_pool(hide((void *)(uintptr_t)0xdeadbeefdeadbeef));
-	CHECK(resize_in_pool(hide(&on_stack), 100) == NULL);
-	p = allocate_from_pool(100); /* and the heap is as good as new */
-	memset(p, 1, 100);
-	return_to_pool(p);
-	return 0;
+	flush_memory_pools();
+	CHECK(api_stats().held_bytes < flushed.held_bytes);
 }
 
-static void misuse_is_reported(void)
-{
-	struct child c;
+/* ---- threads: each fills blocks that the next one checks and returns ---- */
 
-	child_run(misuse, NULL, &c);
-	CHILD_GOOD(&c, "misuse");
-	CHECK_MSG(child_lines_with(&c, "numarena: ") == 6, "%d reports, not 6:\n%s", child_lines_with(&c, "numarena: "), c.text);
-	CHECK_MSG(child_lines_with(&c, "called from") >= 5, "the caller is not named:\n%s", c.text);
+enum { THREADS = 4, BLOCKS = 300 };
+static unsigned char *handed[THREADS][BLOCKS];
+static pthread_barrier_t barrier;
+
+static size_t size_of(size_t thread, size_t i)
+{
+	return (thread * 131 + i * 37) % (i % 50 ? 3000 : 200000);
 }
 
-static void *return_all(void *blocks)
+static void *pass_round(void *number)
 {
-	for (int i = 0; i < 1000; i++)
-		return_to_pool(((void **)blocks)[i]);
+	size_t me = (size_t)(uintptr_t)number, other = (me + 1) % THREADS;
+
+	for (size_t round = 0; round < (api_brief() ? 3 : 40); round++) {
+		for (size_t i = 0; i < BLOCKS; i++) {
+			handed[me][i] = allocate_from_pool(size_of(me, i));
+			check_fill(handed[me][i], 0, size_of(me, i), me * 1000 + i + round);
+		}
+		pthread_barrier_wait(&barrier);
+		for (size_t i = 0; i < BLOCKS; i++) {
+			unsigned char *p = handed[other][i];
+
+			CHECK_EQ(check_filled(p, 0, size_of(other, i), other * 1000 + i + round), size_of(other, i));
+			if (i % 7 == 0)
+				p = resize_in_pool(p, size_of(other, i) + 1000);
+			return_to_pool(p);
+		}
+		if (me == round % THREADS)
+			flush_memory_pools();
+		pthread_barrier_wait(&barrier);
+	}
+	CHECK_EQ(last_memory_error(), MEMORY_ERROR_NONE);
 	return NULL;
 }
 
-static void named_pools(void)
+static void blocks_go_round_between_threads(void)
 {
-	named_pool_config_t config = { .name = "mesh", .node = MEMORY_NODE_ANY, .limit = 4 * MIB, .alignment = 32 };
-	memory_pool_stats_t stats;
-	memory_pool_t *pool = NULL, *none = NULL;
-	pthread_t thread;
-	void *p[1000];
-	int n;
+	memory_stats_t before = api_stats(), after;
+	pthread_t threads[THREADS];
 
-	CHECK_EQ(create_memory_pool(NULL, &none), MEMORY_ERROR_INVALID_ARGUMENT);
-	CHECK_EQ(create_memory_pool(&config, NULL), MEMORY_ERROR_INVALID_ARGUMENT);
-	CHECK_EQ(create_memory_pool(&(named_pool_config_t){ .node = MEMORY_NODE_ANY }, &none), MEMORY_ERROR_INVALID_ARGUMENT);
-	CHECK(strstr(last_memory_error_message(), "name"));
-	CHECK_EQ(create_memory_pool(&(named_pool_config_t){ .name = "x", .node = 4711 }, &none), MEMORY_ERROR_INVALID_ARGUMENT);
-	CHECK(strstr(last_memory_error_message(), "node"));
-	CHECK_EQ(create_memory_pool(&(named_pool_config_t){ .name = "a name of more than thirty-one letters", .node = MEMORY_NODE_ANY }, &none),
-		 MEMORY_ERROR_INVALID_ARGUMENT);
-	REQUIRE(create_memory_pool(&config, &pool) == MEMORY_ERROR_NONE);
-	for (n = 0; n < 1000; n++) {
-		p[n] = allocate_from(pool, 8000);
-		if (!p[n])
-			break;
-		CHECK_EQ((uintptr_t)p[n] % 32, 0);
-		CHECK(allocation_pool(p[n]) == pool);
-	}
-	CHECK_MSG(n > 300 && n < 530, "%d blocks of 8000 bytes in 4 MiB", n);
-	CHECK_EQ(last_memory_error(), MEMORY_ERROR_ALLOCATION);
-	CHECK_EQ(get_memory_pool_statistics(pool, &stats), MEMORY_ERROR_NONE);
-	CHECK(stats.live_bytes >= (size_t)n * 8000 && stats.held_bytes <= 4 * MIB && stats.peak_bytes == stats.live_bytes);
-	CHECK(stats.allocations == (size_t)n && stats.releases == 0 && strcmp(stats.name, "mesh") == 0);
-	CHECK_EQ(reset_memory_pool(pool), MEMORY_ERROR_NONE);
-	CHECK_EQ(get_memory_pool_statistics(pool, &stats), MEMORY_ERROR_NONE);
-	CHECK(stats.live_bytes == 0 && stats.releases == (size_t)n);
-	for (int i = 0; i < 1000; i++)
-		REQUIRE(p[i] = allocate_from(pool, 16 + (size_t)i));
-	REQUIRE(pthread_create(&thread, NULL, return_all, p) == 0);
-	pthread_join(thread, NULL);
-	CHECK_EQ(get_memory_pool_statistics(pool, &stats), MEMORY_ERROR_NONE);
-	CHECK_EQ(stats.live_bytes, 0);
-	CHECK(allocate_from(pool, 100000) != NULL);
-	CHECK_EQ(destroy_memory_pool(pool), MEMORY_ERROR_NONE);
-	CHECK_EQ(get_memory_pool_statistics(NULL, &stats), MEMORY_ERROR_INVALID_ARGUMENT);
-	CHECK_EQ(destroy_memory_pool(NULL), MEMORY_ERROR_INVALID_ARGUMENT);
-	CHECK(allocation_pool(&config) == NULL);
+	pthread_barrier_init(&barrier, NULL, THREADS);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		REQUIRE(pthread_create(&threads[i], NULL, pass_round, (void *)i) == 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&barrier);
+	after = api_stats();
+	CHECK_EQ(after.total_allocated, before.total_allocated);
+	CHECK_EQ(after.allocations - before.allocations, after.releases - before.releases);
+	CHECK(after.remote_releases > before.remote_releases);
 }
 
 int main(void)
 {
 	check_watchdog(300);
-	RUN(works_without_configuration);
-	RUN(configuration);
-	RUN(limit);
-	RUN(zeroed_aligned_resized);
-	RUN(misuse_is_reported);
-	RUN(named_pools);
+	RUN(blocks_are_aligned_and_apart);
+	RUN(the_whole_of_a_block_is_its_owners);
+	RUN(size_zero_gives_distinct_blocks);
+	RUN(zeroed_blocks_are_zero);
+	RUN(any_alignment_up_to_one_gib);
+	RUN(resizing_keeps_what_was_written);
+	RUN(returning_null_is_nothing);
+	RUN(flushing_gives_back_what_is_free_alone);
+	RUN(blocks_go_round_between_threads);
+	RUN(wrong_alignments_are_refused);
+	RUN(impossible_sizes_are_refused);
 	return check_result();
 }

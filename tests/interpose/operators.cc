@@ -20,7 +20,14 @@
 #include <unordered_map>
 #include <vector>
 
-namespace {
+/* clang declares the sized forms only when told to use them; the library has them either way. */
+void operator delete(void *, size_t) noexcept;
+void operator delete[](void *, size_t) noexcept;
+void operator delete(void *, size_t, std::align_val_t) noexcept;
+void operator delete[](void *, size_t, std::align_val_t) noexcept;
+
+namespace
+{
 
 /* Static objects that allocate before main, in the order of their definition. */
 std::vector<std::string> before_main(1000, "a string too long for the small-string optimisation");
@@ -47,8 +54,8 @@ template <typename New, typename Delete> void pair(const char *what, New take, D
 		for (int i = 0; i < 8; i++) {
 			p[i] = static_cast<char *>(hide(take(size)));
 			CHECK_MSG(p[i] != nullptr, "%s of %zu", what, size);
-			CHECK_MSG((reinterpret_cast<uintptr_t>(p[i]) & (alignment - 1)) == 0, "%s of %zu: %p", what, size,
-				  static_cast<void *>(p[i]));
+			CHECK_MSG((reinterpret_cast<uintptr_t>(p[i]) & (alignment - 1)) == 0, "%s of %zu: %p", what,
+				  size, static_cast<void *>(p[i]));
 			for (int k = 0; k < i; k++)
 				CHECK_MSG(p[k] != p[i], "%s of %zu, alignment %zu: the same block twice", what, size,
 					  alignment);
@@ -71,14 +78,22 @@ void plain_forms()
 	auto one_nothrow = [](size_t n) { return ::operator new(n, nothrow); };
 	auto many_nothrow = [](size_t n) { return ::operator new[](n, nothrow); };
 
-	pair("new", one, [](void *p, size_t) { ::operator delete(p); }, 16);
-	pair("new", one, [](void *p, size_t n) { ::operator delete(p, n); }, 16);
-	pair("new", one, [](void *p, size_t) { ::operator delete(p, nothrow); }, 16);
-	pair("new[]", many, [](void *p, size_t) { ::operator delete[](p); }, 16);
-	pair("new[]", many, [](void *p, size_t n) { ::operator delete[](p, n); }, 16);
-	pair("new[]", many, [](void *p, size_t) { ::operator delete[](p, nothrow); }, 16);
-	pair("new nothrow", one_nothrow, [](void *p, size_t) { ::operator delete(p); }, 16);
-	pair("new[] nothrow", many_nothrow, [](void *p, size_t) { ::operator delete[](p); }, 16);
+	pair(
+		"new", one, [](void *p, size_t) { ::operator delete(p); }, 16);
+	pair(
+		"new", one, [](void *p, size_t n) { ::operator delete(p, n); }, 16);
+	pair(
+		"new", one, [](void *p, size_t) { ::operator delete(p, nothrow); }, 16);
+	pair(
+		"new[]", many, [](void *p, size_t) { ::operator delete[](p); }, 16);
+	pair(
+		"new[]", many, [](void *p, size_t n) { ::operator delete[](p, n); }, 16);
+	pair(
+		"new[]", many, [](void *p, size_t) { ::operator delete[](p, nothrow); }, 16);
+	pair(
+		"new nothrow", one_nothrow, [](void *p, size_t) { ::operator delete(p); }, 16);
+	pair(
+		"new[] nothrow", many_nothrow, [](void *p, size_t) { ::operator delete[](p); }, 16);
 }
 
 void aligned_forms()
@@ -89,22 +104,30 @@ void aligned_forms()
 	for (size_t a = 1; a <= 16 << 20; a *= 8) {
 		align_val_t v{ a };
 
-		pair("aligned new", [v](size_t n) { return ::operator new(n, v); },
-		     [v](void *p, size_t) { ::operator delete(p, v); }, a);
-		pair("aligned new", [v](size_t n) { return ::operator new(n, v); },
-		     [v](void *p, size_t n) { ::operator delete(p, n, v); }, a);
-		pair("aligned new", [v](size_t n) { return ::operator new(n, v); },
-		     [v](void *p, size_t) { ::operator delete(p, v, nothrow); }, a);
-		pair("aligned new[]", [v](size_t n) { return ::operator new[](n, v); },
-		     [v](void *p, size_t) { ::operator delete[](p, v); }, a);
-		pair("aligned new[]", [v](size_t n) { return ::operator new[](n, v); },
-		     [v](void *p, size_t n) { ::operator delete[](p, n, v); }, a);
-		pair("aligned new[]", [v](size_t n) { return ::operator new[](n, v); },
-		     [v](void *p, size_t) { ::operator delete[](p, v, nothrow); }, a);
-		pair("aligned nothrow new", [v](size_t n) { return ::operator new(n, v, nothrow); },
-		     [v](void *p, size_t) { ::operator delete(p, v); }, a);
-		pair("aligned nothrow new[]", [v](size_t n) { return ::operator new[](n, v, nothrow); },
-		     [v](void *p, size_t) { ::operator delete[](p, v); }, a);
+		pair(
+			"aligned new", [v](size_t n) { return ::operator new(n, v); },
+			[v](void *p, size_t) { ::operator delete(p, v); }, a);
+		pair(
+			"aligned new", [v](size_t n) { return ::operator new(n, v); },
+			[v](void *p, size_t n) { ::operator delete(p, n, v); }, a);
+		pair(
+			"aligned new", [v](size_t n) { return ::operator new(n, v); },
+			[v](void *p, size_t) { ::operator delete(p, v, nothrow); }, a);
+		pair(
+			"aligned new[]", [v](size_t n) { return ::operator new[](n, v); },
+			[v](void *p, size_t) { ::operator delete[](p, v); }, a);
+		pair(
+			"aligned new[]", [v](size_t n) { return ::operator new[](n, v); },
+			[v](void *p, size_t n) { ::operator delete[](p, n, v); }, a);
+		pair(
+			"aligned new[]", [v](size_t n) { return ::operator new[](n, v); },
+			[v](void *p, size_t) { ::operator delete[](p, v, nothrow); }, a);
+		pair(
+			"aligned nothrow new", [v](size_t n) { return ::operator new(n, v, nothrow); },
+			[v](void *p, size_t) { ::operator delete(p, v); }, a);
+		pair(
+			"aligned nothrow new[]", [v](size_t n) { return ::operator new[](n, v, nothrow); },
+			[v](void *p, size_t) { ::operator delete[](p, v); }, a);
 	}
 }
 
@@ -172,7 +195,8 @@ void throws_itself()
 	throw std::bad_alloc();
 }
 
-struct Special : std::bad_alloc {};
+struct Special : std::bad_alloc {
+};
 
 void throws_special()
 {
@@ -218,7 +242,9 @@ void nothrow_never_throws()
 		void *(*volatile many)(size_t, const std::nothrow_t &) = ::operator new[];
 		void *(*volatile wide)(size_t, std::align_val_t, const std::nothrow_t &) = ::operator new;
 
-		return form == 0 ? one(n, nothrow) : form == 1 ? many(n, nothrow) : wide(n, std::align_val_t(64), nothrow);
+		return form == 0   ? one(n, nothrow)
+		       : form == 1 ? many(n, nothrow)
+				   : wide(n, std::align_val_t(64), nothrow);
 	};
 	for (int form = 0; form < 3; form++) {
 		try {
@@ -240,7 +266,8 @@ void exceptions_and_containers()
 
 	for (int i = 0; i < 2000; i++) {
 		try {
-			std::vector<std::string> v(static_cast<size_t>(i % 50 + 1), std::string(static_cast<size_t>(i), 'x'));
+			std::vector<std::string> v(static_cast<size_t>(i % 50 + 1),
+						   std::string(static_cast<size_t>(i), 'x'));
 
 			if (i % 2)
 				throw std::runtime_error(v[0] + "end");
