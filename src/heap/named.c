@@ -37,7 +37,8 @@ struct na_named *na_named_of(const struct na_pool *pool)
 
 bool na_named_valid(const struct na_named *named)
 {
-	return named && named->magic == MAGIC;
+	/* A pointer that is not even aligned must not be read as one. */
+	return named && (uintptr_t)named % alignof(struct na_named) == 0 && named->magic == MAGIC;
 }
 
 const char *na_named_name(const struct na_named *named)
