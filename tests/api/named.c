@@ -58,7 +58,7 @@ static void wrong_configurations_are_named(void)
 
 static void what_is_no_pool_is_refused(void)
 {
-	char zeroes[4096] = { 0 };
+	static _Alignas(4096) char zeroes[4096];
 	memory_pool_t *none = hide(zeroes);
 	memory_pool_stats_t stats;
 	memory_pool_t *ended = make("ended", 0, 0);
