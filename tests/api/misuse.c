@@ -14,7 +14,7 @@ static void heap_is_sound(size_t size)
 {
 	enum { N = 2000 };
 	static unsigned char *p[N];
-	size_t most = api_brief() ? 200 : N, n = size * most > 100 * MIB ? 100 * MIB / size : most;
+	size_t most = api_brief() ? 60 : N, n = size * most > 100 * MIB ? 100 * MIB / size : most;
 	size_t looked = size < 512 ? size : 512;
 
 	for (size_t i = 0; i < n; i++) {
@@ -96,7 +96,7 @@ static void pointers_into_blocks(void)
 					   { 40000, 4096 }, { 200000, 65536 },	 { 9 * MIB, 16 }, { 9 * MIB, 65536 },
 					   { 200000, 1 },   { 9 * MIB, 8 * MIB } };
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i += api_brief() ? 4 : 1)
 		expect_reported(refuse_inside, (void *)(uintptr_t)cases[i], "inside a block");
 }
 
@@ -128,7 +128,7 @@ static void blocks_returned_twice(void)
 {
 	static size_t sizes[] = { 0, 16, 100, 3000, 32768, 40000, 300000, 9 * MIB };
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i += api_brief() ? 3 : 1) {
 		expect_reported(refuse_twice, &sizes[i], "twice in a row");
 		if (sizes[i] < MIB)
 			expect_reported(refuse_later, &sizes[i], "twice with others between");
@@ -160,7 +160,7 @@ static void blocks_of_named_pools_returned_twice(void)
 {
 	static size_t sizes[] = { 16, 1000, 40000, 9 * MIB };
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i += api_brief() ? 3 : 1)
 		expect_reported(refuse_twice_named, &sizes[i], "a named pool's, twice");
 }
 
@@ -180,7 +180,7 @@ static void blocks_of_pools_that_ended(void)
 {
 	static size_t sizes[] = { 100, 100000, 9 * MIB };
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i += api_brief() ? 3 : 1)
 		expect_reported(refuse_after_destroy, &sizes[i], "a block of a pool that ended");
 }
 
@@ -261,7 +261,7 @@ static void returned_by_another_thread_and_again(void)
 {
 	static size_t sizes[] = { 100, 40000, 9 * MIB };
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i += api_brief() ? 3 : 1)
 		expect_reported(remote_then_local, &sizes[i], "returned by another thread, then by its own");
 }
 
