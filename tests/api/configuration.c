@@ -131,6 +131,31 @@ static void the_limit_holds_and_memory_comes_back(void)
 	GOOD(initialize_memory_pool(NULL));
 }
 
+/* A block that grows by moving its pages needs room for what it grows by, not for two of itself. */
+static void resizing_obeys_the_limit(void)
+{
+	memory_pool_config_t config = { .total_size = 64 * MIB };
+	unsigned char *p, *q;
+
+	GOOD(initialize_memory_pool(&config));
+	p = allocate_from_pool(20 * MIB);
+	check_fill(p, 0, 20000, 8);
+	p = resize_in_pool(p, 50 * MIB);
+	REQUIRE(p);
+	REFUSED(resize_in_pool(hide(p), hide_size(100 * MIB)), ENOMEM, MEMORY_ERROR_ALLOCATION, "104857600",
+		"total_size");
+	CHECK_EQ(check_filled(p, 0, 20000, 8), 20000);
+	CHECK(allocation_size(p) >= 50 * MIB);
+	p = resize_in_pool(p, 10 * MIB);
+	REQUIRE(p);
+	q = allocate_from_pool(40 * MIB); /* what it shrank by is there */
+	CHECK_MSG(q != NULL, "%s", last_memory_error_message());
+	CHECK_EQ(check_filled(p, 0, 20000, 8), 20000);
+	return_to_pool(q);
+	return_to_pool(p);
+	GOOD(initialize_memory_pool(NULL));
+}
+
 static void a_limit_below_what_is_in_use_is_busy(void)
 {
 	unsigned char *p = allocate_from_pool(40 * MIB), *q;
@@ -305,6 +330,7 @@ int main(int argc, char **argv)
 	RUN(every_alignment_takes_effect);
 	RUN(fields_out_of_range_are_named);
 	RUN(the_limit_holds_and_memory_comes_back);
+	RUN(resizing_obeys_the_limit);
 	RUN(a_limit_below_what_is_in_use_is_busy);
 	RUN(monitoring_starts_tracking);
 	RUN(threads_configure_at_once);

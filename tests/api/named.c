@@ -229,6 +229,29 @@ static void a_pools_life_leaves_nothing(void)
 		  before.metadata_bytes, after.metadata_bytes);
 }
 
+static void hundreds_at_once(void)
+{
+	enum { N = 300 };
+	static memory_pool_t *pools[N];
+	memory_stats_t before = api_stats(), after;
+	void *p[N];
+
+	for (size_t i = 0; i < N; i++) {
+		pools[i] = make("one of many", 0, 0);
+		p[i] = allocate_from(pools[i], 100 + i);
+		check_fill(p[i], 0, 100 + i, i);
+	}
+	for (size_t i = 0; i < N; i++) {
+		CHECK(allocation_pool(p[i]) == pools[i]);
+		CHECK_EQ(check_filled(p[i], 0, 100 + i, i), 100 + i);
+		GOOD(destroy_memory_pool(pools[i]));
+	}
+	after = api_stats();
+	CHECK_EQ(after.held_bytes, before.held_bytes);
+	CHECK_EQ(after.reserved_bytes, before.reserved_bytes);
+	CHECK_EQ(after.total_allocated, before.total_allocated);
+}
+
 static void resizing_stays_in_the_pool(void)
 {
 	memory_pool_t *pool = make("resized", 0, 0);
@@ -368,6 +391,7 @@ int main(void)
 	RUN(small_blocks_obey_the_limit_too);
 	RUN(reset_takes_all_back);
 	RUN(a_pools_life_leaves_nothing);
+	RUN(hundreds_at_once);
 	RUN(resizing_stays_in_the_pool);
 	RUN(a_failed_resize_leaves_the_block);
 	RUN(blocks_tell_their_pool);

@@ -267,6 +267,41 @@ static void blocks_go_round_between_threads(void)
 	CHECK(after.remote_releases > before.remote_releases);
 }
 
+static void *live_briefly(void *unused)
+{
+	void *p[100];
+
+	(void)unused;
+	for (size_t i = 0; i < 100; i++)
+		p[i] = allocate_from_pool(i * 100);
+	for (int i = 0; i < 100; i++)
+		return_to_pool(p[i]);
+	return NULL;
+}
+
+/* What a thread held is the next one's: thousands of them need no more than a few. */
+static void threads_that_come_and_go_leave_nothing(void)
+{
+	memory_stats_t early = { 0 }, late;
+
+	for (int round = 0; round < (api_brief() ? 60 : 600); round++) {
+		pthread_t threads[4];
+
+		for (int i = 0; i < 4; i++)
+			REQUIRE(pthread_create(&threads[i], NULL, live_briefly, NULL) == 0);
+		for (int i = 0; i < 4; i++)
+			pthread_join(threads[i], NULL);
+		if (round == 20)
+			early = api_stats();
+	}
+	late = api_stats();
+	CHECK_EQ(late.total_allocated, early.total_allocated);
+	CHECK_MSG(late.metadata_bytes <= early.metadata_bytes + MIB, "metadata %zu, then %zu bytes",
+		  early.metadata_bytes, late.metadata_bytes);
+	CHECK_MSG(late.held_bytes <= early.held_bytes + 4 * MIB, "held %zu, then %zu bytes", early.held_bytes,
+		  late.held_bytes);
+}
+
 int main(void)
 {
 	check_watchdog(300);
@@ -279,6 +314,7 @@ int main(void)
 	RUN(returning_null_is_nothing);
 	RUN(flushing_gives_back_what_is_free_alone);
 	RUN(blocks_go_round_between_threads);
+	RUN(threads_that_come_and_go_leave_nothing);
 	RUN(wrong_alignments_are_refused);
 	RUN(impossible_sizes_are_refused);
 	return check_result();
