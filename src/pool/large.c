@@ -226,7 +226,8 @@ static void *grow_huge(struct na_segment *segment, size_t length)
 	size_t more = length - segment->length, old = segment->length;
 	void *to;
 
-	if (!charge(pool, more))
+	/* At the limit, as in map_huge(): a copy, the caller's other way, would need room for two of the block. */
+	if (!charge(pool, more) && (na_pool_purge(pool, true) == 0 || !charge(pool, more)))
 		return NULL;
 	if (na_os.remap((void *)segment->base, old, length, NULL) == 0) {
 		to = (void *)segment->base;

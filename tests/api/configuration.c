@@ -136,9 +136,14 @@ static void resizing_obeys_the_limit(void)
 {
 	memory_pool_config_t config = { .total_size = 64 * MIB };
 	unsigned char *p, *q;
+	void *kept[40];
 
-	flush_memory_pools(); /* what earlier cases left for reuse */
 	GOOD(initialize_memory_pool(&config));
+	flush_memory_pools();
+	for (int i = 0; i < 40; i++) /* 40 MiB kept for reuse, which must make room */
+		kept[i] = allocate_from_pool(MIB);
+	for (int i = 0; i < 40; i++)
+		return_to_pool(kept[i]);
 	p = allocate_from_pool(20 * MIB);
 	check_fill(p, 0, 20000, 8);
 	p = resize_in_pool(p, 50 * MIB);
