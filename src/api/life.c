@@ -11,6 +11,7 @@
 
 #include <numarena/system.h>
 #include <numarena/tracking.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -39,6 +40,31 @@ static void start_record(void)
 		_exit(2);
 }
 
+/* Outer locks first, and before them the maintenance thread's rest, because its tick takes tracking's. Registered after the
+ * heap's handlers, so these run before them in the parent and after them otherwise. */
+static void before_fork(void)
+{
+	na_maintenance_pause();
+	na_life_lock_configuration();
+	na_life_lock_tracking();
+	na_tracking_before_fork();
+}
+
+static void in_parent(void)
+{
+	na_tracking_after_fork(false);
+	na_life_unlock_tracking(false);
+	na_life_unlock_configuration(false);
+	na_maintenance_resume();
+}
+
+static void in_child(void)
+{
+	na_tracking_after_fork(true);
+	na_life_unlock_tracking(true);
+	na_life_unlock_configuration(true);
+}
+
 static __attribute__((constructor)) void start(void)
 {
 	na_pools_boot();
@@ -51,6 +77,7 @@ static __attribute__((constructor)) void start(void)
 		       na_options_unknown());
 	na_heap_hooks.tick = tick;
 	na_heap_start();
+	pthread_atfork(before_fork, in_parent, in_child);
 	if (na_options.report[0])
 		start_record();
 	if (na_options.monitoring)

@@ -4,8 +4,15 @@
 #define NA_API_LIFE_H
 
 #include <numarena/error.h>
+#include <stdbool.h>
 
 /* Starts tracking with what was configured before, or with the defaults. */
 memory_error_t na_life_start_monitoring(void);
+
+/* fork's handlers: the locks of api/pool.c and api/tracking.c. */
+void na_life_lock_configuration(void);
+void na_life_unlock_configuration(bool child);
+void na_life_lock_tracking(void);
+void na_life_unlock_tracking(bool child);
 
 #endif

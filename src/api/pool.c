@@ -310,3 +310,16 @@ memory_pool_t *allocation_pool(const void *block)
 		return NULL;
 	return (memory_pool_t *)na_named_of(found.pool);
 }
+
+void na_life_lock_configuration(void)
+{
+	na_lock(&config_lock);
+}
+
+void na_life_unlock_configuration(bool child)
+{
+	if (child)
+		na_lock_reset(&config_lock);
+	else
+		na_unlock(&config_lock);
+}

@@ -99,3 +99,16 @@ size_t get_memory_samples(memory_sample_t *samples, size_t capacity)
 	}
 	return out;
 }
+
+void na_life_lock_tracking(void)
+{
+	na_lock(&lock);
+}
+
+void na_life_unlock_tracking(bool child)
+{
+	if (child)
+		na_lock_reset(&lock);
+	else
+		na_unlock(&lock);
+}

@@ -83,6 +83,10 @@ void na_named_figures(struct na_named *named, struct na_named_figures *out);
 struct na_snapshot;
 void na_named_snapshot(struct na_snapshot *out);
 
+/* fork's handlers: all locks of named pools. */
+void na_named_before_fork(void);
+void na_named_after_fork(bool child);
+
 /* Calls `locate` for each named pool, with the figures of its node. */
 struct na_node_figures;
 void na_named_residency(struct na_snapshot *out, bool *nodes_known,

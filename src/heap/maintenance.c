@@ -195,6 +195,7 @@ static struct na_cache
 static void fork_prepare(void)
 {
 	na_maintenance_pause();
+	na_named_before_fork();
 	fork_caches = na_cache_first();
 	for (struct na_cache *c = fork_caches; c; c = c->next_all)
 		na_lock(&c->lock);
@@ -212,6 +213,7 @@ static void fork_parent(void)
 	}
 	for (struct na_cache *c = fork_caches; c; c = c->next_all)
 		na_unlock(&c->lock);
+	na_named_after_fork(false);
 	na_maintenance_resume();
 }
 
@@ -223,6 +225,7 @@ static void fork_child(void)
 	}
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
 		na_lock_reset(&c->lock);
+	na_named_after_fork(true);
 	na_lock_reset(&run_lock);
 	atomic_store_explicit(&paused, 0, memory_order_relaxed);
 	atomic_store_explicit(&state, OFF, memory_order_relaxed); /* the thread is not in the child */

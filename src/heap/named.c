@@ -230,3 +230,30 @@ void na_named_residency(struct na_snapshot *out, bool *nodes_known,
 				locate(&n->pool, &out->nodes[i], nodes_known);
 	na_unlock(&list_lock);
 }
+
+/* fork holds every lock of every named pool: the list's, so that none is made or ended, then theirs in lock order. */
+void na_named_before_fork(void)
+{
+	na_lock(&list_lock);
+	for (struct na_named *n = list; n; n = n->next) {
+		na_lock(&n->lock);
+		na_lock(&n->cache.lock);
+		na_lock(&n->pool.lock);
+		na_lock(&n->pool.arena.lock);
+	}
+	na_lock(&arena.lock);
+}
+
+void na_named_after_fork(bool child)
+{
+	void (*const release)(struct na_lock *) = child ? na_lock_reset : na_unlock;
+
+	release(&arena.lock);
+	for (struct na_named *n = list; n; n = n->next) {
+		release(&n->pool.arena.lock);
+		release(&n->pool.lock);
+		release(&n->cache.lock);
+		release(&n->lock);
+	}
+	release(&list_lock);
+}

@@ -70,3 +70,16 @@ size_t na_timeline_copy(struct na_timeline_bin *out, size_t capacity, uint64_t *
 	na_unlock(&lock);
 	return n;
 }
+
+void na_timeline_before_fork(void)
+{
+	na_lock(&lock);
+}
+
+void na_timeline_after_fork(bool child)
+{
+	if (child)
+		na_lock_reset(&lock);
+	else
+		na_unlock(&lock);
+}

@@ -7,6 +7,7 @@
 #ifndef NA_TRACKING_TIMELINE_H
 #define NA_TRACKING_TIMELINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,5 +27,9 @@ void na_timeline_add(uint64_t now_ns, uint64_t live, uint64_t physical);
 
 /* Copies bins, oldest first, and returns how many there are; *width_ms is one bin's width. */
 size_t na_timeline_copy(struct na_timeline_bin *out, size_t capacity, uint64_t *width_ms);
+
+/* fork's handlers: the lock. */
+void na_timeline_before_fork(void);
+void na_timeline_after_fork(bool child);
 
 #endif

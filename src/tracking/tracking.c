@@ -89,3 +89,18 @@ uint32_t na_tracking_tick(uint64_t now_ns)
 	next_ms = now_ms + wanted.interval_ms;
 	return wanted.interval_ms;
 }
+
+void na_tracking_before_fork(void)
+{
+	na_lock(&lock);
+	na_timeline_before_fork();
+}
+
+void na_tracking_after_fork(bool child)
+{
+	na_timeline_after_fork(child);
+	if (child)
+		na_lock_reset(&lock);
+	else
+		na_unlock(&lock);
+}

@@ -23,4 +23,8 @@ bool na_tracking_running(void);
 /* From the maintenance thread; returns milliseconds to the next sample, UINT32_MAX if none. */
 uint32_t na_tracking_tick(uint64_t now_ns);
 
+/* fork's handlers: the locks. The maintenance thread must be at rest before, or it would wait for them. */
+void na_tracking_before_fork(void);
+void na_tracking_after_fork(bool child);
+
 #endif
