@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "api/error.h"
 
+#include "api/life.h"
+
 #include "base/log.h"
 #include "cache/cache.h"
 

@@ -4,6 +4,7 @@
 #define NA_API_LIFE_H
 
 #include <numarena/error.h>
+#include <numarena/system.h>
 #include <stdbool.h>
 
 /* Starts tracking with what was configured before, or with the defaults. */
@@ -14,5 +15,9 @@ void na_life_lock_configuration(void);
 void na_life_unlock_configuration(bool child);
 void na_life_lock_tracking(void);
 void na_life_unlock_tracking(bool child);
+
+/* Every file of api/ includes this, and so asks for a symbol of life.c's: in a static link the constructor comes along,
+ * whichever calls a program makes. Without it there would be no maintenance, no fork handlers and no report. */
+static const char *(*const na_life_anchor)(void)__attribute__((used)) = memory_system_version;
 
 #endif

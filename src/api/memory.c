@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "api/life.h"
 #include "heap/heap.h"
 
 #define MAX_ALIGNMENT ((size_t)1 << 30)

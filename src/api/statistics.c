@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "api/error.h"
+#include "api/life.h"
 #include "heap/snapshot.h"
 #include "os/os.h"
 
