@@ -99,6 +99,30 @@ def blocks(path):
     return found
 
 
+def manual_pages():
+    return sorted(glob.glob("doc/man/*.[137]", root_dir=SOURCE))
+
+
+def manual_examples(path):
+    """The section EXAMPLES of a manual page: (programs, commands, lines that the programs print), the macros taken off."""
+    found = re.search(r"^\.Sh EXAMPLES\n(.*?)(?=^\.Sh |\Z)", read(path), re.M | re.S)
+    programs, commands, prints, inside = [], [], [], False
+    for line in found.group(1).splitlines() if found else []:
+        line = line.replace("\\e", "\\").replace("\\-", "-")
+        if line.startswith(".Bd -literal"):
+            programs.append("")
+            inside = True
+        elif line == ".Ed":
+            inside = False
+        elif inside:
+            programs[-1] += line + "\n"
+        elif line.startswith(".Dl $ "):
+            commands.append(line[len(".Dl $ "):])
+        elif line.startswith(".Dl "):
+            prints.append(line[len(".Dl "):])
+    return programs, commands, prints
+
+
 def configured(*names):
     """Values that configure found, as @NAME@ would give them."""
     out = subprocess.run(["./config.status", "--file=-"], cwd=BUILD, text=True, check=True, capture_output=True,
