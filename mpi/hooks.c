@@ -24,8 +24,12 @@ static void *next(const char *name)
 {
 	void *found = na_mpi_next(name);
 
-	if (!found)
-		na_message("%s: no MPI library in this process provides it", name);
+	if (!found) {
+		/* Only of a program that was linked without MPI's own library (the linker drops what it sees no use of).
+		 * It must not run on as if MPI were initialised. */
+		na_message("%s: no MPI library in this process provides it; link with -Wl,--no-as-needed", name);
+		abort();
+	}
 	return found;
 }
 
@@ -55,8 +59,6 @@ static int init(const char *name, int *argc, char ***argv)
 	int (*call)(int *, char ***), rc;
 
 	*(void **)&call = next(name);
-	if (!call)
-		return MPI_ERR_OTHER;
 	enter();
 	rc = call(argc, argv);
 	leave_init(rc);
@@ -68,8 +70,6 @@ static int init_thread(const char *name, int *argc, char ***argv, int required, 
 	int (*call)(int *, char ***, int, int *), rc;
 
 	*(void **)&call = next(name);
-	if (!call)
-		return MPI_ERR_OTHER;
 	enter();
 	rc = call(argc, argv, required, provided);
 	leave_init(rc);
@@ -81,8 +81,6 @@ static int finalize(const char *name)
 	int (*call)(void), rc;
 
 	*(void **)&call = next(name);
-	if (!call)
-		return MPI_ERR_OTHER;
 	enter();
 	rc = call();
 	if (--depth == 0)
@@ -97,7 +95,7 @@ static int abort_job(const char *name, MPI_Comm comm, int code)
 	if (depth++ == 0)
 		na_session_abort();
 	*(void **)&call = next(name);
-	return call ? call(comm, code) : MPI_ERR_OTHER;
+	return call(comm, code);
 }
 
 EXPORT int MPI_Init(int *argc, char ***argv)

@@ -3,6 +3,7 @@
 
 #include "config.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,15 @@ static int no_copy(MPI_Comm comm, int key, void *extra, void *in, void *out, int
 	return MPI_SUCCESS;
 }
 
+/* A program that links this library alone keeps the C library's malloc, and reads of few blocks. */
+static bool malloc_is_ours(void)
+{
+	void *address = dlsym(RTLD_DEFAULT, "malloc");
+	Dl_info info;
+
+	return address && dladdr(address, &info) && info.dli_fname && strstr(info.dli_fname, "libnumarena-malloc");
+}
+
 static void publish(struct na_reduction *all, uint64_t begin)
 {
 	struct na_report report = {
@@ -142,7 +152,13 @@ static void publish(struct na_reduction *all, uint64_t begin)
 		.launcher = session.name[0] ? session.name : NULL,
 		.reduce_ns = now_ns() - begin,
 	};
+	const char *const without_malloc =
+		"malloc was not numarena's: blocks are those of its own calls (numarena-run has both)";
 
+	if (!malloc_is_ours()) {
+		report.notes = &without_malloc;
+		report.note_count = 1;
+	}
 	if (na_report_publish(&report, na_process_folder(), -1, na_message_wanted()) >= 0)
 		na_process_discard();
 }

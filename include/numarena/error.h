@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Errors. Functions that can fail return memory_error_t, 0 being success; allocators return NULL
- * and set errno. Either way last_memory_error() tells the calling thread what happened and
+ * and set errno. Either way, but for the C library's calls of memory.h, which have errno alone, last_memory_error() tells the calling thread what happened and
  * last_memory_error_message() names the field, file or size at fault.
  */
 #ifndef NUMARENA_ERROR_H

@@ -31,6 +31,22 @@ static memory_error_t validate_alignment(size_t alignment)
 	return MEMORY_ERROR_NONE;
 }
 
+/* Messages are made without the C library's printf, which may allocate: three digits have to do. */
+static memory_error_t refuse_threshold(double v)
+{
+	const char *must = "must be above 0, up to 1";
+	double size = v < 0 ? -v : v;
+	unsigned long long thousandths = size < 1e15 ? (unsigned long long)(size * 1000 + 0.5) : 0;
+
+	if (v != v)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "defrag_threshold is not a number: %s", must);
+	if (size >= 1e15)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "defrag_threshold is %s: %s",
+				v < 0 ? "below -1e15" : "above 1e15", must);
+	return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "defrag_threshold is %s%llu.%llu%llu%llu: %s", v < 0 ? "-" : "",
+			thousandths / 1000, thousandths / 100 % 10, thousandths / 10 % 10, thousandths % 10, must);
+}
+
 static memory_error_t validate(const memory_pool_config_t *config)
 {
 	if (config->block_size &&
@@ -38,10 +54,7 @@ static memory_error_t validate(const memory_pool_config_t *config)
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT,
 				"block_size is %zu: must be a power of two from 4096 to 33554432", config->block_size);
 	if (!(config->defrag_threshold >= 0.0 && config->defrag_threshold <= 1.0))
-		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "defrag_threshold is %s: must be above 0, up to 1",
-				config->defrag_threshold > 1.0	 ? "above 1"
-				: config->defrag_threshold < 0.0 ? "negative"
-								 : "not a number");
+		return refuse_threshold(config->defrag_threshold);
 	return validate_alignment(config->alignment);
 }
 
@@ -98,8 +111,10 @@ memory_error_t initialize_memory_pool(const memory_pool_config_t *config)
 	if (!error)
 		apply(config);
 	na_unlock(&config_lock);
-	if (!error && config->enable_defragmentation)
+	if (!error && config->enable_defragmentation) {
 		na_maintenance_consider();
+		na_maintenance_poke();
+	}
 	if (!error && config->enable_monitoring)
 		error = na_life_start_monitoring();
 	return error;

@@ -56,11 +56,14 @@ memory_error_t cleanup_compression(void)
 
 memory_error_t cleanup_memory_resources(void)
 {
+	memory_error_t error;
+
 	stop_memory_monitoring();
 	if (!na_options.report[0]) /* a job's report outlives the program's own clean-up */
 		na_maintenance_stop();
-	na_heap_flush();
 	if (!na_option_from_environment(NA_OPTION_hugepages))
 		__atomic_store_n(&na_options.hugepages, 0, __ATOMIC_RELAXED);
-	return initialize_memory_pool(NULL);
+	error = initialize_memory_pool(NULL);
+	na_heap_flush(); /* by the defaults' unit */
+	return error;
 }

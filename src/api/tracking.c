@@ -79,6 +79,7 @@ size_t get_memory_samples(memory_sample_t *samples, size_t capacity)
 	struct na_timeline_bin bins[NA_TIMELINE_BINS];
 	uint64_t width;
 	size_t n = na_timeline_copy(bins, NA_TIMELINE_BINS, &width), out = 0;
+	bool usage = na_tracking_of_usage();
 
 	for (size_t i = 0; i < n; i++) {
 		const struct na_timeline_bin *b = &bins[i];
@@ -88,7 +89,7 @@ size_t get_memory_samples(memory_sample_t *samples, size_t capacity)
 		if (samples && out < capacity)
 			samples[out] = (memory_sample_t){
 				.seconds = (double)(i + 1) * (double)width / 1000.0,
-				.live_bytes = b->live == UINT64_MAX ? MEMORY_METRIC_UNAVAILABLE : b->live,
+				.live_bytes = !usage || b->live == UINT64_MAX ? MEMORY_METRIC_UNAVAILABLE : b->live,
 				.physical_bytes = b->physical == UINT64_MAX ? MEMORY_METRIC_UNAVAILABLE : b->physical,
 				.fragmentation = b->physical == UINT64_MAX ? NAN
 						 : b->physical == 0 || b->live_at_physical >= b->physical

@@ -24,13 +24,8 @@ const char *na_span_check(const struct na_span *span)
 	}
 	if (out != span->used)
 		return "used is not the number of slots that are out";
-	for (uint32_t word = 0; word < padded / 64; word++) {
-		uint64_t bits = atomic_load_explicit(&span->remote[word], memory_order_relaxed);
-
-		for (; bits; bits &= bits - 1)
-			if (span->state[word * 64 + (uint32_t)__builtin_ctzll(bits)] != NA_SLOT_OUT)
-				return "a slot was freed from outside that was not out";
-	}
+	/* A remote bit where the slot is not out is no fault of ours: a program that frees twice, from two threads, sets
+	 * it, and collecting it reports that. */
 	return NULL;
 }
 

@@ -23,6 +23,7 @@
 
 #define START_BYTES (16u << 20)
 #define STACK_BYTES (256u << 10)
+#define ARMED_MS    100 /* how often the threshold is looked at while it is armed */
 
 enum { OFF, STARTING, ON };
 
@@ -46,7 +47,6 @@ uint64_t na_maintenance_ns(void)
 static uint32_t epoch_ms(void)
 {
 	uint64_t ms = na_options.decay_ms / NA_EPOCHS_KEPT;
-
 	return ms < 10 ? 10 : (uint32_t)ms;
 }
 
@@ -89,6 +89,8 @@ static void *loop(void *unused)
 				atomic_fetch_add_explicit(&na_pool_epoch, 1, memory_order_relaxed);
 				purge();
 				next_epoch = start + epoch_ms();
+			} else if (too_fragmented()) {
+				purge();
 			}
 			if (atomic_load_explicit(&paused, memory_order_seq_cst) == 0 && na_heap_hooks.tick &&
 			    (start >= next_tick || seen != poked)) {
@@ -102,6 +104,8 @@ static void *loop(void *unused)
 		}
 		now = na_os_now_ns() / 1000000;
 		sleep = next_epoch > now ? (uint32_t)(next_epoch - now) : 1;
+		if (sleep > ARMED_MS && __atomic_load_n(&na_options.defragmentation, __ATOMIC_RELAXED))
+			sleep = ARMED_MS;
 		if (next_tick <= now)
 			sleep = 1;
 		else if (next_tick - now < sleep)

@@ -13,6 +13,7 @@ static struct na_tracking current; /* under lock */
 static bool running;		   /* under lock */
 static uint64_t next_ms;	   /* maintenance thread only, from here on */
 static uint64_t physical, physical_again_ns;
+static _Atomic bool fresh; /* a new series: what was measured for the last one does not count */
 static struct na_snapshot snapshot;
 
 int na_tracking_start(const struct na_tracking *wanted)
@@ -21,8 +22,10 @@ int na_tracking_start(const struct na_tracking *wanted)
 
 	na_lock(&lock);
 	if (!running || memcmp(&current, wanted, sizeof(current)) != 0) {
-		if (!running || current.interval_ms != wanted->interval_ms)
+		if (!running || current.interval_ms != wanted->interval_ms) {
 			na_timeline_reset(na_os_now_ns(), wanted->interval_ms);
+			atomic_store_explicit(&fresh, true, memory_order_relaxed); /* a hint to the next tick */
+		}
 		current = *wanted;
 		running = true;
 		atomic_store_explicit(&na_publish_often, wanted->allocations, memory_order_relaxed);
@@ -43,6 +46,16 @@ void na_tracking_stop(void)
 	na_unlock(&lock);
 }
 
+bool na_tracking_of_usage(void)
+{
+	bool is;
+
+	na_lock(&lock);
+	is = current.usage;
+	na_unlock(&lock);
+	return is;
+}
+
 bool na_tracking_running(void)
 {
 	bool is;
@@ -57,7 +70,7 @@ static uint64_t physical_bytes(uint64_t now_ns)
 {
 	uint64_t sum = 0;
 
-	if (now_ns < physical_again_ns)
+	if (now_ns < physical_again_ns && !atomic_exchange_explicit(&fresh, false, memory_order_relaxed))
 		return physical;
 	na_heap_residency(&snapshot);
 	for (uint32_t i = 0; i < snapshot.node_count; i++)

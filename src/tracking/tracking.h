@@ -19,6 +19,8 @@ struct na_tracking {
 int na_tracking_start(const struct na_tracking *wanted);
 void na_tracking_stop(void);
 bool na_tracking_running(void);
+/* Whether live bytes are, or were last, tracked: the series holds them in any case, for fragmentation. */
+bool na_tracking_of_usage(void);
 
 /* From the maintenance thread; returns milliseconds to the next sample, UINT32_MAX if none. */
 uint32_t na_tracking_tick(uint64_t now_ns);
