@@ -136,10 +136,12 @@ void *allocate_from_pool(size_t size)
 
 	if (na_likely(size - 1 <= NA_DIRECT_MAX - alignment &&
 		      alignment <= NA_DIRECT_MAX)) { /* not 0, and still direct when rounded up */
-		struct na_bin *bin = na_cache_current->direct[((size + alignment - 1) & ~(alignment - 1)) / 16];
+		size_t rounded = (size + alignment - 1) & ~(alignment - 1);
 
-		if (na_likely((bin->size & (alignment - 1)) == 0)) {
-			p = na_bin_pop(bin);
+		/* Steps of classes are at most an eighth of the size: the class of a multiple of the alignment may be
+		 * larger, and no multiple of it. */
+		if (na_likely(rounded <= 256 || (na_class_size(na_class_of(rounded)) & (alignment - 1)) == 0)) {
+			p = na_bin_pop(na_cache_direct(na_cache_current, rounded));
 			if (na_likely(p != NULL))
 				return p;
 		}

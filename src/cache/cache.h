@@ -2,25 +2,39 @@
 /*
  * Thread caches: what a thread owns, and the paths of a block in and out.
  *
- * A cache belongs to one pool and, while a thread runs on it, to that thread alone. For each class
- * it has a current span, of which it holds a bundle: up to 64 neighbouring slots as the bits of
- * one word. The fast path of malloc takes the lowest bit and turns the slot's state byte to 0xff. The fast path of free
- * finds the byte, turns it from 0xff to 0 (any other value is a block freed twice), and
- * counts the span's `used` down. No block's own memory is touched by either.
+ * Stacks. For each size class a cache has a stack of free blocks. The fast path of malloc takes the topmost, that of
+ * free puts one on, whoever's span it is from: last out, first in again, while it is warm. Neither
+ * looks at a span. A stack that runs empty is refilled with slots of the cache's own spans; one that is full gives its
+ * older half back, each block to the span that it came from. All that must be done now and then is done there.
  *
- * A span is, in this order of its life: current (of its bin); full, then "parked": `fast` is NULL so that the first free
- * takes the slow path and lists it; partial, in its bin's list; or empty, and back in the pool.
+ * Where free finds the stack: the pool's segment has an "id" for each slice, which is the distance from a
+ * cache's start to the bin (top and limit of a stack). There is a region of bins for each pool, of which
+ * a cache uses the one of its own pool. All others stay zero: stacks that are full at nothing, so that a block of another
+ * node, a foreign pointer or a large block (id 0 is such a bin as well) takes the slow path with no test of its own. Of classes
+ * below a cache line there are NA_OWNERS sets of bins in a region, and a cache uses one of them: so blocks that share
+ * a line with others go home to the thread that allocated them, and no two threads' counters come to lie on a line
+ * by being freed and allocated again. (Two caches may have the same set; then it costs them only that.)
  *
- * Blocks freed by other threads: the freeing thread sets the slot's bit in the span's remote
+ * Double frees. free writes a mark into the block's second word, and malloc clears it. A block with the mark that comes
+ * to free is looked for in the bitmap of its span and in all stacks, and if it is there it was free already.
+ *
+ * Spans belong to a cache: current (slots are taken from it); full, "parked"; partial, in the ring of its
+ * class; or empty, and back in the pool. A bit a slot says what is not free; a block in a stack is not.
+ *
+ * Blocks of spans that belong to another cache go home: the giving thread sets the slot's bit in the span's remote
  * bitmap, up to 64 neighbours by one atomic OR (it gathers them in `pending`), and tells the owner, by
  * pushing the span on its queue, if the owner is not looking at it (see enum na_span_flag). The
- * owner merges bits into bytes when it looks. So blocks always go home, with no lock.
+ * owner merges the bitmaps when it looks.
  *
- * When a thread ends its cache goes idle with its spans, and the next thread of the pool takes it over
- * whole. Anyone may take spans out of an idle cache, holding it off the idle list meanwhile.
+ * On machines of several nodes a thread must notice that it has been moved to another. There the stack that free fills is
+ * not the one that malloc empties: they are swapped when that is empty, so a thread is on a slow path, where it asks for its node, at
+ * least once in 64 allocations.
  *
- * The lock guards lists, queue draining and `fast`: the owner takes it on slow paths (once a
- * bundle), others when they drain for a thread that sleeps. Lock order: cache, then pool, then arena. No two
+ * When a thread ends the cache goes idle as it is, and the next thread of the pool takes it over whole. If none does, the
+ * maintenance thread empties its stacks. Anyone may take spans out of an idle cache, holding it off the idle list meanwhile.
+ *
+ * The lock guards spans, lists, queue draining, and stacks where more than the top changes: the owner takes it on slow
+ * paths, others when they drain for a thread that sleeps, and fork. Lock order: cache, then pool, then arena. No two
  * caches' locks are ever held but by fork. A cache is never unmapped.
  */
 #ifndef NA_CACHE_CACHE_H
@@ -31,18 +45,45 @@
 #include "pool/nodes.h"
 #include "pool/pool.h"
 
+/* Top and limit of a stack. Entries are words; they are counted from the bin's own address. */
 struct na_bin {
-	uint64_t bits;		 /* slots of the bundle still to give out */
-	uintptr_t base;		 /* address of bit 0's slot */
-	uint64_t size;		 /* bytes a slot */
-	uint8_t *state;		 /* state byte of bit 0's slot */
-	struct na_span *span;	 /* current span, or NULL */
-	struct na_span *partial; /* list, under the lock */
-	uint64_t taken;		 /* slots ever put into a bundle; written by the owner, read by any */
-	uint64_t freed;		 /* blocks of this class ever freed by this thread, wherever they came from; same */
+	union {
+		uint64_t word; /* owner: bits 16 and up count what malloc took here; others read it, relaxed */
+		struct {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+			uint16_t count[3];
+			uint16_t top;
+#else
+			uint16_t top; /* of the topmost block; `floor` if there is none */
+			uint16_t count[3];
+#endif
+		};
+	};
+	uint16_t limit;	 /* top of a full stack; moves between what it is at first and `most` */
+	uint16_t floor;	 /* of an entry that is NULL */
+	uint16_t most;	 /* top of the largest stack */
+	uint8_t cls;	 /* the class of blocks */
+	uint8_t spilled; /* owner: full stacks since the last empty one */
 };
 
-_Static_assert(sizeof(struct na_bin) == 64, "one line a bin");
+_Static_assert(sizeof(struct na_bin) == 16, "four bins a line");
+
+#define NA_BIN_POP ((UINT64_C(1) << 16) - 1) /* added to word: one more taken, one entry less */
+
+#define NA_LINE_CLASSES 3  /* 16, 32 and 48 bytes: blocks that share a line with others */
+#define NA_OWNERS	16 /* sets of bins for those */
+#define NA_REGION_BINS	(NA_CLASSES + NA_OWNERS * NA_LINE_CLASSES)
+#define NA_REGION_BYTES 2048
+
+_Static_assert(NA_REGION_BINS * sizeof(struct na_bin) <= NA_REGION_BYTES, "a region's bins have room");
+
+/* What the slow paths know of a class. */
+struct na_kind {
+	struct na_span *span;	 /* current span, or NULL; under the lock */
+	struct na_span *partial; /* ring; under the lock */
+	int64_t held; /* slots taken out of spans here, less those given back; owner writes, any reads. What is not in the
+	               * stacks is out. Negative where a thread frees what others allocate */
+};
 
 #define NA_PENDING 8
 
@@ -56,15 +97,22 @@ struct na_pending {
 enum na_cache_state { NA_CACHE_RUNNING, NA_CACHE_IDLE, NA_CACHE_NAMED };
 
 struct na_cache {
-	struct na_bin *direct[NA_DIRECT]; /* by (size + 15) / 16 */
-	struct na_bin bins[NA_CLASSES];
+	struct na_bin never; /* id 0: full at nothing */
+	uint16_t direct[NA_DIRECT_MAX +
+			1]; /* by size: the distance to the bin that malloc takes from; 0 in a named pool's */
+	struct na_kind kind[NA_CLASSES];
 
 	struct na_pool *pool;
 	struct na_lock lock;
 	_Atomic uint32_t state;
+	uint32_t number;       /* of caches made before */
+	bool split;	       /* malloc's bins are `out`, not free's */
+	bool settled;	       /* idle: its stacks are empty, its spans SILENT; who holds it off the list */
 	uint32_t pending_used; /* bit an entry; owner */
 	struct na_pending pending[NA_PENDING];
 	uint64_t refills;		    /* owner writes, any reads */
+	uint64_t spills;		    /* same */
+	uint64_t tended;		    /* maintenance thread: refills and spills when it last looked */
 	uint64_t remote;		    /* blocks of other caches freed here; same */
 	uint64_t since_published;	    /* bytes taken since */
 	_Atomic int64_t published;	    /* our share of na_live; of a named pool: bytes live in small blocks */
@@ -76,56 +124,109 @@ struct na_cache {
 	char error_text[248];
 
 	alignas(64) _Atomic(struct na_span *) queue; /* spans that others freed into; pushed by any, taken whole */
+	alignas(64) struct na_bin out[NA_CLASSES];   /* if split */
+						     /* A region of bins for each pool, then the stacks, follow. */
 };
 
-extern __thread struct na_cache *na_cache_current __attribute__((tls_model("initial-exec")));
-extern struct na_cache na_cache_none; /* of a thread that has none: every bin is empty */
+/* Exported for libnumarena-malloc, which has the fast paths inline. */
+extern __thread struct na_cache *na_cache_current __asm__("numarena_internal_cache")
+	__attribute__((tls_model("initial-exec"), visibility("default")));
+
+/* Of a thread that has none: all zero, so every stack is empty, and full. */
+struct na_cache_without {
+	struct na_cache cache;
+	char regions[NA_MAX_POOLS * NA_REGION_BYTES];
+};
+extern struct na_cache_without na_cache_without;
+#define na_cache_none na_cache_without.cache
 
 /* Live bytes as published by caches and large blocks, and their maximum; relaxed. */
 extern _Atomic int64_t na_live, na_live_peak;
 extern _Atomic bool na_publish_often; /* tracking: publish at every refill */
 
+/* Where blocks of the class from a span of cache c go when they are freed: the distance from any cache of theirs to the
+ * bin. 0 for named pools, whose blocks never enter a stack. */
+static inline uint32_t na_cache_id(const struct na_cache *c, unsigned int cls)
+{
+	uint32_t bin = cls < NA_LINE_CLASSES ? NA_CLASSES + c->number % NA_OWNERS * NA_LINE_CLASSES + cls : cls;
+
+	return (uint32_t)(sizeof(struct na_cache) + (size_t)(c->pool - na_pools) * NA_REGION_BYTES +
+			  bin * sizeof(struct na_bin));
+}
+
+static inline struct na_bin *na_cache_bin(struct na_cache *c, uint32_t id)
+{
+	return (struct na_bin *)((char *)c + id);
+}
+
+/* Where malloc takes blocks of the class from. */
+static inline struct na_bin *na_cache_out(struct na_cache *c, unsigned int cls)
+{
+	return c->split || !c->pool ? &c->out[cls] : na_cache_bin(c, na_cache_id(c, cls));
+}
+
 /* The calling thread's cache, of the pool where it runs; NULL without memory. */
 struct na_cache *na_cache_here(void);
 
-/* A block of class cls from the cache c of the calling thread (or under the named pool's lock);
- * NULL without memory. */
+/* A block of class cls from the cache c of the calling thread, whose stack is empty; NULL without memory. */
 void *na_cache_refill(struct na_cache *c, unsigned int cls);
 
-/* The slow half of free, for small blocks and for addresses that are not ours; 0, or -EINVAL (not a live block). */
+/* Under a named pool's lock: one block; NULL without memory. */
+void *na_cache_take_one(struct na_cache *c, unsigned int cls);
+
+/* Makes room in a full stack of ours. */
+void na_cache_spill(struct na_cache *c, struct na_bin *bin);
+
+/* Frees a block that goes into no stack of the calling thread's. 0, or -EINVAL (not a live block). */
 int na_cache_free_slow(struct na_cache *c, struct na_span *span, void *p);
 
-/* `used` of a span of ours fell to zero. */
-void na_cache_span_empty(struct na_cache *c, struct na_span *span);
+/* Whether a block of the span, which has the mark of a freed one, is free: in its span, in a stack, or on its way home.
+ * Other threads' stacks are read while they change: a block that is free all the while is found. */
+bool na_cache_holds(struct na_cache *c, const struct na_span *span, const void *p);
 
 /* Parts of the above that other files of cache/ need. */
-void na_cache_collect(struct na_span *span); /* remote bits into state bytes */
-void na_cache_drain(struct na_cache *c);     /* the queue; under c's lock */
+void na_cache_own(struct na_cache *c, struct na_span *span); /* a span is c's from now on; under c's lock */
+void na_cache_give(struct na_cache *c, struct na_bin *bin, uint32_t count); /* the oldest `count` of a stack */
+void na_cache_collect(struct na_span *span);				    /* remote bits become free slots */
+void na_cache_drain(struct na_cache *c);				    /* the queue; under c's lock */
 void na_cache_flush_pending(struct na_cache *c);
 void na_cache_list(struct na_cache *c, struct na_span *span); /* under c's lock */
-void na_cache_unlist(struct na_span *span);
+void na_cache_unlist(struct na_cache *c, struct na_span *span);
 bool na_cache_release_if_empty(struct na_cache *c, struct na_span *span); /* under c's lock */
-/* Walks a bin's ring of partial spans, of which the body may take out the one it is at. */
-#define na_cache_each(bin, span, next, count)                                                                          \
-	for ((count) = na_cache_count(bin), (span) = (bin)->partial; (count) && ((next) = (span)->next, 1);            \
-	     (count)--, (span) = (next))
-static inline uint32_t na_cache_count(const struct na_bin *bin)
+/* Walks a class's ring of partial spans, of which the body may take out the one it is at. */
+#define na_cache_each(kind, span, after, count)                                                                        \
+	for ((count) = na_cache_count(kind), (span) = (kind)->partial; (count) && ((after) = (span)->next, 1);         \
+	     (count)--, (span) = (after))
+static inline uint32_t na_cache_count(const struct na_kind *kind)
 {
 	uint32_t n = 0;
 
-	for (const struct na_span *span = bin->partial; span; span = span->next == bin->partial ? NULL : span->next)
+	for (const struct na_span *span = kind->partial; span; span = span->next == kind->partial ? NULL : span->next)
 		n++;
 	return n;
+}
+
+/* Slots of the class that are in stacks of c. */
+static inline int64_t na_cache_depth(struct na_cache *c, unsigned int cls)
+{
+	const struct na_bin *in = c->pool ? na_cache_bin(c, na_cache_id(c, cls)) : &c->never;
+	int64_t depth = __atomic_load_n(&in->top, __ATOMIC_RELAXED) - in->floor;
+
+	if (c->split)
+		depth += __atomic_load_n(&c->out[cls].top, __ATOMIC_RELAXED) - c->out[cls].floor;
+	return depth;
 }
 
 void na_cache_publish(struct na_cache *c);
 void na_live_add(int64_t bytes);
 
-/* Returns bundles and empty spans to the pool; the caller runs on c or holds it. */
+/* Empties the stacks, and returns empty spans to the pool; the caller runs on c or holds it. */
 void na_cache_trim(struct na_cache *c);
 /* The calling thread's cache goes idle. */
 void na_cache_leave(void);
-/* Sets up a cache for a named pool, used under that pool's lock only. */
+/* Bytes of a cache, for the pools that there are. */
+size_t na_cache_bytes(void);
+/* Sets up a cache, all zero. One for a named pool has no regions and no stacks. */
 void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state state);
 /* Takes a partial span of class cls out of an idle cache of c's pool. Without c's lock. */
 struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls);

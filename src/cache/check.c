@@ -5,63 +5,80 @@
 
 #include "base/bits.h"
 #include "base/log.h"
+#include "cache/fast.h"
 #include "config.h"
 
 const char *na_span_check(const struct na_span *span)
 {
-	uint32_t out = 0, padded = (span->slots + 63u) / 64 * 64;
+	uint32_t out = 0, groups = (span->slots + 63u) / 64;
 
 	if (na_span_kind(span) != NA_SPAN_SMALL)
 		return "a span in use is not of small blocks";
-	if (span->slots != NA_SLICE / span->size || span->size != na_class_size(span->cls))
-		return "slots, size and class of a span disagree";
-	for (uint32_t i = 0; i < padded; i++) {
-		if (span->state[i] != NA_SLOT_FREE && span->state[i] != NA_SLOT_ASIDE && span->state[i] != NA_SLOT_OUT)
-			return "a state byte is neither free nor set aside nor out";
-		if (i >= span->slots && span->state[i] != NA_SLOT_OUT)
-			return "a slot past the span's end is free";
-		out += i < span->slots && span->state[i] != NA_SLOT_FREE;
-	}
-	if (out != span->used)
-		return "used is not the number of slots that are out";
-	/* A remote bit where the slot is not out is no fault of ours: a program that frees twice, from two threads, sets
+	if (span->slices != na_class_slices(span->cls) || span->slots != span->slices * NA_SLICE / span->size ||
+	    span->size != na_class_size(span->cls))
+		return "slices, slots, size and class of a span disagree";
+	for (uint32_t i = 0; i < groups; i++)
+		out += na_popcount(na_span_taken(span, i));
+	if (span->slots % 64 && ~na_span_taken(span, groups - 1) >> (span->slots % 64))
+		return "a slot past the span's end is free";
+	if (out - (groups * 64 - span->slots) != span->used)
+		return "used is not the number of slots that are taken";
+	/* A remote bit where the slot is free is no fault of ours: a program that frees twice, from two threads, sets
 	 * it, and collecting it reports that. */
 	return NULL;
 }
 
-static const char *check_bin(const struct na_cache *c, const struct na_bin *bin)
+/* Blocks of other caches' spans are looked at no further: those caches run. */
+static const char *check_stack(struct na_cache *c, struct na_bin *bin, unsigned int cls)
 {
-	const struct na_span *span = bin->span;
-	const char *wrong;
-	uint32_t count = na_cache_count(bin);
+	if (bin->top < bin->floor || bin->top > bin->limit || bin->limit > bin->most || bin->cls != cls)
+		return "a stack's top, limit or class is wrong";
+	if (*na_bin_at(bin, bin->floor))
+		return "there is something below the bottom of a stack";
+	for (uint32_t i = bin->floor + 1u; i <= bin->top; i++) {
+		void *p = *na_bin_at(bin, i);
+		struct na_span *span = na_span_of(p);
+		uint32_t slot;
 
-	if (bin->bits && !span)
-		return "a bundle without a current span";
-	if (span) {
-		wrong = na_span_check(span);
-		if (wrong)
-			return wrong;
-		if (span->listed)
-			return "the current span is listed as well";
-		if (na_popcount(bin->bits) > span->used)
-			return "a bundle has more slots than are out";
+		if (na_span_kind(span) != NA_SPAN_SMALL || span->cls != cls)
+			return "a block in a stack is of another class";
+		if (atomic_load_explicit(&span->cache, memory_order_relaxed) != c)
+			continue;
+		slot = na_slot_of(span, p);
+		if (!(na_span_taken(span, slot / 64) >> (slot % 64) & 1))
+			return "a block in a stack is free in its span";
 	}
-	for (span = bin->partial; count; count--, span = span->next) {
-		if (span->bin != bin || !span->listed || span->next->prev != span)
+	return NULL;
+}
+
+static const char *check_class(struct na_cache *c, unsigned int cls)
+{
+	const struct na_kind *kind = &c->kind[cls];
+	const struct na_span *span = kind->span;
+	const char *wrong = NULL;
+	uint32_t count = na_cache_count(kind);
+
+	if (c->direct[0]) {
+		wrong = check_stack(c, na_cache_bin(c, na_cache_id(c, cls)), cls);
+		if (!wrong && c->split)
+			wrong = check_stack(c, &c->out[cls], cls);
+	}
+	if (!wrong && span)
+		wrong = span->listed ? "the current span is listed as well" : na_span_check(span);
+	for (span = kind->partial; count && !wrong; count--, span = span->next) {
+		if (span->cls != cls || !span->listed || span->next->prev != span)
 			return "a ring of partial spans is broken";
 		if (atomic_load_explicit(&span->cache, memory_order_relaxed) != c)
 			return "a listed span belongs to another cache";
 		wrong = na_span_check(span);
-		if (wrong)
-			return wrong;
 	}
-	return NULL;
+	return wrong;
 }
 
 const char *na_cache_check(const struct na_cache *c)
 {
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
-		const char *wrong = check_bin(c, &c->bins[i]);
+		const char *wrong = check_class((struct na_cache *)(uintptr_t)c, i);
 
 		if (wrong)
 			return wrong;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The fast paths: no lock, no system call, no indirect call. About 20 instructions to allocate and
- * 24 to free on x86-64.
+ * The fast paths: no lock, no system call, no indirect call; 14 instructions to allocate and 18 to free on x86-64.
+ * Counters are plain words of the owner's, whose readers are relaxed: they want a recent value, not a moment.
  */
 #ifndef NA_CACHE_FAST_H
 #define NA_CACHE_FAST_H
@@ -12,35 +12,60 @@
 #define na_likely(x)   __builtin_expect(!!(x), 1)
 #define na_unlikely(x) __builtin_expect(!!(x), 0)
 
-/* The lowest slot of a bundle that has one. */
-static inline void *na_bin_take(struct na_bin *bin, uint64_t bits)
-{
-	uint64_t slot = (uint64_t)(unsigned int)__builtin_ctzll(bits);
+/* What free leaves in the second word of a block, and malloc clears. Sign-extended from 32 bits, to be an immediate operand;
+ * as a double a NaN that no arithmetic yields, as a pointer no user's. */
+#define NA_FREED_MARK ((uint64_t)(int64_t)INT32_C(-1513508425))
 
-	bin->bits = bits & (bits - 1);
-	bin->state[slot] = NA_SLOT_OUT;
-	return (void *)(bin->base + slot * bin->size);
+typedef void *__attribute__((may_alias)) na_entry;
+typedef uint64_t __attribute__((may_alias)) na_word;
+
+static inline na_entry *na_bin_at(struct na_bin *bin, size_t index)
+{
+	return (na_entry *)bin + index;
 }
 
-/* The lowest slot of the bundle, or NULL. */
+static inline na_word *na_mark_of(void *p)
+{
+	return (na_word *)p + 1;
+}
+
+/* Where malloc takes blocks of a size up to NA_DIRECT_MAX from. */
+static inline struct na_bin *na_cache_direct(struct na_cache *c, size_t size)
+{
+	return na_cache_bin(c, c->direct[size]);
+}
+
+/* Only the owner writes the word, so one plain instruction will do; ThreadSanitizer is shown what it means. */
+static inline void na_bin_add(struct na_bin *bin, uint64_t n)
+{
+#if defined(__SANITIZE_THREAD__)
+	__atomic_store_n(&bin->word, bin->word + n, __ATOMIC_RELAXED);
+#else
+	bin->word += n;
+#endif
+}
+
+/* The topmost block of the stack, or NULL. */
 static inline void *na_bin_pop(struct na_bin *bin)
 {
-	return na_likely(bin->bits != 0) ? na_bin_take(bin, bin->bits) : NULL;
+	void *p = *na_bin_at(bin, bin->top);
+
+#if defined(__x86_64__)
+	__asm__("" : "+a"(p)); /* where malloc returns it: else it may be moved there */
+#endif
+	if (na_likely(p != NULL)) {
+		na_bin_add(bin, NA_BIN_POP);
+		*na_mark_of(p) = 0;
+	}
+	return p;
 }
 
-/* Frees a slot of a span that the calling thread owns (or holds the lock of). The counter is plain,
- * its readers relaxed: they want a recent value, not a moment. False: it was free already. */
-static inline bool na_span_put(struct na_span *span, const void *p)
+/* The caller has seen `top`, that there is room, and that p has no mark. */
+static inline void na_bin_push(struct na_bin *bin, size_t top, void *p)
 {
-	uint8_t *state = span->state + na_slot_of(span, p);
-
-	if (na_unlikely(!__builtin_add_overflow(*state, (uint8_t)1, state))) {
-		--*state; /* was free, or set aside in the bundle: not OUT, which overflows to FREE */
-		return false;
-	}
-	span->bin->freed++;
-	span->used--;
-	return true;
+	*na_mark_of(p) = NA_FREED_MARK;
+	*na_bin_at(bin, top + 1) = p;
+	na_bin_add(bin, 1);
 }
 
 #endif

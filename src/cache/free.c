@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The slow half of free: spans that fill and empty, and blocks of other threads. See cache.h. */
+/* The slow half of free: stacks that are full, spans that empty, and blocks that go home. See cache.h. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "cache/check.h"
@@ -9,13 +10,12 @@
 #define PENDING_BYTES 16384 /* an entry is sent when its blocks are together this large */
 
 /* At the tail: a span that was full until just now has one free slot, and by the time it reaches the
- * head it has gathered more. The list is a ring, so that the bin needs one pointer. */
+ * head it has gathered more. The list is a ring, so that the class needs one pointer. */
 void na_cache_list(struct na_cache *c, struct na_span *span)
 {
-	struct na_bin *bin = &c->bins[span->cls];
-	struct na_span *head = bin->partial;
+	struct na_kind *kind = &c->kind[span->cls];
+	struct na_span *head = kind->partial;
 
-	span->bin = bin;
 	span->listed = true;
 	if (head) {
 		span->next = head;
@@ -24,25 +24,22 @@ void na_cache_list(struct na_cache *c, struct na_span *span)
 		head->prev = span;
 	} else {
 		span->next = span->prev = span;
-		bin->partial = span;
+		kind->partial = span;
 	}
-	atomic_store_explicit(&span->cache, c, memory_order_relaxed);
-	atomic_store_explicit(&span->fast,
-			      atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_NAMED ? NULL : c,
-			      memory_order_release);
+	na_cache_own(c, span);
 }
 
-void na_cache_unlist(struct na_span *span)
+void na_cache_unlist(struct na_cache *c, struct na_span *span)
 {
-	struct na_bin *bin = span->bin;
+	struct na_kind *kind = &c->kind[span->cls];
 
 	if (span->next == span) {
-		bin->partial = NULL;
+		kind->partial = NULL;
 	} else {
 		span->prev->next = span->next;
 		span->next->prev = span->prev;
-		if (bin->partial == span)
-			bin->partial = span->next;
+		if (kind->partial == span)
+			kind->partial = span->next;
 	}
 	span->listed = false;
 }
@@ -53,27 +50,50 @@ bool na_cache_release_if_empty(struct na_cache *c, struct na_span *span)
 {
 	uint32_t silent = NA_SILENT;
 
-	if (span->used != 0 || span->bin->span == span)
+	if (span->used != 0 || c->kind[span->cls].span == span)
 		return false;
 	if (!atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
 						     memory_order_relaxed) &&
 	    silent == NA_QUEUED)
 		return false;
 	if (span->listed)
-		na_cache_unlist(span);
+		na_cache_unlist(c, span);
 	na_pool_give_span(c->pool, span);
 	return true;
 }
 
-void na_cache_span_empty(struct na_cache *c, struct na_span *span)
+/* Slots of a span of c's have been freed: it may be empty now, or it was full, and nobody's business, and from now
+ * on is partial. Under the lock. */
+static void settle_span(struct na_cache *c, struct na_span *span)
 {
-	if (span->bin->span == span) /* current, and all of its bundles given out: it stays */
+	uint32_t silent = NA_SILENT;
+
+	if (span->used == 0 && na_cache_release_if_empty(c, span))
 		return;
-	na_lock(&c->lock);
-	na_cache_release_if_empty(c, span);
-	na_cache_enforce(c, "span_empty");
-	na_unlock(&c->lock);
-	na_cache_publish(c);
+	if (!span->listed && c->kind[span->cls].span != span &&
+	    atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
+						    memory_order_relaxed))
+		na_cache_list(c, span);
+}
+
+/* The slot's bit; false if it was free already. Under the lock. */
+static inline bool clear_slot(struct na_span *span, uint32_t slot)
+{
+	uint64_t bit = UINT64_C(1) << (slot % 64);
+
+	if (!(na_span_taken(span, slot / 64) & bit))
+		return false;
+	na_span_free(span, slot / 64, bit);
+	return true;
+}
+
+static bool put_slot(struct na_cache *c, struct na_span *span, const void *p)
+{
+	if (!clear_slot(span, na_slot_of(span, p)))
+		return false;
+	span->used--;
+	settle_span(c, span);
+	return true;
 }
 
 void na_cache_drain(struct na_cache *c)
@@ -89,7 +109,7 @@ void na_cache_drain(struct na_cache *c)
 		na_cache_collect(span);
 		if (na_cache_release_if_empty(c, span))
 			continue;
-		if (!span->listed && span->bin->span != span && span->used < span->slots)
+		if (!span->listed && c->kind[span->cls].span != span && span->used < span->slots)
 			na_cache_list(c, span);
 	}
 }
@@ -132,6 +152,7 @@ void na_cache_flush_pending(struct na_cache *c)
 		flush_entry(c, (uint32_t)__builtin_ctz(c->pending_used));
 }
 
+/* A block of a span that is not c's. */
 static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 {
 	struct na_pool *home = na_span_segment(span)->pool;
@@ -141,10 +162,10 @@ static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 
 	if (slot >= span->slots)
 		return -EINVAL;
-	if (c ==
-	    &na_cache_none) { /* a thread past its end, or before its first allocation: nothing to gather in, nor to count in */
+	if (c == &na_cache_none) { /* a thread past its end, or before its first allocation: nothing to gather in,
+				    * nor to count in */
 		send(span, word, bit);
-		__atomic_fetch_add(&c->bins[span->cls].freed, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&c->kind[span->cls].held, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&c->remote, 1, __ATOMIC_RELAXED);
 		atomic_fetch_add_explicit(&c->away[home - na_pools], span->size, memory_order_relaxed);
 		na_live_add(-(int64_t)span->size);
@@ -162,47 +183,26 @@ static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 		return -EINVAL;
 	e->bits |= bit;
 	e->bytes += span->size;
-	c->bins[span->cls].freed++;
-	c->remote++;
+	__atomic_store_n(&c->kind[span->cls].held, c->kind[span->cls].held - 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->remote, c->remote + 1, __ATOMIC_RELAXED);
 	if (home != c->pool)
 		atomic_fetch_add_explicit(&c->away[home - na_pools], span->size, memory_order_relaxed);
-	if (e->bytes >= PENDING_BYTES || e->bits == ~UINT64_C(0)) {
+	c->since_published += span->size;
+	if (e->bytes >= PENDING_BYTES || e->bits == ~UINT64_C(0))
 		flush_entry(c, i);
-		c->since_published += PENDING_BYTES;
-		if (c->since_published >= 65536)
-			na_cache_publish(c);
-	}
 	return 0;
 }
 
-/* A block of a span of ours that was full: from now on it is partial. */
-static int free_parked(struct na_cache *c, struct na_span *span, const void *p)
-{
-	uint32_t silent = NA_SILENT;
-	bool put;
-
-	na_lock(&c->lock);
-	put = na_span_put(span, p);
-	if (put && !na_cache_release_if_empty(c, span) && !span->listed && span->bin->span != span &&
-	    atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
-						    memory_order_relaxed))
-		na_cache_list(c, span);
-	na_cache_enforce(c, "free_parked");
-	na_unlock(&c->lock);
-	return put ? 0 : -EINVAL;
-}
-
 /* Blocks of named pools are freed under the pool's cache's lock, at once, whoever frees. */
-static int free_named(struct na_span *span, const void *p)
+static int free_named(struct na_cache *owner, struct na_span *span, const void *p)
 {
-	struct na_cache *owner = atomic_load_explicit(&span->cache, memory_order_relaxed);
 	int64_t size = span->size;
 	bool put;
 
 	na_lock(&owner->lock);
-	put = na_span_put(span, p);
-	if (put && !na_cache_release_if_empty(owner, span) && !span->listed && span->bin->span != span)
-		na_cache_list(owner, span);
+	put = put_slot(owner, span, p);
+	if (put)
+		owner->kind[span->cls].held--;
 	na_cache_enforce(owner, "free_named");
 	na_unlock(&owner->lock);
 	if (!put)
@@ -212,15 +212,135 @@ static int free_named(struct na_span *span, const void *p)
 	return 0;
 }
 
+/* A block of a span of c's that found no stack. */
+static int free_own(struct na_cache *c, struct na_span *span, const void *p)
+{
+	unsigned int cls = span->cls;
+	bool put;
+
+	na_lock(&c->lock);
+	put = put_slot(c, span, p);
+	if (put)
+		__atomic_store_n(&c->kind[cls].held, c->kind[cls].held - 1, __ATOMIC_RELAXED);
+	na_cache_enforce(c, "free_own");
+	na_unlock(&c->lock);
+	return put ? 0 : -EINVAL;
+}
+
 int na_cache_free_slow(struct na_cache *c, struct na_span *span, void *p)
 {
 	struct na_cache *owner = atomic_load_explicit(&span->cache, memory_order_relaxed);
 
-	if (na_span_kind(span) != NA_SPAN_SMALL || !owner || ((uintptr_t)p - span->base) % span->size != 0)
+	if (na_span_kind(span) != NA_SPAN_SMALL || !owner || !na_slot_starts(span, p))
 		return -EINVAL;
 	if (atomic_load_explicit(&owner->state, memory_order_relaxed) == NA_CACHE_NAMED)
-		return free_named(span, p);
+		return free_named(owner, span, p);
+	if (*na_mark_of(p) == NA_FREED_MARK && na_cache_holds(c, span, p))
+		return -EINVAL;
 	if (owner == c)
-		return free_parked(c, span, p);
+		return free_own(c, span, p);
+	*na_mark_of(p) = NA_FREED_MARK;
 	return free_remote(c, span, p);
+}
+
+/* Blocks of one span of c's; `freed` of them. */
+static void close_span(struct na_cache *c, struct na_span *span, uint32_t freed)
+{
+	__atomic_store_n(&c->kind[span->cls].held, c->kind[span->cls].held - freed, __ATOMIC_RELAXED);
+	span->used -= freed;
+	settle_span(c, span);
+}
+
+/* Blocks that follow one another are mostly of one span: it is looked up and settled once for all of them. */
+static void give_blocks(struct na_cache *c, na_entry *block, uint32_t count)
+{
+	struct na_span *span = NULL;
+	uintptr_t slice = 0;
+	uint32_t freed = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		void *p = block[i];
+		uint32_t slot;
+
+		if ((uintptr_t)p >> NA_SLICE_SHIFT != slice) {
+			if (freed)
+				close_span(c, span, freed);
+			freed = 0;
+			slice = (uintptr_t)p >> NA_SLICE_SHIFT;
+			span = na_span_of(p);
+		}
+		slot = na_slot_of(span, p);
+		if (span->base + (uintptr_t)slot * span->size != (uintptr_t)p)
+			na_cache_complain(p, "freed, but is not the start of a block", NULL);
+		else if (atomic_load_explicit(&span->cache, memory_order_relaxed) != c) {
+			if (free_remote(c, span, p) < 0)
+				na_cache_complain(p, "freed twice", NULL);
+		} else if (clear_slot(span, slot))
+			freed++;
+		else
+			na_cache_complain(p, "freed twice", NULL);
+	}
+	if (freed)
+		close_span(c, span, freed);
+}
+
+void na_cache_give(struct na_cache *c, struct na_bin *bin, uint32_t count)
+{
+	na_entry *oldest = na_bin_at(bin, bin->floor + 1u);
+	uint32_t depth = (uint32_t)bin->top - bin->floor;
+
+	give_blocks(c, oldest, count);
+	memmove(oldest, oldest + count, (depth - count) * sizeof(*oldest));
+	__atomic_store_n(&bin->word, bin->word - count, __ATOMIC_RELAXED);
+}
+
+/* Half at first; a thread that goes on freeing keeps less and less, for it will not want it soon, and each block kept may
+ * hold a span that is empty but for it. */
+void na_cache_spill(struct na_cache *c, struct na_bin *bin)
+{
+	uint32_t size = (uint32_t)bin->limit - bin->floor, depth = (uint32_t)bin->top - bin->floor;
+
+	__atomic_store_n(&c->spills, c->spills + 1, __ATOMIC_RELAXED);
+	na_lock(&c->lock);
+	na_cache_give(c, bin, bin->spilled ? depth : (depth + 1) / 2);
+	if (bin->spilled && size > 16)
+		bin->limit = (uint16_t)(bin->floor + size / 2);
+	if (bin->spilled < UINT8_MAX)
+		bin->spilled++;
+	na_cache_enforce(c, "spill");
+	na_unlock(&c->lock);
+	c->since_published += (uint64_t)depth * na_class_size(bin->cls);
+	if (c->since_published >= 65536)
+		na_cache_publish(c);
+}
+
+static bool in_stack(struct na_bin *bin, const void *p)
+{
+	uint32_t top = __atomic_load_n(&bin->top, __ATOMIC_RELAXED), most = bin->most;
+
+	for (uint32_t i = bin->floor + 1u; i <= top && i <= most; i++)
+		if (__atomic_load_n(na_bin_at(bin, i), __ATOMIC_RELAXED) == p)
+			return true;
+	return false;
+}
+
+bool na_cache_holds(struct na_cache *c, const struct na_span *span, const void *p)
+{
+	uint32_t slot = na_slot_of(span, p);
+	uint64_t bit = UINT64_C(1) << (slot % 64);
+
+	if (na_span_kind(span) != NA_SPAN_SMALL || slot >= span->slots)
+		return false;
+	if (!(na_span_taken(span, slot / 64) & bit) ||
+	    (atomic_load_explicit(&span->remote[slot / 64], memory_order_relaxed) & bit))
+		return true;
+	for (uint32_t i = 0; i < NA_PENDING; i++)
+		if ((c->pending_used >> i & 1) && c->pending[i].span == span && c->pending[i].word == slot / 64 &&
+		    (c->pending[i].bits & bit))
+			return true;
+	for (c = na_cache_first(); c; c = c->next_all)
+		if (in_stack(na_cache_bin(c, na_cache_id(c, span->cls)), p) ||
+		    (c->split && in_stack(&c->out[span->cls], p)))
+			return true;
+	return false;
 }

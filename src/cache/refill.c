@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The slow half of malloc: find the next bundle. See cache.h. */
+/* The slow half of malloc: slots of spans for an empty stack. See cache.h. */
 #include "base/log.h"
 #include "cache/check.h"
 #include "cache/fast.h"
-#include "cache/mask.h"
 
-/* Slots that others freed in this group become free bytes. */
+#define MOST 64 /* slots a refill */
+
+/* Slots that others freed in this group are free. */
 static void collect_word(struct na_span *span, uint32_t word)
 {
 	/* acquire: pairs with the freeing thread's OR, so that its last writes to the blocks come
 	 * before whatever their next user does. */
 	uint64_t bits = atomic_exchange_explicit(&span->remote[word], 0, memory_order_acquire);
 
+	for (uint64_t twice = bits & ~na_span_taken(span, word); twice;
+	     twice &= twice - 1) /* the owner had freed it as well */
+		na_cache_complain(
+			(void *)(span->base + ((uintptr_t)word * 64 + (uintptr_t)__builtin_ctzll(twice)) * span->size),
+			"freed twice", NULL);
+	bits &= na_span_taken(span, word);
 	span->used -= na_popcount(bits);
-	for (; bits; bits &= bits - 1) {
-		uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
-
-		if (span->state[slot] != NA_SLOT_OUT) { /* its owner had freed it as well */
-			span->used++;
-			na_cache_complain((void *)(span->base + (uintptr_t)slot * span->size), "freed twice", NULL);
-			continue;
-		}
-		span->state[slot] = NA_SLOT_FREE;
-	}
+	na_span_free(span, word, bits);
 }
 
 void na_cache_collect(struct na_span *span)
@@ -32,61 +30,37 @@ void na_cache_collect(struct na_span *span)
 			collect_word(span, word);
 }
 
-/* The lowest `most` bits of mask. */
-static uint64_t lowest(uint64_t mask, uint32_t most)
+/* Up to `want` free slots of the span, lowest first from the group where the last search ended. */
+static uint32_t take_slots(struct na_span *span, void **out, uint32_t want)
 {
-	uint64_t rest = mask;
-
-	for (uint32_t i = 0; i < most && rest; i++)
-		rest &= rest - 1;
-	return mask & ~rest;
-}
-
-/* At most 32 KiB, to stay in the first-level cache. */
-static uint32_t bundle_slots(const struct na_bin *bin)
-{
-	return bin->size <= 512 ? 64 : (uint32_t)(32768 / bin->size);
-}
-
-static bool take_bundle(struct na_cache *c, struct na_bin *bin, struct na_span *span)
-{
-	uint32_t groups = (span->slots + 63u) / 64, group = span->group;
+	uint32_t groups = (span->slots + 63u) / 64, group = span->group, got = 0;
 
 	for (uint32_t n = 0; n < groups; n++, group = group + 1 == groups ? 0 : group + 1) {
-		uint8_t *state = span->state + (size_t)group * 64;
-		uint64_t mask;
-		uint32_t slots, most = bundle_slots(bin);
+		uintptr_t base = span->base + (uintptr_t)group * 64 * span->size;
+		uint64_t bits, rest;
 
 		if (atomic_load_explicit(&span->remote[group], memory_order_relaxed))
 			collect_word(span, group);
-		mask = na_mask_free(state);
-		if (!mask)
-			continue;
-		if (most < 64)
-			mask = lowest(mask, most);
-		na_mask_set_aside(state, mask);
-		span->group = (uint16_t)group;
-		slots = na_popcount(mask);
-		span->used += slots;
-		bin->taken += slots;
-		c->since_published += slots * bin->size;
-		bin->base = span->base + (uintptr_t)group * 64 * span->size;
-		bin->state = state;
-		bin->bits = mask;
-		return true;
+		bits = rest = ~na_span_taken(span, group);
+		for (; rest && got < want; rest &= rest - 1)
+			out[got++] = (void *)(base + (uintptr_t)__builtin_ctzll(rest) * span->size);
+		na_span_take(span, group, bits & ~rest);
+		if (got == want)
+			break;
 	}
-	return false;
+	span->group = (uint16_t)group;
+	span->used += got;
+	return got;
 }
 
 /* The current span is full. Its owner stops looking: whoever frees into it from now on must say
- * so. False if somebody freed in between and it is worth another look. seq_cst pairs with na_remote_send():
+ * so. False if somebody freed in between and it is worth another look. seq_cst pairs with send() of free.c:
  * of the two, at least one sees the other's store. */
-static bool park(struct na_bin *bin, struct na_span *span)
+static bool park(struct na_kind *kind, struct na_span *span)
 {
 	uint32_t expected = NA_SILENT;
 
-	bin->span = NULL;
-	atomic_store_explicit(&span->fast, NULL, memory_order_relaxed);
+	kind->span = NULL;
 	atomic_store_explicit(&span->flag, NA_SILENT, memory_order_seq_cst);
 	for (uint32_t word = 0; word < (span->slots + 63u) / 64; word++) {
 		if (!atomic_load_explicit(&span->remote[word], memory_order_seq_cst))
@@ -94,64 +68,135 @@ static bool park(struct na_bin *bin, struct na_span *span)
 		if (!atomic_compare_exchange_strong_explicit(&span->flag, &expected, NA_WATCHED, memory_order_acquire,
 							     memory_order_relaxed))
 			return true; /* queued meanwhile: it will come by the queue */
-		bin->span = span;
+		kind->span = span;
 		return false;
 	}
 	return true;
 }
 
-/* Makes the span the bin's current one. Under the lock. */
-static void make_current(struct na_cache *c, struct na_bin *bin, struct na_span *span)
+void na_cache_own(struct na_cache *c, struct na_span *span)
 {
-	bin->span = span;
-	span->bin = bin;
+	if (atomic_load_explicit(&span->cache, memory_order_relaxed) == c)
+		return;
 	atomic_store_explicit(&span->cache, c, memory_order_relaxed);
-	atomic_store_explicit(&span->fast, c->state == NA_CACHE_NAMED ? NULL : c, memory_order_release);
+	if (atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_NAMED)
+		na_pool_set_id(span, na_cache_id(c, span->cls));
 }
 
-static bool refill_locked(struct na_cache *c, struct na_bin *bin)
+/* Makes the span the class's current one. Under the lock. */
+static void make_current(struct na_cache *c, struct na_span *span)
 {
+	c->kind[span->cls].span = span;
+	na_cache_own(c, span);
+}
+
+/* The next partial span becomes current; false if there is none. */
+static bool next_partial(struct na_cache *c, struct na_kind *kind)
+{
+	struct na_span *span;
+	uint32_t silent = NA_SILENT;
+
+	if (atomic_load_explicit(&c->queue, memory_order_relaxed))
+		na_cache_drain(c);
+	span = kind->partial;
+	if (!span)
+		return false;
+	na_cache_unlist(c, span);
+	/* One taken over idle is SILENT; QUEUED stays until it is drained. */
+	if (atomic_load_explicit(&span->flag, memory_order_relaxed) == NA_SILENT)
+		atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
+							memory_order_relaxed);
+	make_current(c, span);
+	return true;
+}
+
+/* Up to `want` slots of spans that c has: of one span, or of several if it has but few. Under the lock. */
+static uint32_t gather(struct na_cache *c, struct na_kind *kind, void **out, uint32_t want)
+{
+	uint32_t got = 0;
+
 	for (;;) {
-		struct na_span *span = bin->span;
+		struct na_span *span = kind->span;
 
 		if (span) {
-			if (take_bundle(c, bin, span))
-				return true;
-			if (!park(bin, span))
+			got += take_slots(span, out + got, want - got);
+			if (got * 2 >= want)
+				return got;
+			if (!park(kind, span))
 				continue;
 		}
-		if (atomic_load_explicit(&c->queue, memory_order_relaxed))
-			na_cache_drain(c);
-		span = bin->partial;
-		if (!span)
-			return false;
-		na_cache_unlist(span);
-		if (atomic_load_explicit(&span->flag, memory_order_relaxed) == NA_SILENT) {
-			uint32_t silent = NA_SILENT; /* taken over idle; QUEUED stays until it is drained */
-
-			atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
-								memory_order_relaxed);
-		}
-		make_current(c, bin, span);
+		if (!next_partial(c, kind))
+			return got;
 	}
+}
+
+/* How many slots to fetch: half of the stack, which grows as long as it is emptied without being full before. */
+static uint32_t appetite(struct na_bin *bin)
+{
+	uint32_t size = bin->limit - bin->floor, most = bin->most - bin->floor;
+
+	if (!bin->spilled)
+		size = size * 2 < most ? size * 2 : most;
+	bin->spilled = 0;
+	bin->limit = (uint16_t)(bin->floor + size);
+	return size / 2 < MOST ? (size + 1) / 2 : MOST;
+}
+
+/* With separate stacks for malloc and free: what was freed is there to be taken. Entries are
+ * counted from the bin, so they are moved by the distance of the two. Under the lock. */
+static bool swap_stacks(struct na_cache *c, struct na_bin *out, struct na_bin *in)
+{
+	int distance = (int)((na_entry *)in - (na_entry *)out);
+	struct na_bin was = *out;
+
+	(void)c;
+	if (in->top == in->floor)
+		return false;
+	out->word = (was.word & ~UINT64_C(0xffff)) | (uint16_t)(in->top + distance);
+	out->floor = (uint16_t)(in->floor + distance);
+	out->most = (uint16_t)(in->most + distance);
+	out->limit = (uint16_t)(in->limit + distance);
+	in->word = (uint16_t)(was.top - distance);
+	in->floor = (uint16_t)(was.floor - distance);
+	in->most = (uint16_t)(was.most - distance);
+	in->limit = (uint16_t)(in->floor + (out->limit - out->floor));
+	return true;
+}
+
+/* What a stack gets; the lowest address on top. Under the lock. */
+static bool fill(struct na_cache *c, struct na_bin *bin, unsigned int cls)
+{
+	struct na_kind *kind = &c->kind[cls];
+	void *slots[MOST];
+	uint32_t got;
+
+	if (c->split && swap_stacks(c, bin, na_cache_bin(c, na_cache_id(c, cls))))
+		return true;
+	got = gather(c, kind, slots, appetite(bin));
+	for (uint32_t i = 0; i < got; i++)
+		*na_bin_at(bin, bin->floor + got - i) = slots[i];
+	__atomic_store_n(&bin->word, bin->word + got, __ATOMIC_RELAXED);
+	__atomic_store_n(&kind->held, kind->held + got, __ATOMIC_RELAXED);
+	c->since_published += got * na_class_size(cls);
+	return got != 0;
 }
 
 void *na_cache_refill(struct na_cache *c, unsigned int cls)
 {
-	struct na_bin *bin = &c->bins[cls];
+	struct na_bin *bin = na_cache_out(c, cls);
 	struct na_span *span = NULL;
 	bool found;
 
-	c->refills++;
+	__atomic_store_n(&c->refills, c->refills + 1, __ATOMIC_RELAXED);
 	if (c->pending_used)
 		na_cache_flush_pending(c);
 	for (;;) {
 		na_lock(&c->lock);
-		if (span && bin->span) /* a hook of ours' callers allocated meanwhile: ours joins the list */
+		if (span && c->kind[cls].span) /* a hook of ours' callers allocated meanwhile: ours joins the list */
 			na_cache_list(c, span);
 		else if (span)
-			make_current(c, bin, span);
-		found = refill_locked(c, bin);
+			make_current(c, span);
+		found = *na_bin_at(bin, bin->top) || fill(c, bin, cls);
 		na_cache_enforce(c, "refill");
 		na_unlock(&c->lock);
 		if (found)
@@ -162,9 +207,32 @@ void *na_cache_refill(struct na_cache *c, unsigned int cls)
 		if (!span)
 			return NULL;
 	}
-	if (atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_NAMED)
-		return na_bin_pop(bin); /* a named pool counts each block by itself */
 	if (c->since_published >= 65536 || atomic_load_explicit(&na_publish_often, memory_order_relaxed))
 		na_cache_publish(c);
 	return na_bin_pop(bin);
+}
+
+void *na_cache_take_one(struct na_cache *c, unsigned int cls)
+{
+	struct na_kind *kind = &c->kind[cls];
+	struct na_span *span = NULL;
+	void *p = NULL;
+
+	c->refills++;
+	for (;;) {
+		na_lock(&c->lock);
+		if (span)
+			make_current(c, span);
+		kind->held += gather(c, kind, &p, 1);
+		na_cache_enforce(c, "take_one");
+		na_unlock(&c->lock);
+		if (p)
+			break;
+		span = na_pool_take_span(c->pool, cls);
+		if (!span)
+			break;
+	}
+	if (p)
+		*na_mark_of(p) = 0;
+	return p;
 }

@@ -7,12 +7,13 @@
 #include "cache/check.h"
 #include "cache/fast.h"
 
-struct na_cache na_cache_none = { .direct = { [0 ... NA_DIRECT - 1] = &na_cache_none.bins[0] } };
-__thread struct na_cache *na_cache_current __attribute__((tls_model("initial-exec"))) = &na_cache_none;
+struct na_cache_without na_cache_without;
+__thread struct na_cache *na_cache_current = &na_cache_none;
 
 _Atomic int64_t na_live, na_live_peak;
 _Atomic bool na_publish_often;
 
+static _Atomic uint32_t made;	       /* caches; relaxed */
 static _Atomic(struct na_cache *) all; /* pushed with release, walked with acquire; never shrinks */
 
 static pthread_key_t thread_key;
@@ -37,14 +38,9 @@ void na_cache_publish(struct na_cache *c)
 {
 	int64_t own = 0, before;
 
-	for (unsigned int i = 0; i < NA_CLASSES; i++) {
-		const struct na_bin *bin = &c->bins[i];
-		int64_t out = (int64_t)(bin->taken - bin->freed);
-
-		if (bin->bits)
-			out -= na_popcount(bin->bits);
-		own += out * (int64_t)bin->size;
-	}
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		if (c->kind[i].held)
+			own += (c->kind[i].held - na_cache_depth(c, i)) * (int64_t)na_class_size(i);
 	c->since_published = 0;
 	before = atomic_load_explicit(&c->published, memory_order_relaxed);
 	atomic_store_explicit(&c->published, own, memory_order_relaxed);
@@ -52,15 +48,58 @@ void na_cache_publish(struct na_cache *c)
 		na_live_add(own - before);
 }
 
+/* Blocks of a full-grown stack: 64 KiB of them, 32 KiB above 512 bytes, but at least 4 and at most 512. */
+static uint32_t stack_most(unsigned int cls, bool split)
+{
+	size_t size = na_class_size(cls), most = (size <= 512 ? 65536 : 32768) / size;
+
+	if (most > (split ? 64 : 512))
+		most = split ? 64 : 512;
+	return most < 4 ? 4 : (uint32_t)most;
+}
+
+static size_t stacks_bytes(bool split)
+{
+	size_t entries = 0;
+
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		entries += stack_most(i, split) + 1;
+	return entries * sizeof(void *) * (split ? 2 : 1);
+}
+
+size_t na_cache_bytes(void)
+{
+	return sizeof(struct na_cache) + na_pool_count * NA_REGION_BYTES + stacks_bytes(na_pool_count > 1);
+}
+
+/* Starts small: a sixteenth of what it may become, but at least 4. */
+static void init_bin(struct na_bin *bin, unsigned int cls, uint32_t most, na_entry **next)
+{
+	uint32_t first = most / 8 < 4 ? 4 : most / 8;
+
+	bin->floor = bin->top = (uint16_t)(*next - (na_entry *)bin);
+	bin->limit = (uint16_t)(bin->floor + first);
+	bin->most = (uint16_t)(bin->floor + most);
+	bin->cls = (uint8_t)cls;
+	*next += most + 1;
+}
+
 void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state state)
 {
-	for (unsigned int i = 0; i < NA_CLASSES; i++) {
-		c->bins[i].size = na_class_size(i);
-	}
-	for (unsigned int i = 0; i < NA_DIRECT; i++)
-		c->direct[i] = &c->bins[na_class_of(i * 16)];
+	na_entry *next = (na_entry *)((char *)(c + 1) + na_pool_count * NA_REGION_BYTES);
+
 	c->pool = pool;
 	atomic_store_explicit(&c->state, state, memory_order_relaxed);
+	if (state == NA_CACHE_NAMED)
+		return;
+	c->split = na_pool_count > 1;
+	for (unsigned int i = 0; i < NA_CLASSES; i++) {
+		init_bin(na_cache_bin(c, na_cache_id(c, i)), i, stack_most(i, c->split), &next);
+		if (c->split)
+			init_bin(&c->out[i], i, stack_most(i, true), &next);
+	}
+	for (size_t size = 0; size <= NA_DIRECT_MAX; size++)
+		c->direct[size] = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
 }
 
 static void register_cache(struct na_cache *c)
@@ -124,10 +163,16 @@ static struct na_cache *acquire(struct na_pool *pool)
 	struct na_cache *c = pop_idle(pool);
 
 	if (!c) {
-		c = na_arena_take(&pool->arena, sizeof(*c), NULL); /* caches are never given back, so it is zero */
+		int fresh;
+
+		/* Caches are never given back, but metadata of segments are. Fresh memory is left as it is: regions of
+		 * other pools stay untouched. */
+		c = na_arena_take(&pool->arena, na_cache_bytes(), &fresh);
 		if (!c)
 			return NULL;
-		memset(c, 0, sizeof(*c));
+		if (!fresh)
+			memset(c, 0, na_cache_bytes());
+		c->number = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
 		na_cache_init(c, pool, NA_CACHE_RUNNING);
 		register_cache(c);
 	}
@@ -159,33 +204,26 @@ struct na_cache *na_cache_here(void)
 	return fresh;
 }
 
-/* Puts the bundle's slots back. Under the lock. */
-static void return_bundle(struct na_cache *c, struct na_bin *bin)
+static void empty_stack(struct na_cache *c, struct na_bin *bin)
 {
-	struct na_span *span = bin->span;
-
-	if (!bin->bits)
-		return;
-	span->used -= na_popcount(bin->bits);
-	bin->taken -= na_popcount(bin->bits);
-	for (uint64_t bits = bin->bits; bits; bits &= bits - 1)
-		bin->state[__builtin_ctzll(bits)] = NA_SLOT_FREE;
-	bin->bits = 0;
+	if (bin->top != bin->floor)
+		na_cache_give(c, bin, (uint32_t)bin->top - bin->floor);
 }
 
-static void trim_bin(struct na_cache *c, struct na_bin *bin)
+/* Under the lock. The current span may be empty now, and goes. */
+static void trim_class(struct na_cache *c, unsigned int cls)
 {
-	struct na_span *span = bin->span, *next;
+	struct na_kind *kind = &c->kind[cls];
+	struct na_span *span = kind->span, *next;
 	uint32_t count = 0;
 
 	if (span) {
-		return_bundle(c, bin);
 		na_cache_collect(span);
-		bin->span = NULL;
+		kind->span = NULL;
 		if (!na_cache_release_if_empty(c, span))
 			na_cache_list(c, span);
 	}
-	na_cache_each (bin, span, next, count) {
+	na_cache_each (kind, span, next, count) {
 		na_cache_collect(span);
 		na_cache_release_if_empty(c, span);
 	}
@@ -193,12 +231,17 @@ static void trim_bin(struct na_cache *c, struct na_bin *bin)
 
 void na_cache_trim(struct na_cache *c)
 {
-	na_cache_flush_pending(c);
 	na_lock(&c->lock);
+	for (unsigned int i = 0; i < NA_CLASSES; i++) {
+		empty_stack(c, na_cache_bin(c, na_cache_id(c, i)));
+		if (c->split)
+			empty_stack(c, &c->out[i]);
+	}
+	na_cache_flush_pending(c);
 	na_cache_drain(c);
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
-		if (c->bins[i].span || c->bins[i].partial)
-			trim_bin(c, &c->bins[i]);
+		if (c->kind[i].span || c->kind[i].partial)
+			trim_class(c, i);
 	na_cache_enforce(c, "trim");
 	na_unlock(&c->lock);
 	na_cache_publish(c);
@@ -212,7 +255,7 @@ static void silence(struct na_cache *c)
 		struct na_span *span, *next;
 		uint32_t count;
 
-		na_cache_each (&c->bins[i], span, next, count) {
+		na_cache_each (&c->kind[i], span, next, count) {
 			uint32_t watched = NA_WATCHED;
 
 			atomic_compare_exchange_strong_explicit(&span->flag, &watched, NA_SILENT, memory_order_seq_cst,
@@ -224,6 +267,7 @@ static void silence(struct na_cache *c)
 	na_unlock(&c->lock);
 }
 
+/* In constant time: the stacks stay as they are, for the next thread. If none comes, na_cache_tend() empties them. */
 void na_cache_leave(void)
 {
 	struct na_cache *c = na_cache_current;
@@ -231,9 +275,10 @@ void na_cache_leave(void)
 	if (c == &na_cache_none)
 		return;
 	na_cache_current = &na_cache_none;
-	na_cache_trim(c);
+	na_cache_flush_pending(c);
+	na_cache_publish(c);
+	c->settled = false;
 	atomic_store_explicit(&c->state, NA_CACHE_IDLE, memory_order_relaxed);
-	silence(c);
 	push_idle(c);
 }
 
@@ -251,7 +296,7 @@ struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls)
 	if (atomic_load_explicit(&idle->queue, memory_order_relaxed))
 		na_cache_drain(idle);
 	/* The head only: one that is QUEUED again will be drained, and found, next time. */
-	span = idle->bins[cls].partial;
+	span = idle->kind[cls].partial;
 	if (span) {
 		uint32_t silent = NA_SILENT;
 
@@ -261,40 +306,65 @@ struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls)
 			span = NULL;
 	}
 	if (span)
-		na_cache_unlist(span);
+		na_cache_unlist(idle, span);
 	na_unlock(&idle->lock);
 	push_idle(idle);
 	return span;
 }
 
-/* Spans of sleeping threads that others have emptied. Only parked ones: their `used` changes under
- * the lock alone. The rest goes back on the queue for the owner. */
-static void tend(struct na_cache *c)
+/* Partial spans of a thread that has done nothing since we last looked: others may have emptied them. From
+ * now on they say so. */
+static void tend_sleeper(struct na_cache *c)
 {
 	struct na_span *span, *next;
+	uint32_t count;
 
-	if (!atomic_load_explicit(&c->queue, memory_order_relaxed) || !na_trylock(&c->lock))
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		na_cache_each (&c->kind[i], span, next, count) {
+			uint32_t watched = NA_WATCHED;
+
+			atomic_compare_exchange_strong_explicit(&span->flag, &watched, NA_SILENT, memory_order_seq_cst,
+								memory_order_relaxed);
+			na_cache_collect(span);
+			na_cache_release_if_empty(c, span);
+		}
+}
+
+/* Spans of a running thread that others have emptied or made partial, which it may not notice for long. What
+ * is listed stays SILENT until the owner takes it, so the next free into it is told as well. */
+static void tend(struct na_cache *c)
+{
+	uint64_t done = __atomic_load_n(&c->refills, __ATOMIC_RELAXED) + __atomic_load_n(&c->spills, __ATOMIC_RELAXED);
+	struct na_span *span, *next;
+
+	if (!na_trylock(&c->lock))
 		return;
 	span = atomic_exchange_explicit(&c->queue, NULL, memory_order_acquire);
 	for (; span; span = next) {
 		next = span->next_queued;
-		if (atomic_load_explicit(&span->fast, memory_order_relaxed)) {
-			span->next_queued = atomic_load_explicit(&c->queue, memory_order_relaxed);
-			while (!atomic_compare_exchange_weak_explicit(&c->queue, &span->next_queued, span,
-								      memory_order_release, memory_order_relaxed))
-				;
-			continue;
-		}
-		atomic_store_explicit(&span->flag, NA_SILENT, memory_order_seq_cst);
+		atomic_store_explicit(&span->flag, NA_SILENT, memory_order_seq_cst); /* before the look: as in park() */
 		na_cache_collect(span);
-		if (!na_cache_release_if_empty(c, span) && !span->listed && span->used < span->slots) {
-			uint32_t silent = NA_SILENT;
-
-			if (atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED,
-								    memory_order_acquire, memory_order_relaxed))
-				na_cache_list(c, span);
-		}
+		if (!na_cache_release_if_empty(c, span) && !span->listed && c->kind[span->cls].span != span &&
+		    span->used < span->slots)
+			na_cache_list(c, span);
 	}
+	if (done == c->tended)
+		tend_sleeper(c);
+	c->tended = done;
+	na_unlock(&c->lock);
+}
+
+/* An idle cache, held off the list. */
+static void settle(struct na_cache *c)
+{
+	if (!c->settled) {
+		na_cache_trim(c);
+		silence(c);
+		c->settled = true;
+		return;
+	}
+	na_lock(&c->lock);
+	na_cache_drain(c);
 	na_unlock(&c->lock);
 }
 
@@ -307,9 +377,7 @@ void na_cache_tend(void)
 		struct na_cache *kept = NULL, *c;
 
 		while ((c = pop_idle(&na_pools[i]))) {
-			na_lock(&c->lock);
-			na_cache_drain(c);
-			na_unlock(&c->lock);
+			settle(c);
 			c->next_idle = kept;
 			kept = c;
 		}
@@ -326,8 +394,8 @@ void na_cache_after_fork(void)
 		if (c == na_cache_current || atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_RUNNING)
 			continue;
 		c->pending_used = 0; /* its entries may have been half written; those blocks are lost to the child */
+		c->settled = false;
 		atomic_store_explicit(&c->state, NA_CACHE_IDLE, memory_order_relaxed);
-		silence(c);
 		push_idle(c);
 	}
 }

@@ -29,7 +29,7 @@ no_memory:
 static void *allocate_class(unsigned int cls)
 {
 	struct na_cache *c = na_cache_current;
-	void *p = na_bin_pop(&c->bins[cls]);
+	void *p = na_bin_pop(na_cache_out(c, cls));
 
 	if (na_likely(p != NULL))
 		return p;
@@ -85,48 +85,52 @@ static int release_other(void *p, struct na_span *span)
 	return na_cache_free_slow(na_cache_current, span, p);
 }
 
-__attribute__((cold, noinline)) void na_heap_release_slow(void *p, struct na_span *span)
+/* A full stack of the thread's own, or a block that goes into none. */
+__attribute__((noinline)) void na_heap_release_slow(void *p)
 {
+	struct na_cache *c = na_cache_current;
+	struct na_bin *bin = na_cache_bin(c, na_id_of(p));
 	int saved = errno;
 
-	if (p && release_other(p, span) < 0)
+	if (bin->limit) {
+		na_cache_spill(c, bin);
+		errno = saved;
+		if (na_unlikely(*na_mark_of(p) == NA_FREED_MARK))
+			na_heap_release_marked(p);
+		else
+			na_bin_push(bin, bin->top, p);
+		return;
+	}
+	if (p && (!na_address_valid(p) || release_other(p, na_span_of(p)) < 0))
 		na_cache_complain(p,
-				  na_segment_of(p)->pool ? "freed twice, or is not the start of a block"
-							 : "freed, but is not a block of ours",
+				  na_segment_of(p) ? "freed twice, or is not the start of a block"
+						   : "freed, but is not a block of ours",
 				  __builtin_return_address(0));
 	errno = saved;
 }
 
-__attribute__((cold, noinline)) void na_heap_release_last(struct na_span *span)
+/* The program may have copied a freed block, mark and all: then it is free for the first time. */
+__attribute__((cold, noinline)) void na_heap_release_marked(void *p)
 {
-	int saved = errno;
-
-	na_cache_span_empty(na_cache_current, span);
-	errno = saved;
-}
-
-__attribute__((cold, noinline)) void na_heap_release_twice(void *p)
-{
-	na_cache_complain(p, "freed twice", __builtin_return_address(0));
+	if (na_cache_holds(na_cache_current, na_span_of(p), p)) {
+		na_cache_complain(p, "freed twice", __builtin_return_address(0));
+		return;
+	}
+	*na_mark_of(p) = 0;
+	na_heap_release(p);
 }
 
 int na_heap_release_checked(void *p)
 {
-	struct na_span *span;
+	struct na_block block;
 
-	if (!na_address_valid(p))
+	if (!na_heap_find(p, &block) || !block.live || block.start != (uintptr_t)p)
 		return -EINVAL;
-	span = na_span_of(p);
-	if (atomic_load_explicit(&span->fast, memory_order_acquire) == na_cache_current) {
-		if (((uintptr_t)p - span->base) % span->size != 0 || na_slot_of(span, p) >= span->slots)
-			return -EINVAL;
-		if (!na_span_put(span, p))
-			return -EINVAL;
-		if (span->used == 0)
-			na_cache_span_empty(na_cache_current, span);
-		return 0;
-	}
-	return release_other(p, span);
+	if (na_span_kind(block.span) != NA_SPAN_SMALL || !na_id_of(p))
+		return release_other(p, block.span);
+	*na_mark_of(p) = 0; /* it is live, whatever the program has written there */
+	na_heap_release(p);
+	return 0;
 }
 
 bool na_heap_find(const void *p, struct na_block *out)
@@ -138,11 +142,9 @@ bool na_heap_find(const void *p, struct na_block *out)
 	if (!na_address_valid(p))
 		return false;
 	segment = na_segment_of(p);
-	if (!segment->pool)
+	if (!segment)
 		return false;
-	span = segment->huge ? &segment->span[0] : na_span_of(p);
-	if (na_span_kind(span) == NA_SPAN_TAIL)
-		span -= span->slices;
+	span = na_span_of(p);
 	*out = (struct na_block){ .span = span, .pool = segment->pool };
 	switch (na_span_kind(span)) {
 	case NA_SPAN_SMALL: {
@@ -152,9 +154,13 @@ bool na_heap_find(const void *p, struct na_block *out)
 			return true;
 		out->start = span->base + (uintptr_t)slot * span->size;
 		out->size = span->size;
-		/* Racing with other threads' business in other slots is harmless: a byte of its own each. */
-		out->live = __atomic_load_n(&span->state[slot], __ATOMIC_RELAXED) == NA_SLOT_OUT &&
-			    !(atomic_load_explicit(&span->remote[slot / 64], memory_order_relaxed) >> (slot % 64) & 1);
+		/* A block is free if its bit says so; one that is in a stack, or on its way home, has the mark too.
+		 * Racing with other threads' business in other slots is harmless. */
+		out->live =
+			(na_span_taken(span, slot / 64) >> (slot % 64) & 1) &&
+			!(atomic_load_explicit(&span->remote[slot / 64], memory_order_relaxed) >> (slot % 64) & 1) &&
+			!(*na_mark_of((void *)out->start) == NA_FREED_MARK &&
+			  na_cache_holds(na_cache_current, span, (void *)out->start));
 		return true;
 	}
 	case NA_SPAN_LARGE:

@@ -9,36 +9,35 @@
 
 #include "cache/fast.h"
 
-/* The slow halves; tail-called, so that their return address is the program's. */
-void *na_heap_allocate_slow(size_t size);
-void na_heap_release_slow(void *p, struct na_span *span);
-void na_heap_release_last(struct na_span *span);
-void na_heap_release_twice(void *p);
+/* The slow halves; tail-called, so that their return address is the program's. Exported for libnumarena-malloc. */
+void *na_heap_allocate_slow(size_t size) __asm__("numarena_internal_allocate_slow")
+	__attribute__((visibility("default")));
+void na_heap_release_slow(void *p) __asm__("numarena_internal_release_slow") __attribute__((visibility("default")));
+void na_heap_release_marked(void *p) __asm__("numarena_internal_release_marked") __attribute__((visibility("default")));
 
 /* A block of at least `size` bytes, 16-byte aligned; NULL with ENOMEM. */
 static inline void *na_heap_allocate(size_t size)
 {
 	if (na_likely(size <= NA_DIRECT_MAX)) {
-		struct na_bin *bin = na_cache_current->direct[(size + 15) >> 4];
-		uint64_t bits = bin->bits;
+		void *p = na_bin_pop(na_cache_direct(na_cache_current, size));
 
-		if (na_likely(bits != 0))
-			return na_bin_take(bin, bits);
+		if (na_likely(p != NULL))
+			return p;
 	}
 	return na_heap_allocate_slow(size);
 }
 
 static inline void na_heap_release(void *p)
 {
-	struct na_span *span = na_span_of(p);
+	struct na_bin *bin = na_cache_bin(na_cache_current, na_id_of(p));
+	size_t top = bin->top;
 
-	/* acquire: `fast` may have been set by the maintenance thread after it changed the span. */
-	if (na_unlikely(atomic_load_explicit(&span->fast, memory_order_acquire) != na_cache_current))
-		na_heap_release_slow(p, span);
-	else if (na_unlikely(!na_span_put(span, p)))
-		na_heap_release_twice(p);
-	else if (na_unlikely(span->used == 0))
-		na_heap_release_last(span);
+	if (na_unlikely(top >= bin->limit))
+		na_heap_release_slow(p);
+	else if (na_unlikely(*na_mark_of(p) == NA_FREED_MARK))
+		na_heap_release_marked(p);
+	else
+		na_bin_push(bin, top, p);
 }
 
 void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero);

@@ -85,12 +85,10 @@ static void *allocate_locked(struct na_named *n, size_t size)
 	if (rounded <= NA_SMALL_MAX) {
 		unsigned int cls = n->alignment <= 16 ? na_class_of(size) : na_class_aligned(size, n->alignment);
 
-		p = na_bin_pop(&n->cache.bins[cls]);
-		if (!p)
-			p = na_cache_refill(&n->cache, cls);
+		p = na_cache_take_one(&n->cache, cls);
 		if (!p)
 			return NULL;
-		bytes = (int64_t)n->cache.bins[cls].size;
+		bytes = (int64_t)na_class_size(cls);
 		live = atomic_fetch_add_explicit(&n->cache.published, bytes, memory_order_relaxed) + bytes;
 	} else {
 		p = na_large_take(&n->pool, size, n->alignment, false);
@@ -126,12 +124,10 @@ void na_named_reset(struct na_named *named)
 	na_lock(&named->lock);
 	live = atomic_load_explicit(&named->cache.published, memory_order_relaxed) + (int64_t)named->pool.large_live;
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
-		struct na_bin *bin = &named->cache.bins[i];
+		struct na_kind *kind = &named->cache.kind[i];
 
-		bin->freed = bin->taken - na_popcount(bin->bits);
-		bin->taken -= na_popcount(bin->bits);
-		bin->bits = 0;
-		bin->span = bin->partial = NULL;
+		kind->held = 0;
+		kind->span = kind->partial = NULL;
 	}
 	atomic_store_explicit(&named->cache.queue, NULL, memory_order_relaxed);
 	atomic_store_explicit(&named->cache.published, 0, memory_order_relaxed);
@@ -169,14 +165,21 @@ void na_named_destroy(struct na_named *named)
 	na_arena_give(&arena, named, sizeof(*named));
 }
 
+/* Blocks that went back: all that were given but those that are out. */
+static uint64_t releases(struct na_named *n)
+{
+	int64_t live = (int64_t)(n->pool.large_count - n->pool.large_freed);
+
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		live += n->cache.kind[i].held;
+	return n->allocations - (uint64_t)live;
+}
+
 void na_named_figures(struct na_named *named, struct na_named_figures *out)
 {
-	uint64_t small_freed = 0;
-
 	na_lock(&named->lock);
 	na_lock(&named->cache.lock);
-	for (unsigned int i = 0; i < NA_CLASSES; i++)
-		small_freed += named->cache.bins[i].freed;
+	out->releases = releases(named);
 	na_unlock(&named->cache.lock);
 	out->live =
 		(uint64_t)atomic_load_explicit(&named->cache.published, memory_order_relaxed) + named->pool.large_live;
@@ -184,7 +187,6 @@ void na_named_figures(struct na_named *named, struct na_named_figures *out)
 	out->held = (named->pool.used_slices + named->pool.dirty_slices) * NA_SLICE + named->pool.huge_bytes +
 		    named->pool.huge_kept_bytes;
 	out->allocations = named->allocations;
-	out->releases = small_freed + named->pool.large_freed;
 	out->node = named->pool.node;
 	out->name = named->pool.name;
 	na_unlock(&named->lock);
@@ -200,9 +202,7 @@ void na_named_snapshot(struct na_snapshot *out)
 			(uint64_t)atomic_load_explicit(&n->cache.published, memory_order_relaxed) + n->pool.large_live;
 
 		out->allocations += n->allocations;
-		for (unsigned int i = 0; i < NA_CLASSES; i++)
-			out->releases += n->cache.bins[i].freed;
-		out->releases += n->pool.large_freed;
+		out->releases += releases(n);
 		out->large_live_bytes += n->pool.large_live;
 		out->large_allocations += n->pool.large_count;
 		out->large_reused += n->pool.large_reused;

@@ -23,15 +23,14 @@ static void add_cache(struct na_snapshot *out, struct na_cache *c, int64_t node_
 	int64_t bytes = 0;
 
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
-		struct na_bin *bin = &c->bins[i];
-		uint64_t given = take(&bin->taken) - na_popcount(take(&bin->bits));
-		uint64_t freed = take(&bin->freed);
+		uint64_t given = take(&na_cache_out(c, i)->word) >> 16;
+		int64_t live = (int64_t)take((const uint64_t *)&c->kind[i].held) - na_cache_depth(c, i);
 
 		out->class_allocations[i] += given;
-		out->class_live_blocks[i] += given - freed;
+		out->class_live_blocks[i] += (uint64_t)live; /* of one cache it may be negative */
 		out->allocations += given;
-		out->releases += freed;
-		bytes += (int64_t)(given - freed) * (int64_t)na_class_size(i);
+		out->releases += given - (uint64_t)live;
+		bytes += live * (int64_t)na_class_size(i);
 	}
 	out->cache_refills += take(&c->refills);
 	out->remote_releases += take(&c->remote);

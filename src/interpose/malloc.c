@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * malloc for whole programs: the C library's names, each one jump away from numarena/memory.h. Built with -fno-plt,
- * so malloc and free are a single indirect jump into the core, which stays the process's one heap
- * whether it is linked, preloaded or both.
+ * malloc for whole programs: the C library's names, each one jump away from numarena/memory.h. malloc and free, and the operators,
+ * have the fast paths inline, on the core's data: the core stays the process's one heap whether it is
+ * linked, preloaded or both.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -12,16 +12,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "heap/heap.h"
+
 #define EXPORT __attribute__((visibility("default")))
 
 EXPORT void *malloc(size_t size)
 {
-	return allocate_memory(size);
+	return na_heap_allocate(size);
 }
 
 EXPORT void free(void *block)
 {
-	release_memory(block);
+	na_heap_release(block);
 }
 
 EXPORT void *calloc(size_t count, size_t size)

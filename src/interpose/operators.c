@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "heap/heap.h"
+
 #if UINTPTR_MAX == UINT64_MAX && defined(__LP64__)
 
 #define OPERATOR(name) __asm__(name) __attribute__((visibility("default")))
@@ -47,14 +49,14 @@ static __attribute__((cold, noinline)) void *fail_or_retry(size_t alignment, siz
 
 static inline void *plain(size_t size)
 {
-	void *p = allocate_memory(size);
+	void *p = na_heap_allocate(size);
 
 	return __builtin_expect(p != NULL, 1) ? p : fail_or_retry(0, size, 1);
 }
 
 static inline void *plain_nothrow(size_t size)
 {
-	void *p = allocate_memory(size);
+	void *p = na_heap_allocate(size);
 
 	return __builtin_expect(p != NULL, 1) ? p : fail_or_retry(0, size, 0);
 }
@@ -98,7 +100,7 @@ NEW(new_array_aligned_nothrow, "_ZnamSt11align_val_tRKSt9nothrow_t", (size_t n, 
 	void id(void *p, ##__VA_ARGS__) OPERATOR(name);                                                                \
 	void id(void *p, ##__VA_ARGS__)                                                                                \
 	{                                                                                                              \
-		release_memory(p);                                                                                     \
+		na_heap_release(p);                                                                                    \
 	}
 
 DELETE(delete_plain, "_ZdlPv")

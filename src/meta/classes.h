@@ -16,8 +16,7 @@
 
 #define NA_CLASSES    72
 #define NA_SMALL_MAX  ((size_t)32768)
-#define NA_DIRECT_MAX ((size_t)1024) /* looked up by (size + 15) / 16 without arithmetic */
-#define NA_DIRECT     (NA_DIRECT_MAX / 16 + 1)
+#define NA_DIRECT_MAX ((size_t)1024) /* each size looked up without arithmetic */
 
 static inline unsigned int na_class_of(size_t size)
 {
@@ -38,6 +37,25 @@ static inline size_t na_class_size(unsigned int cls)
 		return ((size_t)cls + 1) << 4;
 	log = (cls - 16) / 8 + 8;
 	return ((size_t)1 << log) + (((size_t)(cls & 7) + 1) << (log - 3));
+}
+
+/* Slices of 64 KiB in a span of the class: the least with which its slots leave at most a sixteenth
+ * over at its end, or else, up to four, the one that leaves least. */
+static inline unsigned int na_class_slices(unsigned int cls)
+{
+	size_t size = na_class_size(cls), best = 1, least = SIZE_MAX;
+
+	for (size_t slices = 1; slices <= 4; slices++) {
+		size_t left = (slices << 16) % size * 12 / slices; /* in twelfths, so that they compare */
+
+		if (left < least) {
+			least = left;
+			best = slices;
+		}
+		if (left <= 12 * 4096)
+			break;
+	}
+	return (unsigned int)best;
 }
 
 /* The first class that holds `size` and whose slots, in a span whose base is aligned to 64 KiB,

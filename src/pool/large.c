@@ -162,7 +162,6 @@ void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool ze
 	align = alignment > NA_SLICE ? (uint32_t)(alignment >> NA_SLICE_SHIFT) : 1;
 	if (na_pool_take_run(pool, slices, align, false, &clean, &span) < 0)
 		return NULL;
-	atomic_store_explicit(&span->fast, NULL, memory_order_relaxed);
 	atomic_store_explicit(&span->cache, NULL, memory_order_relaxed);
 	span->slices = slices;
 	span->length = size ? pages_of(size) : NA_PAGE;

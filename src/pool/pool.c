@@ -11,6 +11,7 @@
 #include "pool/bits.h"
 
 struct na_map na_map;
+struct na_span na_span_none;
 _Atomic uint64_t na_pool_limit = UINT64_MAX;
 _Atomic uint64_t na_pool_held;
 _Atomic uint32_t na_pool_epoch;
@@ -49,7 +50,9 @@ static struct na_segment_ref *ref_of(struct na_pool *pool, uint32_t index)
 void na_map_set(struct na_segment *segment)
 {
 	for (uintptr_t a = segment->base; a < segment->base + segment->length; a += NA_SEGMENT)
-		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], (uintptr_t)segment - (uintptr_t)&na_map,
+		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT],
+				      (uintptr_t)segment->id - (uintptr_t)&na_map -
+					      ((uint32_t)a >> NA_SLICE_SHIFT) * sizeof(uint32_t),
 				      memory_order_release);
 }
 
@@ -254,33 +257,53 @@ void na_pool_give_run(struct na_pool *pool, struct na_span *first, uint32_t slic
 	na_unlock(&pool->lock);
 }
 
-/* State bytes rounded up to whole groups, then the remote bitmap on lines of its own. */
-static size_t state_bytes(uint32_t groups)
+/* Of more than 64 slots: the words of `taken`, then those of `remote` on lines of their own. */
+static size_t bitmap_bytes(uint32_t groups)
 {
-	return (size_t)groups * 64 + (((size_t)groups * 8 + 63) & ~(size_t)63);
+	return 2 * (((size_t)groups * 8 + 63) & ~(size_t)63);
+}
+
+/* Where the span's two bitmaps are, all free. */
+static void set_bitmaps(struct na_span *span, uint64_t *block, bool fresh, uint32_t slots)
+{
+	uint32_t groups = (slots + 63) / 64;
+
+	if (groups == 1) {
+		atomic_store_explicit(&span->own_taken, 0, memory_order_relaxed);
+		atomic_store_explicit(&span->own_remote, 0, memory_order_relaxed);
+		span->taken = &span->own_taken;
+		span->remote = &span->own_remote;
+	} else {
+		if (!fresh)
+			memset(block, 0, bitmap_bytes(groups));
+		span->taken = (_Atomic(uint64_t) *)(void *)block;
+		span->remote = (_Atomic(uint64_t) *)(void *)((char *)block + bitmap_bytes(groups) / 2);
+	}
+	if (slots % 64)
+		na_span_take(span, groups - 1, ~UINT64_C(0) << (slots % 64));
 }
 
 struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
 {
-	size_t size = na_class_size(cls), slots = NA_SLICE / size;
-	uint32_t groups = (uint32_t)(slots + 63) / 64;
+	size_t size = na_class_size(cls);
+	uint32_t slices = na_class_slices(cls), slots = (uint32_t)(slices * NA_SLICE / size),
+		 groups = (slots + 63) / 64;
 	struct na_span *span;
-	uint8_t *state;
+	uint64_t *block = NULL;
 	bool zero;
-	int fresh;
+	int fresh = 0;
 
-	state = na_arena_take(&pool->arena, state_bytes(groups), &fresh);
-	if (!state)
-		return NULL;
-	if (na_pool_take_run(pool, 1, 1, true, &zero, &span) < 0) {
-		na_arena_give(&pool->arena, state, state_bytes(groups));
+	if (groups > 1) {
+		block = na_arena_take(&pool->arena, bitmap_bytes(groups), &fresh);
+		if (!block)
+			return NULL;
+	}
+	if (na_pool_take_run(pool, slices, 1, true, &zero, &span) < 0) {
+		if (block)
+			na_arena_give(&pool->arena, block, bitmap_bytes(groups));
 		return NULL;
 	}
-	if (!fresh)
-		memset(state, 0, state_bytes(groups));
-	memset(state + slots, NA_SLOT_OUT, groups * 64 - slots);
-	span->state = state;
-	span->remote = (_Atomic(uint64_t) *)(void *)(state + (size_t)groups * 64);
+	set_bitmaps(span, block, fresh, slots);
 	span->reciprocal = (UINT64_C(0x100000000) + size - 1) / size;
 	span->used = 0;
 	span->size = (uint32_t)size;
@@ -288,19 +311,33 @@ struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
 	span->group = 0;
 	span->cls = (uint8_t)cls;
 	span->listed = false;
-	span->slices = 1;
+	span->slices = slices;
+	for (uint32_t i = 1; i < slices; i++) {
+		span[i].slices = i;
+		atomic_store_explicit(&span[i].kind, NA_SPAN_TAIL, memory_order_relaxed);
+	}
 	atomic_store_explicit(&span->flag, NA_WATCHED, memory_order_relaxed);
 	atomic_store_explicit(&span->kind, NA_SPAN_SMALL, memory_order_release);
 	return span;
 }
 
+void na_pool_set_id(struct na_span *span, uint32_t id)
+{
+	struct na_segment *segment = na_span_segment(span);
+	uint32_t at = (uint32_t)(span - segment->span);
+
+	for (uint32_t i = 0; i < span->slices; i++)
+		atomic_store_explicit(&segment->id[at + i], id, memory_order_relaxed);
+}
+
 void na_pool_give_span(struct na_pool *pool, struct na_span *span)
 {
 	uint32_t groups = (span->slots + 63u) / 64;
-	uint8_t *state = span->state;
+	void *block = groups > 1 ? span->taken : NULL;
 
-	atomic_store_explicit(&span->fast, NULL, memory_order_relaxed);
+	na_pool_set_id(span, 0);
 	atomic_store_explicit(&span->cache, NULL, memory_order_relaxed);
-	na_pool_give_run(pool, span, 1);
-	na_arena_give(&pool->arena, state, state_bytes(groups));
+	na_pool_give_run(pool, span, span->slices);
+	if (block)
+		na_arena_give(&pool->arena, block, bitmap_bytes(groups));
 }

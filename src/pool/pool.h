@@ -76,6 +76,8 @@ void na_pool_give_run(struct na_pool *pool, struct na_span *first, uint32_t slic
 
 /* A span of class cls, empty, owned by nobody; NULL without memory. */
 struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls);
+/* Says where in a cache blocks of the span go when they are freed; see na_cache_id(). By the owner. */
+void na_pool_set_id(struct na_span *span, uint32_t id);
 /* Takes back an empty span that is in no list and not QUEUED. */
 void na_pool_give_span(struct na_pool *pool, struct na_span *span);
 

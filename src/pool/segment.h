@@ -7,11 +7,13 @@
  * a run of slices that is one large block. A block above NA_RUN_MAX has a segment of its own ("huge"), whose
  * length is its own.
  *
- * Metadata lie elsewhere, in the pool's arena: struct na_segment has one struct na_span a slice. The map
- * (32 MiB of address space in .bss, of which a page for each 16 GiB in use is touched) leads from
- * address / 32 MiB to the segment. Its entries are distances from the map's start, where a segment of
- * zeros lies, in which nothing is live and no cache owns anything: so an address that is not ours (entry
- * 0) needs no test on the fast path.
+ * Metadata lie elsewhere, in the pool's arena: struct na_segment has one struct na_span a slice, and one "id", which
+ * tells free() where in a thread's cache the slice's blocks belong (see cache/cache.h); 0: nowhere, take the slow path.
+ *
+ * The map (32 MiB of address space in .bss, of which a page for each 16 GiB in use is touched) leads from address / 32 MiB
+ * to the segment's ids. What it holds is a distance from the map's own start, less the index that the low half
+ * of the segment's address gives: so the low half of any address in it, shifted, finds the id with no mask, and an address that is
+ * not ours (entry 0) finds one of the zeros at the map's start, with no test. See na_id_of().
  *
  * A struct na_segment is never returned, so a late reader of stale metadata reads a span's, if another one's.
  */
@@ -52,37 +54,27 @@ enum na_span_kind {
  * given to another owner. */
 enum na_span_flag { NA_WATCHED, NA_SILENT, NA_QUEUED };
 
-/* Free is all zero, so that fresh memory is; out plus one overflows, which is the test of free's fast path. */
-enum na_slot_state {
-	NA_SLOT_FREE = 0,
-	NA_SLOT_ASIDE = 1, /* in a thread's bundle: not free any more, nobody's yet */
-	NA_SLOT_OUT = 0xff
-};
-
 struct na_span {
-	/* What a free by the owner needs, one cache line. */
-	_Atomic(struct na_cache *) fast; /* the cache whose thread may free here on the fast path; NULL:
-	                                  * nobody. Written by the owner under its lock */
-	uintptr_t base;			 /* first slot, or the large block */
-	uint8_t *state;			 /* owner: a byte a slot, enum na_slot_state; slots past the end are OUT */
-	uint64_t reciprocal;		 /* ceil(2^32 / size) */
-	struct na_bin *bin;		 /* owner's bin of the class */
-	uint32_t used;			 /* owner: slots that are not FREE */
-	uint32_t size;			 /* bytes a slot */
+	uintptr_t base;		   /* first slot, or the large block */
+	_Atomic(uint64_t) *taken;  /* a bit a slot, 1: not free; past the end 1. Written by the owner under its lock,
+	                          * read by any: both relaxed */
+	_Atomic(uint64_t) *remote; /* a bit a slot freed by others; fetch_or by them, exchange by the owner */
+	_Atomic(struct na_cache *) cache; /* owner, also while parked; NULL for large */
+	uint64_t reciprocal;		  /* ceil(2^32 / size) */
+	struct na_span *next, *prev;	  /* list of partial spans; owner, under its lock */
+	struct na_span *next_queued;	  /* while QUEUED: whoever holds the queue */
+	size_t length;			  /* large and huge: bytes usable */
+	uint32_t used;			  /* owner, under its lock: slots that are not free */
+	uint32_t size;			  /* bytes a slot */
+	uint32_t slices;		  /* length of the run; tail: distance to the first slice */
+	_Atomic uint32_t flag;		  /* enum na_span_flag */
 	uint16_t slots;
 	uint16_t group; /* owner: group of 64 slots to search first */
 	uint8_t cls;
-	_Atomic uint8_t kind; /* enum na_span_kind; written under the pool's lock */
-	bool listed;	      /* owner, under its lock: in the list of partial spans */
-	uint32_t slices;      /* large: length of the run; tail: distance to the first slice */
-
-	/* What other threads and slow paths need. */
-	_Atomic(struct na_cache *) cache; /* owner, also while parked; NULL for large */
-	_Atomic(uint64_t) *remote;	  /* a bit a slot freed by others; fetch_or by them, exchange by the owner */
-	_Atomic uint32_t flag;		  /* enum na_span_flag */
-	struct na_span *next_queued;	  /* while QUEUED: whoever holds the queue */
-	struct na_span *next, *prev;	  /* list of partial spans; owner, under its lock */
-	size_t length;			  /* large and huge: bytes usable */
+	_Atomic uint8_t kind;	    /* enum na_span_kind; written under the pool's lock */
+	bool listed;		    /* owner, under its lock: in the list of partial spans */
+	_Atomic uint64_t own_taken; /* what taken and remote point to if there are at most 64 slots */
+	_Atomic uint64_t own_remote;
 } __attribute__((aligned(128)));
 
 _Static_assert(sizeof(struct na_span) == 128, "the slice's metadata are found by shifting");
@@ -99,32 +91,46 @@ struct na_segment {
 	uint8_t stamp[NA_SLICES];	/* pool lock: epoch of the slice's release */
 	struct na_segment *next, *prev; /* huge: pool's lists, pool lock */
 	uint8_t huge_stamp;
+	_Atomic uint32_t id[NA_SLICES]; /* owner of the slice's span; read by any thread that frees */
 };
 
+#define NA_LOW_SLICES ((size_t)1 << (32 - NA_SLICE_SHIFT)) /* in 4 GiB */
+
 struct na_map {
-	struct na_segment nowhere; /* all zero, never written */
+	uint32_t nowhere[NA_LOW_SLICES]; /* all zero, never written */
 	_Atomic uintptr_t entry[NA_MAP_ENTRIES];
 };
 
-extern struct na_map na_map;
+/* Exported for libnumarena-malloc, which has the fast paths inline. */
+extern struct na_map na_map __asm__("numarena_internal_map") __attribute__((visibility("default")));
+extern struct na_span na_span_none; /* what an address that is not ours leads to: NA_SPAN_NONE */
 
-static inline struct na_segment *na_segment_of(const void *p)
+/* The id of the slice that p lies in; 0 if it is not ours, or nothing for the fast path. */
+static inline uint32_t na_id_of(const void *p)
 {
-	struct na_map *map = &na_map;
+	uintptr_t ids = (uintptr_t)&na_map, i = (uintptr_t)p >> NA_SEGMENT_SHIFT;
 
-	/* Hides where the map is, so that the array's offset stays in the load's displacement: else the
-	 * compiler adds it to the index, an instruction more on the path of every free. */
-	__asm__("" : "+r"(map));
-	/* relaxed: published with the pointer itself */
-	return (struct na_segment *)((uintptr_t)map +
-				     atomic_load_explicit(&map->entry[(uintptr_t)p >> NA_SEGMENT_SHIFT],
-							  memory_order_relaxed));
+	/* relaxed, both loads: published with the pointer itself */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+	/* The compiler would take three instructions, on the path of every free. */
+	__asm__ volatile("addq %c2(%0,%1,8), %0" : "+r"(ids) : "r"(i), "i"(offsetof(struct na_map, entry)) : "cc");
+#else
+	ids += atomic_load_explicit(&na_map.entry[i], memory_order_relaxed);
+#endif
+	return atomic_load_explicit((_Atomic uint32_t *)ids + ((uint32_t)(uintptr_t)p >> NA_SLICE_SHIFT),
+				    memory_order_relaxed);
 }
 
-static inline struct na_span *na_span_of(const void *p)
+/* The segment that p lies in, or NULL. */
+static inline struct na_segment *na_segment_of(const void *p)
 {
-	return (struct na_span *)((char *)na_segment_of(p) +
-				  (((uintptr_t)p >> (NA_SLICE_SHIFT - 7)) & ((NA_SLICES - 1) << 7)));
+	uintptr_t entry = atomic_load_explicit(&na_map.entry[(uintptr_t)p >> NA_SEGMENT_SHIFT], memory_order_relaxed);
+	uint32_t low = (uint32_t)(uintptr_t)p & ~(uint32_t)(NA_SEGMENT - 1);
+
+	if (!entry)
+		return NULL;
+	return (struct na_segment *)((uintptr_t)&na_map + entry + (low >> NA_SLICE_SHIFT) * sizeof(uint32_t) -
+				     offsetof(struct na_segment, id));
 }
 
 static inline bool na_address_valid(const void *p)
@@ -132,20 +138,53 @@ static inline bool na_address_valid(const void *p)
 	return (uintptr_t)p >> NA_ADDRESS_BITS == 0;
 }
 
-/* Only for spans in use, whose segment is really one. */
-static inline struct na_segment *na_span_segment(const struct na_span *span)
-{
-	return na_segment_of((const void *)span->base);
-}
-
 static inline uint8_t na_span_kind(const struct na_span *span)
 {
 	return atomic_load_explicit(&span->kind, memory_order_relaxed);
 }
 
+/* The span that p lies in; of a run its first slice's, of nothing na_span_none. */
+static inline struct na_span *na_span_of(const void *p)
+{
+	struct na_segment *segment = na_segment_of(p);
+	struct na_span *span;
+
+	if (!segment)
+		return &na_span_none;
+	span = &segment->span[segment->huge ? 0 : ((uintptr_t)p >> NA_SLICE_SHIFT) & (NA_SLICES - 1)];
+	return na_span_kind(span) == NA_SPAN_TAIL ? span - span->slices : span;
+}
+
+/* Only for spans in use. */
+static inline struct na_segment *na_span_segment(const struct na_span *span)
+{
+	return na_segment_of((const void *)span->base);
+}
+
 static inline uint32_t na_slot_of(const struct na_span *span, const void *p)
 {
 	return (uint32_t)((((uintptr_t)p - span->base) * span->reciprocal) >> 32);
+}
+
+/* Whether a slot starts there. */
+static inline bool na_slot_starts(const struct na_span *span, const void *p)
+{
+	return span->base + (uintptr_t)na_slot_of(span, p) * span->size == (uintptr_t)p;
+}
+
+static inline uint64_t na_span_taken(const struct na_span *span, uint32_t word)
+{
+	return atomic_load_explicit(&span->taken[word], memory_order_relaxed);
+}
+
+static inline void na_span_take(struct na_span *span, uint32_t word, uint64_t bits)
+{
+	atomic_store_explicit(&span->taken[word], na_span_taken(span, word) | bits, memory_order_relaxed);
+}
+
+static inline void na_span_free(struct na_span *span, uint32_t word, uint64_t bits)
+{
+	atomic_store_explicit(&span->taken[word], na_span_taken(span, word) & ~bits, memory_order_relaxed);
 }
 
 #endif
