@@ -11,9 +11,9 @@
  * cache's start to the bin (top and limit of a stack). There is a region of bins for each pool, of which
  * a cache uses the one of its own pool. All others stay zero: stacks that are full at nothing, so that a block of another
  * node, a foreign pointer or a large block (id 0 is such a bin as well) takes the slow path with no test of its own. Of classes
- * below a cache line there are NA_OWNERS sets of bins in a region, and a cache uses one of them: so blocks that share
- * a line with others go home to the thread that allocated them, and no two threads' counters come to lie on a line
- * by being freed and allocated again. (Two caches may have the same set; then it costs them only that.)
+ * below a cache line there are NA_OWNERS sets of bins in a region, of which malloc uses one; what is in the others only waits to go
+ * home. So blocks that share a line with others return to the thread that allocated them, and no two threads' counters come to
+ * lie on a line by being freed and allocated again. (Two caches may have the same set; then it costs them only that.)
  *
  * Double frees. free writes a mark into the block's second word, and malloc clears it. A block with the mark that comes
  * to free is looked for in the bitmap of its span and in all stacks, and if it is there it was free already.
@@ -159,6 +159,12 @@ static inline struct na_bin *na_cache_bin(struct na_cache *c, uint32_t id)
 	return (struct na_bin *)((char *)c + id);
 }
 
+/* The bins of c's own pool. */
+static inline struct na_bin *na_cache_region(struct na_cache *c)
+{
+	return (struct na_bin *)((char *)(c + 1) + (size_t)(c->pool - na_pools) * NA_REGION_BYTES);
+}
+
 /* Where malloc takes blocks of the class from. */
 static inline struct na_bin *na_cache_out(struct na_cache *c, unsigned int cls)
 {
@@ -209,9 +215,13 @@ static inline uint32_t na_cache_count(const struct na_kind *kind)
 /* Slots of the class that are in stacks of c. */
 static inline int64_t na_cache_depth(struct na_cache *c, unsigned int cls)
 {
-	const struct na_bin *in = c->pool ? na_cache_bin(c, na_cache_id(c, cls)) : &c->never;
+	const struct na_bin *in = c->pool ? na_cache_region(c) + cls : &c->never;
 	int64_t depth = __atomic_load_n(&in->top, __ATOMIC_RELAXED) - in->floor;
 
+	for (uint32_t i = 0; c->pool && cls < NA_LINE_CLASSES && i < NA_OWNERS; i++) {
+		in = na_cache_region(c) + NA_CLASSES + i * NA_LINE_CLASSES + cls;
+		depth += __atomic_load_n(&in->top, __ATOMIC_RELAXED) - in->floor;
+	}
 	if (c->split)
 		depth += __atomic_load_n(&c->out[cls].top, __ATOMIC_RELAXED) - c->out[cls].floor;
 	return depth;

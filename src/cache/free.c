@@ -243,45 +243,87 @@ int na_cache_free_slow(struct na_cache *c, struct na_span *span, void *p)
 	return free_remote(c, span, p);
 }
 
-/* Blocks of one span of c's; `freed` of them. */
-static void close_span(struct na_cache *c, struct na_span *span, uint32_t freed)
+/* Slots of one word of a span of c's; how many. Under the lock. */
+static uint32_t clear_slots(struct na_span *span, uint32_t word, uint64_t bits)
 {
-	__atomic_store_n(&c->kind[span->cls].held, c->kind[span->cls].held - freed, __ATOMIC_RELAXED);
-	span->used -= freed;
-	settle_span(c, span);
+	uint64_t twice = bits & ~na_span_taken(span, word);
+
+	na_span_free(span, word, bits);
+	if (na_likely(!twice))
+		return 0;
+	for (uint64_t rest = twice; rest; rest &= rest - 1)
+		na_cache_complain(
+			(void *)(span->base + ((uintptr_t)word * 64 + (uintptr_t)__builtin_ctzll(rest)) * span->size),
+			"freed twice", NULL);
+	return na_popcount(twice);
 }
 
-/* Blocks that follow one another are mostly of one span: it is looked up and settled once for all of them. */
+/* Blocks that came one after the other out of a stack. */
+struct run {
+	struct na_span *span;
+	bool own;	 /* the span is c's */
+	uintptr_t slice; /* of the last block */
+	uint32_t word;	 /* of the last block's slot, with the bits of those in `bits` */
+	uint64_t bits;
+	uint32_t freed; /* slots of the span, with those in `bits` */
+};
+
+static void close_word(struct run *r)
+{
+	if (r->bits)
+		r->freed -= clear_slots(r->span, r->word, r->bits);
+	r->bits = 0;
+}
+
+static void close_span(struct na_cache *c, struct run *r)
+{
+	close_word(r);
+	if (!r->freed)
+		return;
+	__atomic_store_n(&c->kind[r->span->cls].held, c->kind[r->span->cls].held - r->freed, __ATOMIC_RELAXED);
+	r->span->used -= r->freed;
+	r->freed = 0;
+	settle_span(c, r->span);
+}
+
+static void open_span(struct na_cache *c, struct run *r, const void *p)
+{
+	close_span(c, r);
+	r->slice = (uintptr_t)p >> NA_SLICE_SHIFT;
+	r->span = na_span_of(p);
+	r->own = atomic_load_explicit(&r->span->cache, memory_order_relaxed) == c;
+}
+
+/* Neighbours in a stack are mostly of one span, often of one word: each is looked up, written and settled once. */
 static void give_blocks(struct na_cache *c, na_entry *block, uint32_t count)
 {
-	struct na_span *span = NULL;
-	uintptr_t slice = 0;
-	uint32_t freed = 0;
+	struct run r = { 0 };
 
 	for (uint32_t i = 0; i < count; i++) {
 		void *p = block[i];
 		uint32_t slot;
+		uint64_t bit;
 
-		if ((uintptr_t)p >> NA_SLICE_SHIFT != slice) {
-			if (freed)
-				close_span(c, span, freed);
-			freed = 0;
-			slice = (uintptr_t)p >> NA_SLICE_SHIFT;
-			span = na_span_of(p);
-		}
-		slot = na_slot_of(span, p);
-		if (span->base + (uintptr_t)slot * span->size != (uintptr_t)p)
+		if ((uintptr_t)p >> NA_SLICE_SHIFT != r.slice)
+			open_span(c, &r, p);
+		slot = na_slot_of(r.span, p);
+		bit = UINT64_C(1) << (slot % 64);
+		if (na_unlikely(r.span->base + (uintptr_t)slot * r.span->size != (uintptr_t)p)) {
 			na_cache_complain(p, "freed, but is not the start of a block", NULL);
-		else if (atomic_load_explicit(&span->cache, memory_order_relaxed) != c) {
-			if (free_remote(c, span, p) < 0)
+			continue;
+		}
+		if (!r.own) {
+			if (free_remote(c, r.span, p) < 0)
 				na_cache_complain(p, "freed twice", NULL);
-		} else if (clear_slot(span, slot))
-			freed++;
-		else
-			na_cache_complain(p, "freed twice", NULL);
+			continue;
+		}
+		if (slot / 64 != r.word || (r.bits & bit))
+			close_word(&r); /* a bit that is there already: freed twice, which the next close finds */
+		r.word = slot / 64;
+		r.bits |= bit;
+		r.freed++;
 	}
-	if (freed)
-		close_span(c, span, freed);
+	close_span(c, &r);
 }
 
 void na_cache_give(struct na_cache *c, struct na_bin *bin, uint32_t count)
@@ -295,15 +337,16 @@ void na_cache_give(struct na_cache *c, struct na_bin *bin, uint32_t count)
 }
 
 /* Half at first; a thread that goes on freeing keeps less and less, for it will not want it soon, and each block kept may
- * hold a span that is empty but for it. */
+ * hold a span that is empty but for it. What goes home anyway goes at once. */
 void na_cache_spill(struct na_cache *c, struct na_bin *bin)
 {
 	uint32_t size = (uint32_t)bin->limit - bin->floor, depth = (uint32_t)bin->top - bin->floor;
+	bool ours = bin == na_cache_bin(c, na_cache_id(c, bin->cls));
 
 	__atomic_store_n(&c->spills, c->spills + 1, __ATOMIC_RELAXED);
 	na_lock(&c->lock);
-	na_cache_give(c, bin, bin->spilled ? depth : (depth + 1) / 2);
-	if (bin->spilled && size > 16)
+	na_cache_give(c, bin, bin->spilled || !ours ? depth : (depth + 1) / 2);
+	if (bin->spilled && ours && size > 16)
 		bin->limit = (uint16_t)(bin->floor + size / 2);
 	if (bin->spilled < UINT8_MAX)
 		bin->spilled++;
@@ -338,9 +381,9 @@ bool na_cache_holds(struct na_cache *c, const struct na_span *span, const void *
 		if ((c->pending_used >> i & 1) && c->pending[i].span == span && c->pending[i].word == slot / 64 &&
 		    (c->pending[i].bits & bit))
 			return true;
-	for (c = na_cache_first(); c; c = c->next_all)
-		if (in_stack(na_cache_bin(c, na_cache_id(c, span->cls)), p) ||
-		    (c->split && in_stack(&c->out[span->cls], p)))
+	c = na_cache_first();
+	for (uint32_t id = na_id_of(p); c && id; c = c->next_all)
+		if (in_stack(na_cache_bin(c, id), p) || (c->split && in_stack(&c->out[span->cls], p)))
 			return true;
 	return false;
 }

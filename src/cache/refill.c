@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The slow half of malloc: slots of spans for an empty stack. See cache.h. */
+#include <string.h>
+
 #include "base/log.h"
 #include "cache/check.h"
 #include "cache/fast.h"
 
-#define MOST 64 /* slots a refill */
+#define MOST 128 /* slots a refill */
 
 /* Slots that others freed in this group are free. */
 static void collect_word(struct na_span *span, uint32_t word)
@@ -30,20 +32,28 @@ void na_cache_collect(struct na_span *span)
 			collect_word(span, word);
 }
 
-/* Up to `want` free slots of the span, lowest first from the group where the last search ended. */
-static uint32_t take_slots(struct na_span *span, void **out, uint32_t want)
+/* Up to `want` free slots of the span, lowest first from the group where the last search ended. They are written
+ * downwards, for the lowest is to lie on top. */
+static uint32_t take_slots(struct na_span *span, na_entry *top, uint32_t want)
 {
 	uint32_t groups = (span->slots + 63u) / 64, group = span->group, got = 0;
+	const size_t size = span->size;
 
 	for (uint32_t n = 0; n < groups; n++, group = group + 1 == groups ? 0 : group + 1) {
-		uintptr_t base = span->base + (uintptr_t)group * 64 * span->size;
+		uintptr_t base = span->base + (uintptr_t)group * 64 * size;
 		uint64_t bits, rest;
 
 		if (atomic_load_explicit(&span->remote[group], memory_order_relaxed))
 			collect_word(span, group);
 		bits = rest = ~na_span_taken(span, group);
+		if (rest == ~UINT64_C(0) && want - got >= 64) {
+			for (uint32_t i = 0; i < 64; i++)
+				top[-(ptrdiff_t)(got + i)] = (void *)(base + i * size);
+			got += 64;
+			rest = 0;
+		}
 		for (; rest && got < want; rest &= rest - 1)
-			out[got++] = (void *)(base + (uintptr_t)__builtin_ctzll(rest) * span->size);
+			top[-(ptrdiff_t)got++] = (void *)(base + (uintptr_t)__builtin_ctzll(rest) * size);
 		na_span_take(span, group, bits & ~rest);
 		if (got == want)
 			break;
@@ -110,8 +120,9 @@ static bool next_partial(struct na_cache *c, struct na_kind *kind)
 	return true;
 }
 
-/* Up to `want` slots of spans that c has: of one span, or of several if it has but few. Under the lock. */
-static uint32_t gather(struct na_cache *c, struct na_kind *kind, void **out, uint32_t want)
+/* Up to `want` slots of spans that c has, downwards from `top`: of one span, or of several if it has but few. Under the
+ * lock. */
+static uint32_t gather(struct na_cache *c, struct na_kind *kind, na_entry *top, uint32_t want)
 {
 	uint32_t got = 0;
 
@@ -119,7 +130,7 @@ static uint32_t gather(struct na_cache *c, struct na_kind *kind, void **out, uin
 		struct na_span *span = kind->span;
 
 		if (span) {
-			got += take_slots(span, out + got, want - got);
+			got += take_slots(span, top - got, want - got);
 			if (got * 2 >= want)
 				return got;
 			if (!park(kind, span))
@@ -144,12 +155,11 @@ static uint32_t appetite(struct na_bin *bin)
 
 /* With separate stacks for malloc and free: what was freed is there to be taken. Entries are
  * counted from the bin, so they are moved by the distance of the two. Under the lock. */
-static bool swap_stacks(struct na_cache *c, struct na_bin *out, struct na_bin *in)
+static bool swap_stacks(struct na_bin *out, struct na_bin *in)
 {
 	int distance = (int)((na_entry *)in - (na_entry *)out);
 	struct na_bin was = *out;
 
-	(void)c;
 	if (in->top == in->floor)
 		return false;
 	out->word = (was.word & ~UINT64_C(0xffff)) | (uint16_t)(in->top + distance);
@@ -163,18 +173,19 @@ static bool swap_stacks(struct na_cache *c, struct na_bin *out, struct na_bin *i
 	return true;
 }
 
-/* What a stack gets; the lowest address on top. Under the lock. */
+/* Under the lock. The stack is empty. */
 static bool fill(struct na_cache *c, struct na_bin *bin, unsigned int cls)
 {
 	struct na_kind *kind = &c->kind[cls];
-	void *slots[MOST];
-	uint32_t got;
+	na_entry *lowest = na_bin_at(bin, bin->floor + 1u);
+	uint32_t want, got;
 
-	if (c->split && swap_stacks(c, bin, na_cache_bin(c, na_cache_id(c, cls))))
+	if (c->split && swap_stacks(bin, na_cache_bin(c, na_cache_id(c, cls))))
 		return true;
-	got = gather(c, kind, slots, appetite(bin));
-	for (uint32_t i = 0; i < got; i++)
-		*na_bin_at(bin, bin->floor + got - i) = slots[i];
+	want = appetite(bin);
+	got = gather(c, kind, lowest + want - 1, want);
+	if (got < want)
+		memmove(lowest, lowest + want - got, got * sizeof(*lowest));
 	__atomic_store_n(&bin->word, bin->word + got, __ATOMIC_RELAXED);
 	__atomic_store_n(&kind->held, kind->held + got, __ATOMIC_RELAXED);
 	c->since_published += got * na_class_size(cls);
@@ -216,7 +227,7 @@ void *na_cache_take_one(struct na_cache *c, unsigned int cls)
 {
 	struct na_kind *kind = &c->kind[cls];
 	struct na_span *span = NULL;
-	void *p = NULL;
+	na_entry p = NULL;
 
 	c->refills++;
 	for (;;) {

@@ -39,7 +39,7 @@ void na_cache_publish(struct na_cache *c)
 	int64_t own = 0, before;
 
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
-		if (c->kind[i].held)
+		if (c->kind[i].held || i < NA_LINE_CLASSES)
 			own += (c->kind[i].held - na_cache_depth(c, i)) * (int64_t)na_class_size(i);
 	c->since_published = 0;
 	before = atomic_load_explicit(&c->published, memory_order_relaxed);
@@ -58,13 +58,17 @@ static uint32_t stack_most(unsigned int cls, bool split)
 	return most < 4 ? 4 : (uint32_t)most;
 }
 
+#define HOME_MOST 32 /* blocks below a line that wait to go home, for each set of owners */
+
 static size_t stacks_bytes(bool split)
 {
 	size_t entries = 0;
 
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
 		entries += stack_most(i, split) + 1;
-	return entries * sizeof(void *) * (split ? 2 : 1);
+	entries *= split ? 2 : 1;
+	entries += (size_t)NA_OWNERS * NA_LINE_CLASSES * (HOME_MOST + 1);
+	return entries * sizeof(void *);
 }
 
 size_t na_cache_bytes(void)
@@ -97,6 +101,14 @@ void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state
 		init_bin(na_cache_bin(c, na_cache_id(c, i)), i, stack_most(i, c->split), &next);
 		if (c->split)
 			init_bin(&c->out[i], i, stack_most(i, true), &next);
+	}
+	for (uint32_t i = 0; i < NA_OWNERS * NA_LINE_CLASSES; i++) {
+		struct na_bin *bin = na_cache_region(c) + NA_CLASSES + i;
+
+		if (bin->most) /* our own */
+			continue;
+		init_bin(bin, i % NA_LINE_CLASSES, HOME_MOST, &next);
+		bin->limit = bin->most;
 	}
 	for (size_t size = 0; size <= NA_DIRECT_MAX; size++)
 		c->direct[size] = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
@@ -232,11 +244,10 @@ static void trim_class(struct na_cache *c, unsigned int cls)
 void na_cache_trim(struct na_cache *c)
 {
 	na_lock(&c->lock);
-	for (unsigned int i = 0; i < NA_CLASSES; i++) {
-		empty_stack(c, na_cache_bin(c, na_cache_id(c, i)));
-		if (c->split)
-			empty_stack(c, &c->out[i]);
-	}
+	for (unsigned int i = 0; i < NA_REGION_BINS; i++)
+		empty_stack(c, na_cache_region(c) + i);
+	for (unsigned int i = 0; c->split && i < NA_CLASSES; i++)
+		empty_stack(c, &c->out[i]);
 	na_cache_flush_pending(c);
 	na_cache_drain(c);
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
