@@ -174,9 +174,9 @@ bool na_heap_find(const void *p, struct na_block *out)
 	}
 }
 
-static void *move_block(void *p, size_t old, size_t size, const struct na_block *block)
+static void *move_block(void *p, size_t old, size_t size, const struct na_pool *pool)
 {
-	struct na_named *named = block->pool->named ? na_named_of(block->pool) : NULL;
+	struct na_named *named = pool->named ? na_named_of(pool) : NULL;
 	void *fresh = named ? na_named_allocate(named, size) : na_heap_allocate(size);
 
 	if (!fresh)
@@ -186,25 +186,23 @@ static void *move_block(void *p, size_t old, size_t size, const struct na_block 
 	return fresh;
 }
 
-void *na_heap_resize(void *p, size_t size)
+/* A block that shrinks by less than half stays; of the smallest, all do. */
+static bool stays(size_t old, size_t size)
+{
+	return size <= old && (size >= old / 2 || old <= 64);
+}
+
+static void *resize_other(void *p, size_t size)
 {
 	struct na_block block;
 
-	if (!p)
-		return na_heap_allocate(size);
-	if (size > PTRDIFF_MAX) {
-		errno = ENOMEM;
-		return NULL;
-	}
 	if (!na_heap_find(p, &block) || !block.live || block.start != (uintptr_t)p) {
 		na_cache_complain(p, "resized, but is not a live block of ours", __builtin_return_address(0));
 		errno = EINVAL;
 		return NULL;
 	}
 	if (na_span_kind(block.span) == NA_SPAN_SMALL) {
-		if (size <= block.size && size >= block.size / 2)
-			return p;
-		if (size <= block.size && block.size <= 64)
+		if (stays(block.size, size))
 			return p;
 	} else if (size > NA_SMALL_MAX) {
 		void *q = na_large_resize(block.span, p, size);
@@ -214,7 +212,29 @@ void *na_heap_resize(void *p, size_t size)
 			return q;
 		}
 	}
-	return move_block(p, block.size, size, &block);
+	return move_block(p, block.size, size, block.pool);
+}
+
+void *na_heap_resize(void *p, size_t size)
+{
+	struct na_span *span;
+
+	if (!p)
+		return na_heap_allocate(size);
+	if (size > PTRDIFF_MAX) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	/* Small blocks are what programs resize most: those that are plainly live need no more tests. */
+	if (na_unlikely(!na_address_valid(p)))
+		return resize_other(p, size);
+	span = na_span_of(p);
+	if (na_span_kind(span) != NA_SPAN_SMALL || !na_slot_starts(span, p) || *na_mark_of(p) == NA_FREED_MARK ||
+	    !(na_span_taken(span, na_slot_of(span, p) / 64) >> (na_slot_of(span, p) % 64) & 1))
+		return resize_other(p, size);
+	if (stays(span->size, size))
+		return p;
+	return move_block(p, span->size, size, na_span_segment(span)->pool);
 }
 
 uint64_t na_heap_flush(void)

@@ -145,7 +145,7 @@ static size_t copy_ranges(struct na_pool *pool, struct na_segment **list, size_t
 			skip--;
 			continue;
 		}
-		out[n++] = (struct range){ s->base, s->length };
+		out[n++] = (struct range){ s->base, s->committed };
 	}
 	na_unlock(&pool->lock);
 	return n;

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Large blocks: runs of slices up to 8 MiB, and mappings of their own ("huge") above. Freed ones are
- * kept for reuse until they decay. A huge block's pages move by mremap when it grows.
+ * kept for reuse until they decay.
  *
- * A huge mapping is cached whole and handed out again to requests of 80% to 100% of its length.
- * Its metadata block goes back to the arena when it is unmapped, all zero (the grow path of pool.c relies on it).
+ * A block that grows is expected to grow again. A run takes in the free slices behind it; where there are none, and it is
+ * large enough, it moves, once, into a mapping of its own with address space to spare, in which it grows without a system call
+ * or a copy. When that is full the mapping grows, or its pages move by mremap. A mapping's "committed" bytes are what
+ * counts against the limits; what is behind a block that did not grow goes back after the decay time.
+ *
+ * A kept huge mapping is handed out again whole: to a request of 80% to 100% of its committed bytes, to one that is larger, or to a
+ * block that grows. Its metadata block goes back to the arena when it is unmapped, all zero (the grow path of pool.c relies on it).
  */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/options.h"
@@ -14,6 +20,8 @@
 #include "pool/pool.h"
 
 #define HUGE_UNIT ((size_t)1 << 21) /* lengths are rounded to this, so that THP can back all of it */
+#define GROW_MIN  ((size_t)1 << 17) /* from here on a growing run may get a mapping of its own */
+#define GROWN_MAX 4096		    /* such mappings a pool: each may cost an entry of vm.max_map_count */
 
 /* What counts as live, and what malloc_usable_size says: whole pages, the least that can be touched. */
 static size_t pages_of(size_t size)
@@ -40,23 +48,44 @@ static void list_remove(struct na_segment **head, struct na_segment *s)
 		s->next->prev = s->prev;
 }
 
-static struct na_segment *take_kept(struct na_pool *pool, size_t length, size_t alignment)
+/* How well a kept mapping suits: less is better; SIZE_MAX: not at all. */
+static size_t misfit(const struct na_segment *s, size_t length, size_t mapped, size_t alignment, bool growing)
+{
+	if (s->busy || s->length < mapped || (s->base & (alignment - 1)))
+		return SIZE_MAX;
+	if (s->committed < length) /* has to touch more; better one that has not */
+		return SIZE_MAX / 2 - s->committed;
+	if (!growing && s->committed - s->committed / 5 > length)
+		return SIZE_MAX;
+	return s->committed - length;
+}
+
+/* A kept mapping of at least `mapped` bytes for a block that will commit `length`. */
+static struct na_segment *take_kept(struct na_pool *pool, size_t length, size_t mapped, size_t alignment, bool growing)
 {
 	struct na_segment *best = NULL;
+	size_t least = SIZE_MAX, more;
 
 	na_lock(&pool->lock);
-	for (struct na_segment *s = pool->huge_kept; s; s = s->next)
-		if (s->length >= length && s->length - s->length / 5 <= length && (s->base & (alignment - 1)) == 0 &&
-		    (!best || s->length < best->length))
+	for (struct na_segment *s = pool->huge_kept; s; s = s->next) {
+		size_t m = misfit(s, length, mapped, alignment, growing);
+
+		if (m < least) {
+			least = m;
 			best = s;
-	if (best && !na_pool_charge(pool, 0, best->length))
-		best = NULL;
+		}
+	}
 	if (best) {
-		list_remove(&pool->huge_kept, best);
-		list_push(&pool->huge_live, best);
-		pool->huge_kept_bytes -= best->length;
-		pool->huge_bytes += best->length;
-		pool->large_reused++;
+		more = length > best->committed ? length - best->committed : 0;
+		if (!na_pool_charge(pool, more, best->committed + more)) {
+			best = NULL;
+		} else {
+			list_remove(&pool->huge_kept, best);
+			list_push(&pool->huge_live, best);
+			pool->huge_kept_bytes -= best->committed;
+			pool->huge_bytes += best->committed + more;
+			pool->large_reused++;
+		}
 	}
 	na_unlock(&pool->lock);
 	return best;
@@ -82,7 +111,21 @@ static void refund(struct na_pool *pool, size_t length)
 	atomic_fetch_sub_explicit(&na_pool_held, length, memory_order_relaxed);
 }
 
-static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t alignment)
+/* A mapping of `mapped` bytes, or if that is not to be had (ulimit -v) of `length`. */
+static int map_place(size_t length, size_t *mapped, size_t alignment, void **out)
+{
+	int rc = *mapped == NA_SEGMENT && alignment <= NA_SEGMENT
+			 ? na_pool_map_segment(out)
+			 : na_os_map_aligned(*mapped, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, out);
+
+	if (rc < 0 && *mapped > length) {
+		*mapped = length;
+		rc = na_os_map_aligned(length, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, out);
+	}
+	return rc;
+}
+
+static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t mapped, size_t alignment)
 {
 	struct na_segment *segment;
 	void *base;
@@ -96,19 +139,20 @@ static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t a
 	if (!segment)
 		goto refund_length;
 	*(void **)segment = NULL;
-	if (na_os_map_aligned(length, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, &base) < 0)
+	if (map_place(length, &mapped, alignment, &base) < 0)
 		goto give_segment;
-	na_pool_bind(pool, base, length);
+	na_pool_bind(pool, base, mapped);
 	if (na_options.hugepages)
-		na_os.advise_huge(base, length);
+		na_os.advise_huge(base, mapped);
 	segment->pool = pool;
 	segment->base = (uintptr_t)base;
-	segment->length = length;
+	segment->length = mapped;
 	segment->huge = true;
 	na_map_set(segment);
 	na_lock(&pool->lock);
 	list_push(&pool->huge_live, segment);
-	pool->reserved += length;
+	pool->reserved += mapped;
+	atomic_fetch_add_explicit(&pool->huge_count, 1, memory_order_relaxed);
 	na_unlock(&pool->lock);
 	return segment;
 
@@ -119,21 +163,18 @@ refund_length:
 	return NULL;
 }
 
-static void *take_huge(struct na_pool *pool, size_t size, size_t alignment, bool zero)
+/* A huge block that commits `length` bytes of at least `mapped`. */
+static void *take_huge(struct na_pool *pool, size_t size, size_t length, size_t mapped, size_t alignment, bool zero,
+		       bool growing)
 {
-	struct na_segment *segment;
+	struct na_segment *segment = take_kept(pool, length, mapped, alignment, growing);
 	struct na_span *span;
-	size_t length;
 
-	if (__builtin_add_overflow(size ? size : 1, HUGE_UNIT - 1, &length) || length >> (NA_ADDRESS_BITS - 1))
-		return NULL;
-	length &= ~(HUGE_UNIT - 1);
-	segment = take_kept(pool, length, alignment);
 	if (segment) {
 		if (zero)
-			memset((void *)segment->base, 0, size);
+			memset((void *)segment->base, 0, size < segment->committed ? size : segment->committed);
 	} else {
-		segment = map_huge(pool, length, alignment);
+		segment = map_huge(pool, length, mapped, alignment);
 		if (!segment)
 			return NULL;
 	}
@@ -141,11 +182,24 @@ static void *take_huge(struct na_pool *pool, size_t size, size_t alignment, bool
 	span->base = segment->base;
 	span->length = pages_of(size);
 	na_lock(&pool->lock);
+	if (segment->committed < length)
+		segment->committed = length;
+	segment->huge_stamp = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
 	pool->large_count++;
 	pool->large_live += span->length;
 	atomic_store_explicit(&span->kind, NA_SPAN_HUGE, memory_order_release);
 	na_unlock(&pool->lock);
 	return (void *)span->base;
+}
+
+/* Rounds up; 0 if that is more than there are addresses. */
+static size_t round_length(size_t size, size_t unit)
+{
+	size_t length;
+
+	if (__builtin_add_overflow(size ? size : 1, unit - 1, &length) || length >> (NA_ADDRESS_BITS - 1))
+		return 0;
+	return length & ~(unit - 1);
 }
 
 void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool zero)
@@ -154,8 +208,11 @@ void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool ze
 	struct na_span *span;
 	bool clean;
 
-	if (size > NA_RUN_MAX || alignment > NA_RUN_MAX)
-		return take_huge(pool, size, alignment, zero);
+	if (size > NA_RUN_MAX || alignment > NA_RUN_MAX) {
+		size_t length = round_length(size, HUGE_UNIT);
+
+		return length ? take_huge(pool, size, length, length, alignment, zero, false) : NULL;
+	}
 	slices = (uint32_t)((size + NA_SLICE - 1) >> NA_SLICE_SHIFT);
 	if (slices == 0)
 		slices = 1;
@@ -206,8 +263,8 @@ int na_large_give(struct na_span *span, void *p)
 		list_remove(&pool->huge_live, segment);
 		list_push(&pool->huge_kept, segment);
 		segment->huge_stamp = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
-		pool->huge_bytes -= segment->length;
-		pool->huge_kept_bytes += segment->length;
+		pool->huge_bytes -= segment->committed;
+		pool->huge_kept_bytes += segment->committed;
 	}
 	na_unlock(&pool->lock);
 	if (!live)
@@ -217,68 +274,136 @@ int na_large_give(struct na_span *span, void *p)
 	return 0;
 }
 
-/* Grows a huge block where it lies, or by moving its pages to a new place. The block is the
- * caller's alone, as realloc's argument must be, so only the lists need the lock. */
-static void *grow_huge(struct na_segment *segment, size_t length)
+/* Maps more for a huge block: where it lies, or by moving its pages to a new place. The block is the caller's alone, as
+ * realloc's argument must be, so only the lists need the lock. NULL if it cannot be. */
+static void *grow_mapping(struct na_segment *segment, size_t mapped)
 {
 	struct na_pool *pool = segment->pool;
-	size_t more = length - segment->length, old = segment->length;
+	size_t old = segment->length;
 	void *to;
+
+	if (na_os.remap((void *)segment->base, old, mapped, NULL) == 0) {
+		to = (void *)segment->base;
+	} else {
+		if (na_os_map_aligned(mapped, NA_SEGMENT, &to) < 0)
+			return NULL;
+		na_map_clear(
+			segment); /* before its place is free: another thread's segment may come to lie there at once */
+		if (na_os.remap((void *)segment->base, old, mapped, to) < 0) {
+			na_map_set(segment);
+			na_os.unmap(to, mapped);
+			return NULL;
+		}
+	}
+	na_pool_bind(pool, to, mapped); /* an area that grew in place keeps its policy, a fresh target has none */
+	na_lock(&pool->lock);
+	segment->base = (uintptr_t)to;
+	segment->length = mapped;
+	segment->span[0].base = segment->base;
+	pool->reserved += mapped - old;
+	na_unlock(&pool->lock);
+	na_map_set(segment);
+	return to;
+}
+
+/* Commits `length` bytes, more than before, in a mapping that nobody else changes meanwhile. NULL if it cannot be. */
+static void *commit_more(struct na_segment *segment, void *p, size_t length)
+{
+	struct na_pool *pool = segment->pool;
+	size_t more = length - segment->committed, mapped;
 
 	/* At the limit, as in map_huge(): a copy, the caller's other way, would need room for two of the block. */
 	if (!charge(pool, more) && (na_pool_purge(pool, true) == 0 || !charge(pool, more)))
 		return NULL;
-	if (na_os.remap((void *)segment->base, old, length, NULL) == 0) {
-		to = (void *)segment->base;
-	} else {
-		if (na_os_map_aligned(length, NA_SEGMENT, &to) < 0)
-			goto refund_more;
-		na_map_clear(
-			segment); /* before its place is free: another thread's segment may come to lie there at once */
-		if (na_os.remap((void *)segment->base, old, length, to) < 0) {
-			na_map_set(segment);
-			na_os.unmap(to, length);
-			goto refund_more;
-		}
+	if (length > segment->length) {
+		mapped = round_length(length * 2, HUGE_UNIT);
+		p = mapped ? grow_mapping(segment, mapped) : NULL;
+		if (!p) /* address space is scarce */
+			p = grow_mapping(segment, round_length(length, HUGE_UNIT));
 	}
-	na_pool_bind(pool, to, length); /* an area that grew in place keeps its policy, a fresh target has none */
-	na_lock(&pool->lock);
-	segment->base = (uintptr_t)to;
-	segment->length = length;
-	segment->span[0].base = segment->base;
-	pool->reserved += more;
-	na_unlock(&pool->lock);
-	na_map_set(segment);
-	return to;
-
-refund_more:
-	refund(pool, more);
-	return NULL;
+	if (!p)
+		refund(pool, more);
+	return p;
 }
 
-static void set_length(struct na_pool *pool, struct na_span *span, size_t size)
+/* Its place to change a huge block is the caller's alone from here on. */
+static void begin_change(struct na_pool *pool, struct na_segment *segment)
 {
 	na_lock(&pool->lock);
-	pool->large_live += pages_of(size) - span->length;
-	span->length = pages_of(size);
+	while (segment->busy) { /* the maintenance thread gives back what lies behind the block, where it may grow */
+		na_unlock(&pool->lock);
+		sched_yield();
+		na_lock(&pool->lock);
+	}
+	segment->busy = true;
 	na_unlock(&pool->lock);
+}
+
+static void *resize_huge(struct na_segment *segment, void *p, size_t size)
+{
+	size_t length = round_length(size, size > NA_RUN_MAX ? HUGE_UNIT : NA_SLICE);
+	struct na_span *span = &segment->span[0];
+	struct na_pool *pool = segment->pool;
+
+	if (!length || (size < segment->committed / 2 && size < span->length / 2))
+		return NULL; /* much smaller: the caller moves it */
+	begin_change(pool, segment);
+	if (size > segment->committed)
+		p = commit_more(segment, p, length);
+	na_lock(&pool->lock);
+	if (p) {
+		if (segment->committed < length)
+			segment->committed = length;
+		pool->large_live += pages_of(size) - span->length;
+		span->length = pages_of(size);
+	}
+	segment->huge_stamp = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
+	segment->busy = false;
+	na_unlock(&pool->lock);
+	return p;
+}
+
+/* A run that cannot grow where it lies, and is large enough, gets a mapping of its own. */
+static void *grow_run(struct na_pool *pool, struct na_span *span, void *p, size_t size)
+{
+	uint32_t slices = (uint32_t)((size + NA_SLICE - 1) >> NA_SLICE_SHIFT);
+	size_t length, mapped;
+	void *q;
+
+	if (size <= NA_RUN_MAX && na_pool_extend_run(pool, span, slices) == 0)
+		return p;
+	if (size < GROW_MIN || atomic_load_explicit(&pool->huge_count, memory_order_relaxed) >= GROWN_MAX)
+		return NULL;
+	length = round_length(size, size > NA_RUN_MAX ? HUGE_UNIT : NA_SLICE);
+	mapped = length <= NA_SEGMENT / 2 ? NA_SEGMENT : round_length(length * 2, HUGE_UNIT);
+	if (!length || !mapped)
+		return NULL;
+	q = take_huge(pool, size, length, mapped, 16, false, true);
+	if (!q)
+		return NULL;
+	memcpy(q, p, span->length);
+	na_large_give(span, p);
+	return q;
 }
 
 void *na_large_resize(struct na_span *span, void *p, size_t size)
 {
 	struct na_segment *segment = na_segment_of(p);
-	bool huge = na_span_kind(span) == NA_SPAN_HUGE;
-	size_t capacity = huge ? segment->length : (size_t)span->slices * NA_SLICE, length;
+	struct na_pool *pool = segment->pool;
+	size_t capacity = (size_t)span->slices * NA_SLICE;
+	void *q = p;
 
-	if (size > capacity) {
-		if (!huge || __builtin_add_overflow(size, HUGE_UNIT - 1, &length) || length >> (NA_ADDRESS_BITS - 1))
-			return NULL;
-		p = grow_huge(segment, length & ~(HUGE_UNIT - 1));
-		if (!p)
-			return NULL;
-	} else if (size < capacity / 2 && (huge || size + NA_SLICE < capacity)) {
+	if (na_span_kind(span) == NA_SPAN_HUGE)
+		return resize_huge(segment, p, size);
+	if (size < capacity / 2 && size + NA_SLICE < capacity)
 		return NULL; /* much smaller: the caller moves it, and the rest serves others */
-	}
-	set_length(segment->pool, &segment->span[span - segment->span], size);
+	if (size > capacity)
+		q = grow_run(pool, span, p, size);
+	if (q != p) /* a block of its own, with its length, or none */
+		return q;
+	na_lock(&pool->lock);
+	pool->large_live += pages_of(size) - span->length;
+	span->length = pages_of(size);
+	na_unlock(&pool->lock);
 	return p;
 }

@@ -62,25 +62,31 @@ void na_map_clear(struct na_segment *segment)
 		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], 0, memory_order_release);
 }
 
-/* Address space for a segment: below the last one, else wherever an aligned place is found, else
- * a smaller piece (under `ulimit -v`). */
-static int map_segment(size_t *length, void **out)
+int na_pool_map_segment(void **out)
 {
 	uintptr_t place = atomic_load_explicit(&next_place, memory_order_relaxed);
 	int rc = -EEXIST;
 
 	for (int tries = 0; place && tries < 4 && rc == -EEXIST; tries++, place -= NA_SEGMENT)
 		rc = na_os.map((void *)place, NA_SEGMENT, out);
+	if (rc < 0)
+		rc = na_os_map_aligned(NA_SEGMENT, NA_SEGMENT, out);
+	if (rc == 0 && (uintptr_t)*out > NA_SEGMENT)
+		atomic_store_explicit(&next_place, (uintptr_t)*out - NA_SEGMENT, memory_order_relaxed);
+	return rc;
+}
+
+/* As above, else a smaller piece (under `ulimit -v`). */
+static int map_segment(size_t *length, void **out)
+{
+	int rc = na_pool_map_segment(out);
+
 	*length = NA_SEGMENT;
-	for (size_t size = NA_SEGMENT; rc < 0 && size >= NA_SEGMENT / 16; size /= 4) {
+	for (size_t size = NA_SEGMENT / 4; rc < 0 && size >= NA_SEGMENT / 16; size /= 4) {
 		*length = size;
 		rc = na_os_map_aligned(size, NA_SEGMENT, out);
 	}
-	if (rc < 0)
-		return rc;
-	if ((uintptr_t)*out > NA_SEGMENT)
-		atomic_store_explicit(&next_place, (uintptr_t)*out - NA_SEGMENT, memory_order_relaxed);
-	return 0;
+	return rc;
 }
 
 void na_pool_bind(const struct na_pool *pool, void *base, size_t length)
@@ -235,6 +241,28 @@ int na_pool_take_run(struct na_pool *pool, uint32_t slices, uint32_t align, bool
 			purged = true;
 		}
 	}
+}
+
+int na_pool_extend_run(struct na_pool *pool, struct na_span *first, uint32_t slices)
+{
+	struct na_segment *segment = na_span_segment(first);
+	uint32_t end = (uint32_t)(first - segment->span) + first->slices, more = slices - first->slices;
+	struct na_span *ignored;
+	bool zero;
+	int rc = -EAGAIN;
+
+	na_lock(&pool->lock);
+	if (end + more <= NA_SLICES && na_bits_count(segment->free, end, more) == more)
+		rc = claim(pool, segment, end, more, &zero, &ignored);
+	if (rc == 0) {
+		for (uint32_t i = first->slices; i < slices; i++) {
+			first[i].slices = i;
+			atomic_store_explicit(&first[i].kind, NA_SPAN_TAIL, memory_order_relaxed);
+		}
+		first->slices = slices;
+	}
+	na_unlock(&pool->lock);
+	return rc;
 }
 
 void na_pool_give_run(struct na_pool *pool, struct na_span *first, uint32_t slices)

@@ -46,7 +46,8 @@ struct na_pool {
 	                                  * the meaning */
 	uint64_t used_slices, dirty_slices; /* under lock, as all that follows */
 	uint64_t reserved;
-	uint64_t huge_bytes, huge_kept_bytes;
+	uint64_t huge_bytes, huge_kept_bytes; /* committed */
+	_Atomic uint32_t huge_count;	      /* mappings; relaxed */
 	uint64_t large_live, large_count, large_freed, large_reused;
 	char name[32];
 };
@@ -73,6 +74,12 @@ void na_pool_bind(const struct na_pool *pool, void *base, size_t length);
 int na_pool_take_run(struct na_pool *pool, uint32_t slices, uint32_t align, bool small, bool *zero,
 		     struct na_span **out);
 void na_pool_give_run(struct na_pool *pool, struct na_span *first, uint32_t slices);
+
+/* Makes a large block's run `slices` long, if those behind it are free; -EAGAIN if not, -ENOMEM past a limit. */
+int na_pool_extend_run(struct na_pool *pool, struct na_span *first, uint32_t slices);
+
+/* Address space of a segment, next to the last one's if it can be. */
+int na_pool_map_segment(void **out);
 
 /* A span of class cls, empty, owned by nobody; NULL without memory. */
 struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls);

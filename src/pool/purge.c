@@ -87,7 +87,7 @@ static uint64_t purge_huge(struct na_pool *pool, bool all)
 		size_t length;
 
 		na_lock(&pool->lock);
-		for (s = pool->huge_kept; s && !old_enough(s->huge_stamp, epoch, all); s = s->next)
+		for (s = pool->huge_kept; s && (s->busy || !old_enough(s->huge_stamp, epoch, all)); s = s->next)
 			;
 		if (s) {
 			if (s->prev)
@@ -96,15 +96,16 @@ static uint64_t purge_huge(struct na_pool *pool, bool all)
 				pool->huge_kept = s->next;
 			if (s->next)
 				s->next->prev = s->prev;
-			pool->huge_kept_bytes -= s->length;
+			pool->huge_kept_bytes -= s->committed;
 			pool->reserved -= s->length;
+			atomic_fetch_sub_explicit(&pool->huge_count, 1, memory_order_relaxed);
 		}
 		na_unlock(&pool->lock);
 		if (!s)
 			return bytes;
-		length = s->length;
+		length = s->committed;
 		na_map_clear(s);
-		na_os.unmap((void *)s->base, length);
+		na_os.unmap((void *)s->base, s->length);
 		memset(&s->span[0], 0, sizeof(s->span[0]));
 		memset((char *)s + sizeof(s->span), 0, sizeof(*s) - sizeof(s->span));
 		na_arena_give(&pool->arena, s, sizeof(*s));
@@ -113,9 +114,61 @@ static uint64_t purge_huge(struct na_pool *pool, bool all)
 	}
 }
 
+/* The next live huge block with much that is committed behind its end, and was so for the decay time. Marks it as
+ * busy: it may be freed meanwhile, but not grow, nor be handed out again. Under the lock. */
+static struct na_segment *next_to_trim(struct na_pool *pool, uint8_t epoch, bool all, size_t *keep)
+{
+	for (struct na_segment *s = pool->huge_live; s; s = s->next) {
+		size_t used = (s->span[0].length + NA_SLICE - 1) & ~(NA_SLICE - 1);
+
+		if (s->busy || s->committed - s->committed / 5 <= used || !old_enough(s->huge_stamp, epoch, all) ||
+		    na_span_kind(&s->span[0]) != NA_SPAN_HUGE)
+			continue;
+		s->busy = true;
+		*keep = used;
+		return s;
+	}
+	return NULL;
+}
+
+static uint64_t trim_huge(struct na_pool *pool, bool all)
+{
+	uint8_t epoch = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
+	uint64_t bytes = 0;
+
+	for (;;) {
+		struct na_segment *s;
+		size_t keep = 0, more;
+		int rc;
+
+		na_lock(&pool->lock);
+		s = next_to_trim(pool, epoch, all, &keep);
+		na_unlock(&pool->lock);
+		if (!s)
+			return bytes;
+		more = s->committed - keep;
+		rc = na_os.purge((void *)(s->base + keep), more);
+		na_lock(&pool->lock);
+		s->busy = false;
+		s->huge_stamp = epoch;
+		if (rc == 0) {
+			s->committed = keep;
+			if (na_span_kind(&s->span[0]) == NA_SPAN_HUGE)
+				pool->huge_bytes -= more;
+			else /* freed meanwhile */
+				pool->huge_kept_bytes -= more;
+			atomic_fetch_sub_explicit(&na_pool_held, more, memory_order_relaxed);
+			bytes += more;
+		}
+		na_unlock(&pool->lock);
+		if (rc < 0) /* pinned pages, say: next time */
+			return bytes;
+	}
+}
+
 uint64_t na_pool_purge(struct na_pool *pool, bool all)
 {
-	uint64_t bytes = purge_huge(pool, all);
+	uint64_t bytes = purge_huge(pool, all) + trim_huge(pool, all);
 
 	for (uint32_t i = 0;; i++) {
 		struct na_segment *segment = NULL;

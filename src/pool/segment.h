@@ -83,14 +83,16 @@ struct na_segment {
 	struct na_span span[NA_SLICES];
 	struct na_pool *pool; /* set before the segment is in the map, then constant */
 	uintptr_t base;
-	size_t length; /* mapped bytes; more or less than NA_SEGMENT only if huge or scarce */
+	size_t length;	  /* mapped bytes; more or less than NA_SEGMENT only if huge or scarce */
+	size_t committed; /* huge: of those, charged against the limits: what may have been touched; pool lock */
 	bool huge;
+	bool busy;			/* huge: being resized, or what lies behind it being purged; pool lock */
 	uint32_t index;			/* in the pool's table */
 	uint64_t free[NA_SLICE_WORDS];	/* pool lock: slices nobody has */
 	uint64_t dirty[NA_SLICE_WORDS]; /* pool lock: of those, which may hold data and pages */
 	uint8_t stamp[NA_SLICES];	/* pool lock: epoch of the slice's release */
 	struct na_segment *next, *prev; /* huge: pool's lists, pool lock */
-	uint8_t huge_stamp;
+	uint8_t huge_stamp;		/* epoch of the release, or of the last change of size */
 	_Atomic uint32_t id[NA_SLICES]; /* owner of the slice's span; read by any thread that frees */
 };
 
