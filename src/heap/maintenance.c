@@ -8,6 +8,10 @@
  * library frees thread blocks while it holds the lock that creation needs), with no lock of ours held and all
  * signals blocked. It wakes eight times a decay time while there is something to decay.
  *
+ * Memory kept for reuse must not raise the peak. When the pools hold an eighth, and 2 MiB, more than was ever live, what they
+ * keep is of shapes that the program does not ask for any more, and it goes back at once. A program whose steps
+ * ask for the same again never comes there.
+ *
  * run_lock is held while it works; pausing takes and drops it after raising `paused`, which is how
  * MPI_Init, MPI_Finalize and fork get a quiet process.
  */
@@ -23,7 +27,9 @@
 
 #define START_BYTES (16u << 20)
 #define STACK_BYTES (256u << 10)
-#define ARMED_MS    100 /* how often the threshold is looked at while it is armed */
+#define EXCESS	    (2u << 20) /* over the peak of live bytes and an eighth of it */
+#define EXCESS_STEP (1u << 20) /* more than after the last look */
+#define ARMED_MS    100	       /* how often the threshold is looked at while it is armed */
 
 enum { OFF, STARTING, ON };
 
@@ -71,6 +77,28 @@ static void purge(void)
 		na_pool_purge(&na_pools[i], all);
 }
 
+/* Held bytes past which memory of unused shapes is given back. It moves up when there is nothing to give. */
+static _Atomic uint64_t excess_over; /* relaxed: a hint */
+static _Atomic bool excess;	     /* relaxed: the slow path asks, the maintenance thread clears */
+
+static uint64_t enough(void)
+{
+	int64_t peak = atomic_load_explicit(&na_live_peak, memory_order_relaxed);
+
+	return (uint64_t)(peak > 0 ? peak + peak : 0) + EXCESS;
+}
+
+static void purge_excess(void)
+{
+	uint64_t held = atomic_load_explicit(&na_pool_held, memory_order_relaxed), most = enough();
+
+	for (uint32_t i = 0; i < na_pool_count && held > most; i++)
+		held -= na_pool_purge_some(&na_pools[i], held - most);
+	held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
+	atomic_store_explicit(&excess_over, held + EXCESS_STEP, memory_order_relaxed);
+	atomic_store_explicit(&excess, false, memory_order_relaxed);
+}
+
 static void *loop(void *unused)
 {
 	uint64_t next_epoch = 0, next_tick = 0;
@@ -92,6 +120,9 @@ static void *loop(void *unused)
 			} else if (too_fragmented()) {
 				purge();
 			}
+			if (atomic_load_explicit(&paused, memory_order_seq_cst) == 0 &&
+			    atomic_load_explicit(&excess, memory_order_relaxed))
+				purge_excess();
 			if (atomic_load_explicit(&paused, memory_order_seq_cst) == 0 && na_heap_hooks.tick &&
 			    (start >= next_tick || seen != poked)) {
 				uint32_t again = na_heap_hooks.tick(na_os_now_ns());
@@ -149,12 +180,25 @@ int na_maintenance_start(void)
 	return -rc;
 }
 
+/* Whether the pools hold too much; says so to the thread, once. */
+static bool look_for_excess(uint64_t held)
+{
+	if (na_likely(held <= atomic_load_explicit(&excess_over, memory_order_relaxed)) || held <= enough() ||
+	    atomic_exchange_explicit(&excess, true, memory_order_relaxed))
+		return false;
+	na_maintenance_poke();
+	return true;
+}
+
 void na_maintenance_consider(void)
 {
+	uint64_t held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
+	bool wanted = look_for_excess(held);
+
 	if (na_likely(atomic_load_explicit(&state, memory_order_relaxed) != OFF))
 		return;
-	if (atomic_load_explicit(&na_pool_held, memory_order_relaxed) < START_BYTES ||
-	    !atomic_load_explicit(&allowed, memory_order_relaxed) || !na_options.background)
+	if ((held < START_BYTES && !wanted) || !atomic_load_explicit(&allowed, memory_order_relaxed) ||
+	    !na_options.background)
 		return;
 	if (na_os_coarse_ms() < atomic_load_explicit(&not_before_ms, memory_order_relaxed))
 		return;

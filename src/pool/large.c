@@ -48,14 +48,15 @@ static void list_remove(struct na_segment **head, struct na_segment *s)
 		s->next->prev = s->prev;
 }
 
-/* How well a kept mapping suits: less is better; SIZE_MAX: not at all. */
+/* How well a kept mapping suits: less is better; SIZE_MAX: not at all. A block that grows gets the one that has most: what it does not
+ * reach would else lie idle beside it, and fresh memory be touched instead. */
 static size_t misfit(const struct na_segment *s, size_t length, size_t mapped, size_t alignment, bool growing)
 {
 	if (s->busy || s->length < mapped || (s->base & (alignment - 1)))
 		return SIZE_MAX;
-	if (s->committed < length) /* has to touch more; better one that has not */
+	if (growing || s->committed < length)
 		return SIZE_MAX / 2 - s->committed;
-	if (!growing && s->committed - s->committed / 5 > length)
+	if (s->committed - s->committed / 5 > length)
 		return SIZE_MAX;
 	return s->committed - length;
 }

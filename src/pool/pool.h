@@ -98,6 +98,9 @@ void *na_large_resize(struct na_span *span, void *p, size_t size);
 /* Gives back free memory: what is older than the decay time, or all. Returns bytes. Not under any lock. */
 uint64_t na_pool_purge(struct na_pool *pool, bool all);
 
+/* Gives back free memory of any age until it is `most` bytes, or a run more. */
+uint64_t na_pool_purge_some(struct na_pool *pool, uint64_t most);
+
 /* Everything a named pool has, at once; no other thread may use it. */
 void na_pool_reset(struct na_pool *pool);
 

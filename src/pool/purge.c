@@ -41,7 +41,7 @@ static uint32_t next_run(struct na_segment *segment, uint32_t from, uint8_t epoc
 	return 0;
 }
 
-static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, bool all)
+static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, bool all, uint64_t most)
 {
 	uint8_t epoch = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
 	uint64_t bytes = 0;
@@ -73,16 +73,18 @@ static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, 
 		if (rc == 0) {
 			atomic_fetch_sub_explicit(&na_pool_held, (uint64_t)count * NA_SLICE, memory_order_relaxed);
 			bytes += (uint64_t)count * NA_SLICE;
+			if (bytes >= most)
+				return bytes;
 		}
 	}
 }
 
-static uint64_t purge_huge(struct na_pool *pool, bool all)
+static uint64_t purge_huge(struct na_pool *pool, bool all, uint64_t most)
 {
 	uint8_t epoch = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
 	uint64_t bytes = 0;
 
-	for (;;) {
+	while (bytes < most) {
 		struct na_segment *s;
 		size_t length;
 
@@ -102,7 +104,7 @@ static uint64_t purge_huge(struct na_pool *pool, bool all)
 		}
 		na_unlock(&pool->lock);
 		if (!s)
-			return bytes;
+			break;
 		length = s->committed;
 		na_map_clear(s);
 		na_os.unmap((void *)s->base, s->length);
@@ -112,6 +114,7 @@ static uint64_t purge_huge(struct na_pool *pool, bool all)
 		atomic_fetch_sub_explicit(&na_pool_held, length, memory_order_relaxed);
 		bytes += length;
 	}
+	return bytes;
 }
 
 /* The next live huge block with much that is committed behind its end, and was so for the decay time. Marks it as
@@ -166,11 +169,13 @@ static uint64_t trim_huge(struct na_pool *pool, bool all)
 	}
 }
 
-uint64_t na_pool_purge(struct na_pool *pool, bool all)
+static uint64_t purge(struct na_pool *pool, bool all, uint64_t most)
 {
-	uint64_t bytes = purge_huge(pool, all) + trim_huge(pool, all);
+	uint64_t bytes = purge_huge(pool, all, most);
 
-	for (uint32_t i = 0;; i++) {
+	if (bytes < most)
+		bytes += trim_huge(pool, all);
+	for (uint32_t i = 0; bytes < most; i++) {
 		struct na_segment *segment = NULL;
 
 		na_lock(&pool->lock);
@@ -179,10 +184,20 @@ uint64_t na_pool_purge(struct na_pool *pool, bool all)
 		na_unlock(&pool->lock);
 		if (!segment)
 			break;
-		bytes += purge_segment(pool, segment, all);
+		bytes += purge_segment(pool, segment, all, most - bytes);
 	}
 	atomic_fetch_add_explicit(&na_pool_purged, bytes, memory_order_relaxed);
 	return bytes;
+}
+
+uint64_t na_pool_purge(struct na_pool *pool, bool all)
+{
+	return purge(pool, all, UINT64_MAX);
+}
+
+uint64_t na_pool_purge_some(struct na_pool *pool, uint64_t most)
+{
+	return purge(pool, true, most);
 }
 
 void na_pool_reset(struct na_pool *pool)
