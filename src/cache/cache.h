@@ -59,14 +59,18 @@ struct na_bin {
 #endif
 		};
 	};
-	uint16_t limit;	 /* top of a full stack; moves between what it is at first and `most` */
+	uint16_t limit;	 /* top of a full stack */
 	uint16_t floor;	 /* of an entry that is NULL */
-	uint16_t most;	 /* top of the largest stack */
+	uint16_t most;	 /* blocks of the largest stack */
 	uint8_t cls;	 /* the class of blocks */
 	uint8_t spilled; /* owner: full stacks since the last empty one */
 };
 
 _Static_assert(sizeof(struct na_bin) == 16, "four bins a line");
+
+typedef void *__attribute__((may_alias)) na_entry;
+
+#define NA_STACK_FIRST 16 /* blocks for which every stack has room at first */
 
 #define NA_BIN_POP ((UINT64_C(1) << 16) - 1) /* added to word: one more taken, one entry less */
 
@@ -108,6 +112,8 @@ struct na_cache {
 	uint32_t number;       /* of caches made before */
 	bool split;	       /* malloc's bins are `out`, not free's */
 	bool settled;	       /* idle: its stacks are empty, its spans SILENT; who holds it off the list */
+	na_entry *grown_first; /* where stacks move to that outgrow their first place */
+	na_entry *grown_next;
 	uint32_t pending_used; /* bit an entry; owner */
 	struct na_pending pending[NA_PENDING];
 	uint64_t refills;		    /* owner writes, any reads */
@@ -212,7 +218,7 @@ static inline uint32_t na_cache_count(const struct na_kind *kind)
 	return n;
 }
 
-/* Slots of the class that are in stacks of c. */
+/* Slots of the class that are in stacks of c. By the owner, or under the lock. */
 static inline int64_t na_cache_depth(struct na_cache *c, unsigned int cls)
 {
 	const struct na_bin *in = c->pool ? na_cache_region(c) + cls : &c->never;

@@ -10,7 +10,7 @@
 
 const char *na_span_check(const struct na_span *span)
 {
-	uint32_t out = 0, groups = (span->slots + 63u) / 64;
+	uint32_t out = 0, groups = (span->slots + 63u) / 64, carved = na_span_carved(span);
 
 	if (na_span_kind(span) != NA_SPAN_SMALL)
 		return "a span in use is not of small blocks";
@@ -19,9 +19,9 @@ const char *na_span_check(const struct na_span *span)
 		return "slices, slots, size and class of a span disagree";
 	for (uint32_t i = 0; i < groups; i++)
 		out += na_popcount(na_span_taken(span, i));
-	if (span->slots % 64 && ~na_span_taken(span, groups - 1) >> (span->slots % 64))
-		return "a slot past the span's end is free";
-	if (out - (groups * 64 - span->slots) != span->used)
+	if (carved > span->slots || (carved < groups * 64 && !(na_span_taken(span, carved / 64) >> (carved % 64) & 1)))
+		return "a slot that was never carved is free";
+	if (out - (groups * 64 - carved) != span->used)
 		return "used is not the number of slots that are taken";
 	/* A remote bit where the slot is free is no fault of ours: a program that frees twice, from two threads, sets
 	 * it, and collecting it reports that. */
@@ -31,7 +31,7 @@ const char *na_span_check(const struct na_span *span)
 /* Blocks of other caches' spans are looked at no further: those caches run. */
 static const char *check_stack(struct na_cache *c, struct na_bin *bin, unsigned int cls)
 {
-	if (bin->top < bin->floor || bin->top > bin->limit || bin->limit > bin->most || bin->cls != cls)
+	if (bin->top < bin->floor || bin->top > bin->limit || bin->limit > bin->floor + bin->most || bin->cls != cls)
 		return "a stack's top, limit or class is wrong";
 	if (*na_bin_at(bin, bin->floor))
 		return "there is something below the bottom of a stack";

@@ -16,7 +16,6 @@
  * as a double a NaN that no arithmetic yields, as a pointer no user's. */
 #define NA_FREED_MARK ((uint64_t)(int64_t)INT32_C(-1513508425))
 
-typedef void *__attribute__((may_alias)) na_entry;
 typedef uint64_t __attribute__((may_alias)) na_word;
 
 static inline na_entry *na_bin_at(struct na_bin *bin, size_t index)

@@ -361,7 +361,7 @@ void na_cache_spill(struct na_cache *c, struct na_bin *bin)
  * which is free all the while or not at all. ThreadSanitizer is told to pass over this function alone. */
 __attribute__((no_sanitize("thread"))) static bool in_stack(struct na_bin *bin, const void *p)
 {
-	uint32_t top = __atomic_load_n(&bin->top, __ATOMIC_RELAXED), most = bin->most;
+	uint32_t top = __atomic_load_n(&bin->top, __ATOMIC_RELAXED), most = (uint32_t)bin->floor + bin->most;
 
 	for (uint32_t i = bin->floor + 1u; i <= top && i <= most; i++)
 		if (__atomic_load_n(na_bin_at(bin, i), __ATOMIC_RELAXED) == p)

@@ -32,33 +32,38 @@ void na_cache_collect(struct na_span *span)
 			collect_word(span, word);
 }
 
-/* Up to `want` free slots of the span, lowest first from the group where the last search ended. They are written
+/* Up to `want` free slots of the span, lowest first, so that what lies low is used again before what lies high; written
  * downwards, for the lowest is to lie on top. */
 static uint32_t take_slots(struct na_span *span, na_entry *top, uint32_t want)
 {
-	uint32_t groups = (span->slots + 63u) / 64, group = span->group, got = 0;
-	const size_t size = span->size;
+	uint32_t groups = (na_span_carved(span) + 63) / 64, got = 0;
 
-	for (uint32_t n = 0; n < groups; n++, group = group + 1 == groups ? 0 : group + 1) {
-		uintptr_t base = span->base + (uintptr_t)group * 64 * size;
+	for (uint32_t group = 0; group < groups && got < want; group++) {
+		uintptr_t base = span->base + (uintptr_t)group * 64 * span->size;
 		uint64_t bits, rest;
 
 		if (atomic_load_explicit(&span->remote[group], memory_order_relaxed))
 			collect_word(span, group);
 		bits = rest = ~na_span_taken(span, group);
-		if (rest == ~UINT64_C(0) && want - got >= 64) {
-			for (uint32_t i = 0; i < 64; i++)
-				top[-(ptrdiff_t)(got + i)] = (void *)(base + i * size);
-			got += 64;
-			rest = 0;
-		}
+		if (!bits)
+			continue;
 		for (; rest && got < want; rest &= rest - 1)
-			top[-(ptrdiff_t)got++] = (void *)(base + (uintptr_t)__builtin_ctzll(rest) * size);
+			top[-(ptrdiff_t)got++] = (void *)(base + (uintptr_t)__builtin_ctzll(rest) * span->size);
 		na_span_take(span, group, bits & ~rest);
-		if (got == want)
-			break;
 	}
-	span->group = (uint16_t)group;
+	span->used += got;
+	return got;
+}
+
+/* Slots that nobody had before. */
+static uint32_t carve_slots(struct na_span *span, na_entry *top, uint32_t want)
+{
+	uint32_t carved = na_span_carved(span), left = span->slots - carved, got = want < left ? want : left;
+	uintptr_t slot = span->base + (uintptr_t)carved * span->size;
+
+	for (uint32_t i = 0; i < got; i++, slot += span->size)
+		top[-(ptrdiff_t)i] = (void *)slot;
+	atomic_store_explicit(&span->carved, (uint16_t)(carved + got), memory_order_relaxed);
 	span->used += got;
 	return got;
 }
@@ -100,56 +105,93 @@ static void make_current(struct na_cache *c, struct na_span *span)
 	na_cache_own(c, span);
 }
 
-/* The next partial span becomes current; false if there is none. */
-static bool next_partial(struct na_cache *c, struct na_kind *kind)
+#define LOOK 8 /* spans of a ring that are looked at for free slots */
+
+/* The next span of the ring to take from: with a carved slot that is free, or if there is none the first. Under the lock. */
+static struct na_span *best_partial(struct na_kind *kind, bool *has_free)
 {
-	struct na_span *span;
+	struct na_span *span = kind->partial;
+
+	*has_free = false;
+	for (int i = 0; span && i < LOOK; i++, span = span->next) {
+		if (span->used == na_span_carved(span))
+			na_cache_collect(span);
+		if (span->used < na_span_carved(span)) {
+			*has_free = true;
+			return span;
+		}
+		if (span->next == kind->partial)
+			break;
+	}
+	return kind->partial;
+}
+
+/* A span of the ring becomes current. */
+static void take_partial(struct na_cache *c, struct na_span *span)
+{
 	uint32_t silent = NA_SILENT;
 
-	if (atomic_load_explicit(&c->queue, memory_order_relaxed))
-		na_cache_drain(c);
-	span = kind->partial;
-	if (!span)
-		return false;
 	na_cache_unlist(c, span);
 	/* One taken over idle is SILENT; QUEUED stays until it is drained. */
 	if (atomic_load_explicit(&span->flag, memory_order_relaxed) == NA_SILENT)
 		atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
 							memory_order_relaxed);
 	make_current(c, span);
-	return true;
 }
 
-/* Up to `want` slots of spans that c has, downwards from `top`: of one span, or of several if it has but few. Under the
- * lock. */
+/* Up to `want` slots of spans that c has, downwards from `top`: of one span, or of several if it has but few; and untouched
+ * ones only when all that were touched are out. Under the lock. */
 static uint32_t gather(struct na_cache *c, struct na_kind *kind, na_entry *top, uint32_t want)
 {
 	uint32_t got = 0;
 
 	for (;;) {
-		struct na_span *span = kind->span;
+		struct na_span *span = kind->span, *other;
+		bool has_free;
 
 		if (span) {
 			got += take_slots(span, top - got, want - got);
 			if (got * 2 >= want)
 				return got;
-			if (!park(kind, span))
-				continue;
 		}
-		if (!next_partial(c, kind))
+		if (atomic_load_explicit(&c->queue, memory_order_relaxed))
+			na_cache_drain(c);
+		other = best_partial(kind, &has_free);
+		if (span && na_span_carved(span) < span->slots) {
+			if (!has_free)
+				return got + carve_slots(span, top - got, want - got);
+			kind->span = NULL;
+			na_cache_list(c, span);
+		} else if (span && !park(kind, span)) {
+			continue;
+		}
+		if (!other)
 			return got;
+		take_partial(c, other);
 	}
 }
 
-/* How many slots to fetch: half of the stack, which grows as long as it is emptied without being full before. */
-static uint32_t appetite(struct na_bin *bin)
+/* Sets the size of an empty stack. One that outgrows what it had at first moves to where there is room for all it may become;
+ * so the stacks of classes that are hardly used lie together on few pages. */
+static void resize_stack(struct na_cache *c, struct na_bin *bin, uint32_t size)
 {
-	uint32_t size = bin->limit - bin->floor, most = bin->most - bin->floor;
+	if (size > NA_STACK_FIRST && na_bin_at(bin, bin->floor) < c->grown_first) {
+		bin->floor = (uint16_t)(c->grown_next - na_bin_at(bin, 0));
+		c->grown_next += bin->most + 1;
+		__atomic_store_n(&bin->word, (bin->word & ~UINT64_C(0xffff)) | bin->floor, __ATOMIC_RELAXED);
+	}
+	bin->limit = (uint16_t)(bin->floor + size);
+}
+
+/* How many slots to fetch: half of the stack, which grows as long as it is emptied without being full before. */
+static uint32_t appetite(struct na_cache *c, struct na_bin *bin)
+{
+	uint32_t size = bin->limit - bin->floor;
 
 	if (!bin->spilled)
-		size = size * 2 < most ? size * 2 : most;
+		size = size * 2 < bin->most ? size * 2 : bin->most;
 	bin->spilled = 0;
-	bin->limit = (uint16_t)(bin->floor + size);
+	resize_stack(c, bin, size);
 	return size / 2 < MOST ? (size + 1) / 2 : MOST;
 }
 
@@ -164,11 +206,9 @@ static bool swap_stacks(struct na_bin *out, struct na_bin *in)
 		return false;
 	out->word = (was.word & ~UINT64_C(0xffff)) | (uint16_t)(in->top + distance);
 	out->floor = (uint16_t)(in->floor + distance);
-	out->most = (uint16_t)(in->most + distance);
 	out->limit = (uint16_t)(in->limit + distance);
 	in->word = (uint16_t)(was.top - distance);
 	in->floor = (uint16_t)(was.floor - distance);
-	in->most = (uint16_t)(was.most - distance);
 	in->limit = (uint16_t)(in->floor + (out->limit - out->floor));
 	return true;
 }
@@ -177,12 +217,13 @@ static bool swap_stacks(struct na_bin *out, struct na_bin *in)
 static bool fill(struct na_cache *c, struct na_bin *bin, unsigned int cls)
 {
 	struct na_kind *kind = &c->kind[cls];
-	na_entry *lowest = na_bin_at(bin, bin->floor + 1u);
+	na_entry *lowest;
 	uint32_t want, got;
 
 	if (c->split && swap_stacks(bin, na_cache_bin(c, na_cache_id(c, cls))))
 		return true;
-	want = appetite(bin);
+	want = appetite(c, bin);
+	lowest = na_bin_at(bin, bin->floor + 1u);
 	got = gather(c, kind, lowest + want - 1, want);
 	if (got < want)
 		memmove(lowest, lowest + want - got, got * sizeof(*lowest));

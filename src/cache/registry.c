@@ -58,7 +58,8 @@ static uint32_t stack_most(unsigned int cls, bool split)
 	return most < 4 ? 4 : (uint32_t)most;
 }
 
-#define HOME_MOST 32 /* blocks below a line that wait to go home, for each set of owners */
+#define HOME_MOST	    15 /* blocks below a line that wait to go home, for each set of owners */
+#define FIRST_PLACES(split) ((NA_CLASSES * ((split) ? 2 : 1) + NA_OWNERS * NA_LINE_CLASSES) * (NA_STACK_FIRST + 1))
 
 static size_t stacks_bytes(bool split)
 {
@@ -66,9 +67,7 @@ static size_t stacks_bytes(bool split)
 
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
 		entries += stack_most(i, split) + 1;
-	entries *= split ? 2 : 1;
-	entries += (size_t)NA_OWNERS * NA_LINE_CLASSES * (HOME_MOST + 1);
-	return entries * sizeof(void *);
+	return (entries * (split ? 2 : 1) + FIRST_PLACES(split)) * sizeof(void *);
 }
 
 size_t na_cache_bytes(void)
@@ -76,16 +75,16 @@ size_t na_cache_bytes(void)
 	return sizeof(struct na_cache) + na_pool_count * NA_REGION_BYTES + stacks_bytes(na_pool_count > 1);
 }
 
-/* Starts small: a sixteenth of what it may become, but at least 4. */
+/* Starts small: an eighth of what it may become, but at least 4. */
 static void init_bin(struct na_bin *bin, unsigned int cls, uint32_t most, na_entry **next)
 {
 	uint32_t first = most / 8 < 4 ? 4 : most / 8;
 
 	bin->floor = bin->top = (uint16_t)(*next - (na_entry *)bin);
-	bin->limit = (uint16_t)(bin->floor + first);
-	bin->most = (uint16_t)(bin->floor + most);
+	bin->limit = (uint16_t)(bin->floor + (first < NA_STACK_FIRST ? first : NA_STACK_FIRST));
+	bin->most = (uint16_t)most;
 	bin->cls = (uint8_t)cls;
-	*next += most + 1;
+	*next += NA_STACK_FIRST + 1;
 }
 
 void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state state)
@@ -108,8 +107,9 @@ void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state
 		if (bin->most) /* our own */
 			continue;
 		init_bin(bin, i % NA_LINE_CLASSES, HOME_MOST, &next);
-		bin->limit = bin->most;
+		bin->limit = (uint16_t)(bin->floor + HOME_MOST);
 	}
+	c->grown_first = c->grown_next = next;
 	for (size_t size = 0; size <= NA_DIRECT_MAX; size++)
 		c->direct[size] = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
 }

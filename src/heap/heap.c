@@ -150,7 +150,7 @@ bool na_heap_find(const void *p, struct na_block *out)
 	case NA_SPAN_SMALL: {
 		uint32_t slot = na_slot_of(span, p);
 
-		if (slot >= span->slots)
+		if (slot >= na_span_carved(span)) /* past the end, or never given out */
 			return true;
 		out->start = span->base + (uintptr_t)slot * span->size;
 		out->size = span->size;

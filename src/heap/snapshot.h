@@ -4,7 +4,7 @@
  * walks all thread caches and pools: O(thread caches x classes + nodes), about 10 us, no system
  * call; other threads run on, so their figures are as of some moment during the call.
  * na_heap_residency() asks the kernel where every page lies: about 50 us for each 32 MiB.
- * Any thread; takes pool locks one at a time; never allocates.
+ * Any thread; takes locks of caches and pools, one at a time; never allocates.
  */
 #ifndef NA_HEAP_SNAPSHOT_H
 #define NA_HEAP_SNAPSHOT_H

@@ -291,24 +291,23 @@ static size_t bitmap_bytes(uint32_t groups)
 	return 2 * (((size_t)groups * 8 + 63) & ~(size_t)63);
 }
 
-/* Where the span's two bitmaps are, all free. */
-static void set_bitmaps(struct na_span *span, uint64_t *block, bool fresh, uint32_t slots)
+/* Where the span's two bitmaps are; nothing is carved. */
+static void set_bitmaps(struct na_span *span, void *block, bool fresh, uint32_t slots)
 {
 	uint32_t groups = (slots + 63) / 64;
 
 	if (groups == 1) {
-		atomic_store_explicit(&span->own_taken, 0, memory_order_relaxed);
 		atomic_store_explicit(&span->own_remote, 0, memory_order_relaxed);
 		span->taken = &span->own_taken;
 		span->remote = &span->own_remote;
 	} else {
-		if (!fresh)
-			memset(block, 0, bitmap_bytes(groups));
-		span->taken = (_Atomic(uint64_t) *)(void *)block;
+		span->taken = block;
 		span->remote = (_Atomic(uint64_t) *)(void *)((char *)block + bitmap_bytes(groups) / 2);
+		if (!fresh)
+			memset((void *)span->remote, 0, bitmap_bytes(groups) / 2);
 	}
-	if (slots % 64)
-		na_span_take(span, groups - 1, ~UINT64_C(0) << (slots % 64));
+	for (uint32_t i = 0; i < groups; i++)
+		atomic_store_explicit(&span->taken[i], ~UINT64_C(0), memory_order_relaxed);
 }
 
 struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
@@ -317,7 +316,7 @@ struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
 	uint32_t slices = na_class_slices(cls), slots = (uint32_t)(slices * NA_SLICE / size),
 		 groups = (slots + 63) / 64;
 	struct na_span *span;
-	uint64_t *block = NULL;
+	void *block = NULL;
 	bool zero;
 	int fresh = 0;
 
@@ -336,7 +335,7 @@ struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
 	span->used = 0;
 	span->size = (uint32_t)size;
 	span->slots = (uint16_t)slots;
-	span->group = 0;
+	atomic_store_explicit(&span->carved, 0, memory_order_relaxed);
 	span->cls = (uint8_t)cls;
 	span->listed = false;
 	span->slices = slices;

@@ -56,7 +56,7 @@ enum na_span_flag { NA_WATCHED, NA_SILENT, NA_QUEUED };
 
 struct na_span {
 	uintptr_t base;		   /* first slot, or the large block */
-	_Atomic(uint64_t) *taken;  /* a bit a slot, 1: not free; past the end 1. Written by the owner under its lock,
+	_Atomic(uint64_t) *taken;  /* a bit a slot, 1: not free, or not carved yet. Written by the owner under its lock,
 	                          * read by any: both relaxed */
 	_Atomic(uint64_t) *remote; /* a bit a slot freed by others; fetch_or by them, exchange by the owner */
 	_Atomic(struct na_cache *) cache; /* owner, also while parked; NULL for large */
@@ -64,12 +64,14 @@ struct na_span {
 	struct na_span *next, *prev;	  /* list of partial spans; owner, under its lock */
 	struct na_span *next_queued;	  /* while QUEUED: whoever holds the queue */
 	size_t length;			  /* large and huge: bytes usable */
-	uint32_t used;			  /* owner, under its lock: slots that are not free */
+	uint32_t used;			  /* owner, under its lock: carved slots that are not free */
 	uint32_t size;			  /* bytes a slot */
 	uint32_t slices;		  /* length of the run; tail: distance to the first slice */
 	_Atomic uint32_t flag;		  /* enum na_span_flag */
 	uint16_t slots;
-	uint16_t group; /* owner: group of 64 slots to search first */
+	_Atomic uint16_t
+		carved; /* slots ever given out, from the first on; the others' memory is untouched. Owner, under its
+	                          * lock; read by any, relaxed */
 	uint8_t cls;
 	_Atomic uint8_t kind;	    /* enum na_span_kind; written under the pool's lock */
 	bool listed;		    /* owner, under its lock: in the list of partial spans */
@@ -187,6 +189,11 @@ static inline void na_span_take(struct na_span *span, uint32_t word, uint64_t bi
 static inline void na_span_free(struct na_span *span, uint32_t word, uint64_t bits)
 {
 	atomic_store_explicit(&span->taken[word], na_span_taken(span, word) & ~bits, memory_order_relaxed);
+}
+
+static inline uint32_t na_span_carved(const struct na_span *span)
+{
+	return atomic_load_explicit(&span->carved, memory_order_relaxed);
 }
 
 #endif
