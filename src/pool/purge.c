@@ -122,10 +122,12 @@ static uint64_t purge_huge(struct na_pool *pool, bool all, uint64_t most)
 static struct na_segment *next_to_trim(struct na_pool *pool, uint8_t epoch, bool all, size_t *keep)
 {
 	for (struct na_segment *s = pool->huge_live; s; s = s->next) {
-		size_t used = (s->span[0].length + NA_SLICE - 1) & ~(NA_SLICE - 1);
+		size_t used;
 
-		if (s->busy || s->committed - s->committed / 5 <= used || !old_enough(s->huge_stamp, epoch, all) ||
-		    na_span_kind(&s->span[0]) != NA_SPAN_HUGE)
+		if (s->busy || na_span_kind(&s->span[0]) != NA_SPAN_HUGE || !old_enough(s->huge_stamp, epoch, all))
+			continue;
+		used = (s->span[0].length + NA_SLICE - 1) & ~(NA_SLICE - 1);
+		if (s->committed - s->committed / 5 <= used)
 			continue;
 		s->busy = true;
 		*keep = used;
