@@ -129,6 +129,8 @@ struct na_cache {
 	int error; /* the thread's last memory_error_t, and its sentence */
 	char error_text[248];
 
+	uint32_t untidy;			     /* spans taken since na_cache_tidy() looked */
+	uint64_t seen[NA_REGION_BINS];		     /* each bin's word when na_cache_tidy() last looked */
 	alignas(64) _Atomic(struct na_span *) queue; /* spans that others freed into; pushed by any, taken whole */
 	alignas(64) struct na_bin out[NA_CLASSES];   /* if split */
 						     /* A region of bins for each pool, then the stacks, follow. */
@@ -201,6 +203,7 @@ void na_cache_own(struct na_cache *c, struct na_span *span); /* a span is c's fr
 void na_cache_give(struct na_cache *c, struct na_bin *bin, uint32_t count); /* the oldest `count` of a stack */
 void na_cache_collect(struct na_span *span);				    /* remote bits become free slots */
 void na_cache_drain(struct na_cache *c);				    /* the queue; under c's lock */
+void na_cache_queue(struct na_cache *c, struct na_span *span);		    /* a span that the caller has made QUEUED */
 void na_cache_flush_pending(struct na_cache *c);
 void na_cache_list(struct na_cache *c, struct na_span *span); /* under c's lock */
 void na_cache_unlist(struct na_cache *c, struct na_span *span);
@@ -233,6 +236,10 @@ static inline int64_t na_cache_depth(struct na_cache *c, unsigned int cls)
 	return depth;
 }
 
+/* Empties stacks that were not touched since the last call: blocks that nobody asks for hold spans that others could
+ * use. Called by the owner when it is about to take fresh memory, and now and then. */
+void na_cache_tidy(struct na_cache *c);
+
 void na_cache_publish(struct na_cache *c);
 void na_live_add(int64_t bytes);
 
@@ -250,6 +257,8 @@ struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls);
 struct na_cache *na_cache_first(void);
 /* From the maintenance thread: empties queues of caches whose threads sleep. */
 void na_cache_tend(void);
+/* From the maintenance thread: gives back the free pages of partial spans that are half empty or more; bytes. */
+uint64_t na_cache_purge_pages(void);
 /* In a forked child: other threads' caches are nobody's now. */
 void na_cache_after_fork(void);
 

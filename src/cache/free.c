@@ -114,13 +114,21 @@ void na_cache_drain(struct na_cache *c)
 	}
 }
 
+void na_cache_queue(struct na_cache *c, struct na_span *span)
+{
+	/* release: pairs with the exchange of drain() and tend(). */
+	span->next_queued = atomic_load_explicit(&c->queue, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&c->queue, &span->next_queued, span, memory_order_release,
+						      memory_order_relaxed))
+		;
+}
+
 /* Tells a span's owner which slots were freed. */
 static void send(struct na_span *span, uint32_t word, uint64_t bits)
 {
 	/* seq_cst: pairs with park() and drain(); also releases our writes to the blocks. */
 	uint64_t before = atomic_fetch_or_explicit(&span->remote[word], bits, memory_order_seq_cst);
 	uint32_t silent = NA_SILENT;
-	struct na_cache *owner;
 
 	for (uint64_t twice = before & bits; twice; twice &= twice - 1)
 		na_cache_complain(
@@ -131,11 +139,7 @@ static void send(struct na_span *span, uint32_t word, uint64_t bits)
 						     memory_order_relaxed))
 		return;
 	/* QUEUED is ours now, and keeps the owner from changing until it has drained us. */
-	owner = atomic_load_explicit(&span->cache, memory_order_relaxed);
-	span->next_queued = atomic_load_explicit(&owner->queue, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&owner->queue, &span->next_queued, span, memory_order_release,
-						      memory_order_relaxed))
-		;
+	na_cache_queue(atomic_load_explicit(&span->cache, memory_order_relaxed), span);
 }
 
 static void flush_entry(struct na_cache *c, uint32_t i)

@@ -6,7 +6,8 @@
 #include "cache/check.h"
 #include "cache/fast.h"
 
-#define MOST 128 /* slots a refill */
+#define MOST	   128 /* slots a refill */
+#define TIDY_SPANS 16  /* spans taken of what is kept before stacks out of use are looked for */
 
 /* Slots that others freed in this group are free. */
 static void collect_word(struct na_span *span, uint32_t word)
@@ -254,8 +255,11 @@ void *na_cache_refill(struct na_cache *c, unsigned int cls)
 		if (found)
 			break;
 		span = na_cache_steal(c, cls);
-		if (!span)
+		if (!span) {
+			if (!na_pool_has_kept(c->pool) || ++c->untidy >= TIDY_SPANS)
+				na_cache_tidy(c);
 			span = na_pool_take_span(c->pool, cls);
+		}
 		if (!span)
 			return NULL;
 	}

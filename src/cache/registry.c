@@ -222,6 +222,35 @@ static void empty_stack(struct na_cache *c, struct na_bin *bin)
 		na_cache_give(c, bin, (uint32_t)bin->top - bin->floor);
 }
 
+/* A current span that is empty, of a class that is not in use. */
+static void drop_current(struct na_cache *c, struct na_kind *kind)
+{
+	struct na_span *span = kind->span;
+
+	if (!span || span->used != 0)
+		return;
+	kind->span = NULL;
+	if (!na_cache_release_if_empty(c, span))
+		na_cache_list(c, span);
+}
+
+void na_cache_tidy(struct na_cache *c)
+{
+	c->untidy = 0;
+	na_lock(&c->lock);
+	for (unsigned int i = 0; i < NA_REGION_BINS; i++) {
+		struct na_bin *bin = na_cache_region(c) + i;
+
+		if (bin->most && bin->word == c->seen[i]) {
+			empty_stack(c, bin);
+			drop_current(c, &c->kind[bin->cls]);
+		}
+		c->seen[i] = bin->word;
+	}
+	na_cache_enforce(c, "tidy");
+	na_unlock(&c->lock);
+}
+
 /* Under the lock. The current span may be empty now, and goes. */
 static void trim_class(struct na_cache *c, unsigned int cls)
 {

@@ -8,8 +8,9 @@
  * library frees thread blocks while it holds the lock that creation needs), with no lock of ours held and all
  * signals blocked. It wakes eight times a decay time while there is something to decay.
  *
- * Memory kept for reuse must not raise the peak. When the pools hold an eighth, and 2 MiB, more than was ever live, what they
- * keep is of shapes that the program does not ask for any more, and it goes back at once. A program whose steps
+ * Memory kept for reuse must not raise the peak. When the pools hold a quarter more than was ever live, and 2 MiB, free pages of
+ * half-empty spans go back; from twice on, what is kept is of shapes that the program does not ask for any more, and
+ * goes back at once. A program whose steps
  * ask for the same again never comes there.
  *
  * run_lock is held while it works; pausing takes and drops it after raising `paused`, which is how
@@ -27,7 +28,7 @@
 
 #define START_BYTES (16u << 20)
 #define STACK_BYTES (256u << 10)
-#define EXCESS	    (2u << 20) /* over the peak of live bytes and an eighth of it */
+#define EXCESS	    (2u << 20) /* over a share of the peak of live bytes */
 #define EXCESS_STEP (1u << 20) /* more than after the last look */
 #define ARMED_MS    100	       /* how often the threshold is looked at while it is armed */
 
@@ -81,19 +82,21 @@ static void purge(void)
 static _Atomic uint64_t excess_over; /* relaxed: a hint */
 static _Atomic bool excess;	     /* relaxed: the slow path asks, the maintenance thread clears */
 
-static uint64_t enough(void)
+/* The peak of live bytes and a quarter of it; twice the peak. */
+static uint64_t over_peak(unsigned int quarters)
 {
 	int64_t peak = atomic_load_explicit(&na_live_peak, memory_order_relaxed);
 
-	return (uint64_t)(peak > 0 ? peak + peak : 0) + EXCESS;
+	return (uint64_t)(peak > 0 ? peak + peak / 4 * quarters : 0) + EXCESS;
 }
 
 static void purge_excess(void)
 {
-	uint64_t held = atomic_load_explicit(&na_pool_held, memory_order_relaxed), most = enough();
+	uint64_t held = atomic_load_explicit(&na_pool_held, memory_order_relaxed), most = over_peak(4);
 
 	for (uint32_t i = 0; i < na_pool_count && held > most; i++)
 		held -= na_pool_purge_some(&na_pools[i], held - most);
+	na_cache_purge_pages();
 	held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
 	atomic_store_explicit(&excess_over, held + EXCESS_STEP, memory_order_relaxed);
 	atomic_store_explicit(&excess, false, memory_order_relaxed);
@@ -183,7 +186,7 @@ int na_maintenance_start(void)
 /* Whether the pools hold too much; says so to the thread, once. */
 static bool look_for_excess(uint64_t held)
 {
-	if (na_likely(held <= atomic_load_explicit(&excess_over, memory_order_relaxed)) || held <= enough() ||
+	if (na_likely(held <= atomic_load_explicit(&excess_over, memory_order_relaxed)) || held <= over_peak(1) ||
 	    atomic_exchange_explicit(&excess, true, memory_order_relaxed))
 		return false;
 	na_maintenance_poke();

@@ -371,7 +371,8 @@ static void *grow_run(struct na_pool *pool, struct na_span *span, void *p, size_
 	size_t length, mapped;
 	void *q;
 
-	if (size <= NA_RUN_MAX && na_pool_extend_run(pool, span, slices) == 0)
+	/* From GROW_MIN on there may be a kept mapping to go on in: rather that than fresh memory. */
+	if (size <= NA_RUN_MAX && na_pool_extend_run(pool, span, slices, size >= GROW_MIN) == 0)
 		return p;
 	if (size < GROW_MIN || atomic_load_explicit(&pool->huge_count, memory_order_relaxed) >= GROWN_MAX)
 		return NULL;

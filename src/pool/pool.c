@@ -243,7 +243,7 @@ int na_pool_take_run(struct na_pool *pool, uint32_t slices, uint32_t align, bool
 	}
 }
 
-int na_pool_extend_run(struct na_pool *pool, struct na_span *first, uint32_t slices)
+int na_pool_extend_run(struct na_pool *pool, struct na_span *first, uint32_t slices, bool dirty_only)
 {
 	struct na_segment *segment = na_span_segment(first);
 	uint32_t end = (uint32_t)(first - segment->span) + first->slices, more = slices - first->slices;
@@ -252,7 +252,7 @@ int na_pool_extend_run(struct na_pool *pool, struct na_span *first, uint32_t sli
 	int rc = -EAGAIN;
 
 	na_lock(&pool->lock);
-	if (end + more <= NA_SLICES && na_bits_count(segment->free, end, more) == more)
+	if (end + more <= NA_SLICES && na_bits_count(dirty_only ? segment->dirty : segment->free, end, more) == more)
 		rc = claim(pool, segment, end, more, &zero, &ignored);
 	if (rc == 0) {
 		for (uint32_t i = first->slices; i < slices; i++) {
@@ -336,6 +336,7 @@ struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
 	span->size = (uint32_t)size;
 	span->slots = (uint16_t)slots;
 	atomic_store_explicit(&span->carved, 0, memory_order_relaxed);
+	span->left_at = (uint16_t)slots;
 	span->cls = (uint8_t)cls;
 	span->listed = false;
 	span->slices = slices;

@@ -44,7 +44,8 @@ struct na_pool {
 	struct na_segment *huge_live, *huge_kept;
 	_Atomic(struct na_cache *) idle; /* caches without a thread: changed under lock, peeked at without; cache/ owns
 	                                  * the meaning */
-	uint64_t used_slices, dirty_slices; /* under lock, as all that follows */
+	_Atomic uint64_t dirty_slices;	 /* written under lock; relaxed */
+	uint64_t used_slices;		 /* under lock, as all that follows */
 	uint64_t reserved;
 	uint64_t huge_bytes, huge_kept_bytes; /* committed */
 	_Atomic uint32_t huge_count;	      /* mappings; relaxed */
@@ -75,11 +76,18 @@ int na_pool_take_run(struct na_pool *pool, uint32_t slices, uint32_t align, bool
 		     struct na_span **out);
 void na_pool_give_run(struct na_pool *pool, struct na_span *first, uint32_t slices);
 
-/* Makes a large block's run `slices` long, if those behind it are free; -EAGAIN if not, -ENOMEM past a limit. */
-int na_pool_extend_run(struct na_pool *pool, struct na_span *first, uint32_t slices);
+/* Makes a large block's run `slices` long, if those behind it are free, and kept if it says so; -EAGAIN if not, -ENOMEM past
+ * a limit. */
+int na_pool_extend_run(struct na_pool *pool, struct na_span *first, uint32_t slices, bool dirty_only);
 
 /* Address space of a segment, next to the last one's if it can be. */
 int na_pool_map_segment(void **out);
+
+/* Whether a span could probably be had without touching fresh memory. */
+static inline bool na_pool_has_kept(const struct na_pool *pool)
+{
+	return atomic_load_explicit(&pool->dirty_slices, memory_order_relaxed) >= 4;
+}
 
 /* A span of class cls, empty, owned by nobody; NULL without memory. */
 struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls);

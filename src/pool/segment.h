@@ -70,8 +70,9 @@ struct na_span {
 	_Atomic uint32_t flag;		  /* enum na_span_flag */
 	uint16_t slots;
 	_Atomic uint16_t
-		carved; /* slots ever given out, from the first on; the others' memory is untouched. Owner, under its
+		carved;	  /* slots ever given out, from the first on; the others' memory is untouched. Owner, under its
 	                          * lock; read by any, relaxed */
+	uint16_t left_at; /* slots in use when free pages were last given back; owner\'s lock */
 	uint8_t cls;
 	_Atomic uint8_t kind;	    /* enum na_span_kind; written under the pool's lock */
 	bool listed;		    /* owner, under its lock: in the list of partial spans */
