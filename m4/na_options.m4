@@ -20,9 +20,11 @@ AC_DEFUN([NA_OPTIONS], [
   AS_IF([test "x$enable_checks" = xyes], [NA_CHECKS=1])
   AC_DEFINE_UNQUOTED([NA_CHECKS], [$NA_CHECKS], [1 to run invariant checks on every transition])
   NA_SANITIZE=
+  NA_DEFS=-Wl,-z,defs # a forgotten symbol is found by the linker and not by a user; sanitizers leave theirs open
   NA_SANITIZERS=0
   AS_IF([test "x$enable_sanitizers" = xyes], [
     NA_SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+    NA_DEFS=
     NA_SANITIZERS=1])
   AC_DEFINE_UNQUOTED([NA_SANITIZERS], [$NA_SANITIZERS], [1 in a sanitizer build])
   AM_CONDITIONAL([SANITIZERS], [test "x$enable_sanitizers" = xyes])
@@ -36,4 +38,5 @@ AC_DEFUN([NA_OPTIONS], [
   AC_SUBST([NA_WARN])
   AC_SUBST([NA_CXXWARN])
   AC_SUBST([NA_SANITIZE])
+  AC_SUBST([NA_DEFS])
 ])

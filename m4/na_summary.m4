@@ -5,7 +5,7 @@ AC_DEFUN([NA_SUMMARY], [
     prefix                $prefix
     compiler              $CC $CFLAGS
     hwloc                 $HWLOC_LIBS
-    libnuma               $NUMA_LIBS
+    Jansson               $JANSSON_LIBS
     MPI layer             $have_mpi ${MPICC:+($MPICC)}
     PMIx                  $have_pmix
     unit tests (cmocka)   $have_cmocka

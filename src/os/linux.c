@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The Linux port of os.h. Files of /sys and /proc are read with plain read(2): no stdio, no malloc. */
+/*
+ * The Linux port of os.h. Files of /sys and /proc are read with plain read(2): no stdio, no malloc.
+ *
+ * mbind and move_pages have no function in libc. libnuma's are a syscall() and nothing else, and its constructor reads
+ * /sys in 25 calls (doc/design/startup.md); the first of ours comes within the program's first malloc, where
+ * nothing can be loaded. MPI libraries patch neither of the two.
+ */
 #include "os/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <numa.h>
-#include <numaif.h>
+#include <linux/mempolicy.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -93,7 +99,7 @@ static int os_bind(void *at, size_t size, int node)
 	if (node < 0 || node >= MASK_WORDS * 64)
 		return -EINVAL;
 	mask[node / 64] = 1UL << (node % 64);
-	return finish((int)mbind(at, size, MPOL_PREFERRED, mask, (unsigned long)node + 2, 0), saved);
+	return finish((int)syscall(SYS_mbind, at, size, MPOL_PREFERRED, mask, (unsigned long)node + 2, 0U), saved);
 }
 
 static int os_remap(void *at, size_t size, size_t grown, void *to)
@@ -108,7 +114,7 @@ static int os_locate(void **pages, int *status, size_t count)
 {
 	int saved = errno;
 
-	return finish((int)move_pages(0, count, pages, NULL, status, 0), saved);
+	return finish((int)syscall(SYS_move_pages, 0, count, pages, NULL, status, 0), saved);
 }
 
 static int os_resident(void *at, size_t size, unsigned char *map)

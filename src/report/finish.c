@@ -39,8 +39,8 @@ int na_report_publish(const struct na_report *report, const char *folder, int st
 		free(text);
 	}
 	rc = na_report_write(report, folder, &paths);
-	if (print && paths.json[0]) {
-		na_format(line, sizeof(line), "numarena: report: %s\n", paths.json);
+	if (print && paths.text[0]) {
+		na_format(line, sizeof(line), "numarena: report: %s\n", paths.json[0] ? paths.json : paths.text);
 		write_all(fd, line);
 	}
 	return rc;

@@ -5,7 +5,6 @@
  * be measured".
  */
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <time.h>
 
 #include "config.h"
+#include "report/jansson_calls.h"
 #include "report/report.h"
 #include "report/summary.h"
 
@@ -21,25 +21,25 @@
  * finds by its count of failures. */
 static void put(json_t *object, const char *key, json_t *value, bool *failed)
 {
-	if (json_object_set_new(object, key, value) < 0)
+	if (na_jansson.json_object_set_new(object, key, value) < 0)
 		*failed = true;
 }
 
 static json_t *number(uint64_t v)
 {
-	return v > INT64_MAX ? json_null() : json_integer((json_int_t)v);
+	return v > INT64_MAX ? na_jansson.json_null() : na_jansson.json_integer((json_int_t)v);
 }
 
 static json_t *real(double v)
 {
-	return isfinite(v) ? json_real(v) : json_null();
+	return isfinite(v) ? na_jansson.json_real(v) : na_jansson.json_null();
 }
 
 static json_t *value_of(uint64_t v, enum na_unit unit)
 {
 	if (unit != NA_UNIT_PPM)
 		return number(v);
-	return v == NA_UNKNOWN ? json_null() : json_real((double)v / 1e6);
+	return v == NA_UNKNOWN ? na_jansson.json_null() : na_jansson.json_real((double)v / 1e6);
 }
 
 static json_t *mean_of(const struct na_metric *m, enum na_unit unit)
@@ -49,12 +49,12 @@ static json_t *mean_of(const struct na_metric *m, enum na_unit unit)
 
 static json_t *where(uint64_t value, const struct na_where *w, enum na_unit unit, bool *failed)
 {
-	json_t *o = json_object();
+	json_t *o = na_jansson.json_object();
 
 	put(o, "value", value_of(value, unit), failed);
-	put(o, "rank", w->rank >= 0 ? json_integer(w->rank) : json_null(), failed);
-	put(o, "pid", json_integer(w->pid), failed);
-	put(o, "host", json_string(w->host), failed);
+	put(o, "rank", w->rank >= 0 ? na_jansson.json_integer(w->rank) : na_jansson.json_null(), failed);
+	put(o, "pid", na_jansson.json_integer(w->pid), failed);
+	put(o, "host", na_jansson.json_string(w->host), failed);
 	return o;
 }
 
@@ -63,21 +63,21 @@ static json_t *metric(const struct na_job *j, enum na_metric_id id, bool *failed
 	static const char *const units[] = { "bytes", "count", "ns", "ratio" };
 	const struct na_metric *m = &j->metrics[id];
 	enum na_unit unit = na_metric_table[id].unit;
-	json_t *o = json_object();
+	json_t *o = na_jansson.json_object();
 
-	put(o, "unit", json_string(units[unit]), failed);
+	put(o, "unit", na_jansson.json_string(units[unit]), failed);
 	put(o, "measured_by", number(m->known), failed);
 	put(o, "total", value_of(na_summary_total(j, id), unit), failed);
 	put(o, "mean", mean_of(m, unit), failed);
 	put(o, "imbalance", real(na_metric_imbalance(m)), failed);
-	put(o, "min", m->known ? where(m->least, &m->least_at, unit, failed) : json_null(), failed);
-	put(o, "max", m->known ? where(m->most, &m->most_at, unit, failed) : json_null(), failed);
+	put(o, "min", m->known ? where(m->least, &m->least_at, unit, failed) : na_jansson.json_null(), failed);
+	put(o, "max", m->known ? where(m->most, &m->most_at, unit, failed) : na_jansson.json_null(), failed);
 	return o;
 }
 
 static json_t *metrics(const struct na_job *j, bool *failed)
 {
-	json_t *o = json_object();
+	json_t *o = na_jansson.json_object();
 
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
 		put(o, na_metric_table[i].id, metric(j, (enum na_metric_id)i, failed), failed);
@@ -86,7 +86,7 @@ static json_t *metrics(const struct na_job *j, bool *failed)
 
 static json_t *peaks(const struct na_job *j, bool *failed)
 {
-	json_t *o = json_object();
+	json_t *o = na_jansson.json_object();
 
 	put(o, "live_peak_of_sums", number(na_series_peak_live(&j->series)), failed);
 	put(o, "live_sum_of_peaks", number(na_job_sum(j, NA_METRIC_peak_bytes)), failed);
@@ -98,7 +98,7 @@ static json_t *peaks(const struct na_job *j, bool *failed)
 
 static json_t *numa_part(uint64_t requested, uint64_t resident, uint64_t misplaced, bool *failed)
 {
-	json_t *o = json_object();
+	json_t *o = na_jansson.json_object();
 
 	put(o, "requested_bytes", number(requested), failed);
 	put(o, "resident_bytes", number(resident), failed);
@@ -120,20 +120,20 @@ static uint64_t memory_of(const struct na_job *hosts, size_t count, int32_t node
 
 static json_t *numa(const struct na_job *j, const struct na_job *hosts, size_t count, bool *failed)
 {
-	json_t *list = json_array();
+	json_t *list = na_jansson.json_array();
 
 	for (uint32_t i = 0; i < j->node_count; i++) {
 		const struct na_numa *n = &j->nodes[i];
-		json_t *o = json_object();
+		json_t *o = na_jansson.json_object();
 
-		put(o, "node", json_integer(n->node), failed);
+		put(o, "node", na_jansson.json_integer(n->node), failed);
 		put(o, "memory_bytes", number(memory_of(hosts, count, n->node)), failed);
 		put(o, "held_bytes", number(n->held_bytes), failed);
 		put(o, "at_end", numa_part(n->requested_bytes, n->resident_bytes, n->misplaced_bytes, failed), failed);
 		put(o, "when_fullest",
 		    numa_part(n->peak_requested_bytes, n->peak_resident_bytes, n->peak_misplaced_bytes, failed),
 		    failed);
-		if (json_array_append_new(list, o) < 0)
+		if (na_jansson.json_array_append_new(list, o) < 0)
 			*failed = true;
 	}
 	return list;
@@ -141,19 +141,19 @@ static json_t *numa(const struct na_job *j, const struct na_job *hosts, size_t c
 
 static json_t *values(const uint64_t *v, uint32_t count, bool *failed)
 {
-	json_t *list = json_array();
+	json_t *list = na_jansson.json_array();
 
 	for (uint32_t i = 0; i < count; i++)
-		if (json_array_append_new(list, number(v[i])) < 0)
+		if (na_jansson.json_array_append_new(list, number(v[i])) < 0)
 			*failed = true;
 	return list;
 }
 
 static json_t *series(const struct na_series *s, bool *failed)
 {
-	json_t *o = json_object();
+	json_t *o = na_jansson.json_object();
 
-	put(o, "begin_ms", s->count ? number(s->first << s->shift) : json_null(), failed);
+	put(o, "begin_ms", s->count ? number(s->first << s->shift) : na_jansson.json_null(), failed);
 	put(o, "bin_ms", number(UINT64_C(1) << s->shift), failed);
 	put(o, "live_bytes", values(s->live, s->count, failed), failed);
 	put(o, "physical_bytes", values(s->physical, s->count, failed), failed);
@@ -168,18 +168,18 @@ static json_t *date(uint64_t ms)
 	size_t n;
 
 	if (ms == 0 || ms == UINT64_MAX || !gmtime_r(&seconds, &t))
-		return json_null();
+		return na_jansson.json_null();
 	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &t);
 	snprintf(text + n, sizeof(text) - n, ".%03uZ", (unsigned int)(ms % 1000));
-	return json_string(text);
+	return na_jansson.json_string(text);
 }
 
 static json_t *missing(const struct na_report *r, bool *failed)
 {
-	json_t *list = json_array();
+	json_t *list = na_jansson.json_array();
 
 	for (size_t i = 0; i < r->missing_listed; i++)
-		if (json_array_append_new(list, json_integer(r->missing[i])) < 0)
+		if (na_jansson.json_array_append_new(list, na_jansson.json_integer(r->missing[i])) < 0)
 			*failed = true;
 	return list;
 }
@@ -188,9 +188,9 @@ static json_t *overhead(const struct na_report *r, bool *failed)
 {
 	const struct na_job *j = r->job;
 	double fraction = na_summary_own_fraction(j);
-	json_t *o = json_object();
+	json_t *o = na_jansson.json_object();
 
-	put(o, "fraction_of_time", fraction >= 0 ? json_real(fraction) : json_null(), failed);
+	put(o, "fraction_of_time", fraction >= 0 ? na_jansson.json_real(fraction) : na_jansson.json_null(), failed);
 	put(o, "maintenance_ns", number(na_job_sum(j, NA_METRIC_maintenance_ns)), failed);
 	put(o, "record_ns", number(na_job_sum(j, NA_METRIC_record_ns)), failed);
 	put(o, "finalize_ns", number(na_job_sum(j, NA_METRIC_finalize_ns)), failed);
@@ -204,15 +204,15 @@ static json_t *overhead(const struct na_report *r, bool *failed)
 static json_t *job(const struct na_report *r, bool *failed)
 {
 	const struct na_job *j = r->job;
-	json_t *o = json_object();
+	json_t *o = na_jansson.json_object();
 
-	put(o, "name", json_string(j->job), failed);
-	put(o, "program", json_string(j->program), failed);
-	put(o, "status", json_string(na_summary_status(r)), failed);
-	put(o, "mpi", json_boolean(r->mpi), failed);
-	put(o, "post_mortem", json_boolean(r->post_mortem), failed);
-	put(o, "launcher", r->launcher ? json_string(r->launcher) : json_null(), failed);
-	put(o, "size", j->size ? json_integer(j->size) : json_null(), failed);
+	put(o, "name", na_jansson.json_string(j->job), failed);
+	put(o, "program", na_jansson.json_string(j->program), failed);
+	put(o, "status", na_jansson.json_string(na_summary_status(r)), failed);
+	put(o, "mpi", na_jansson_boolean(r->mpi), failed);
+	put(o, "post_mortem", na_jansson_boolean(r->post_mortem), failed);
+	put(o, "launcher", r->launcher ? na_jansson.json_string(r->launcher) : na_jansson.json_null(), failed);
+	put(o, "size", j->size ? na_jansson.json_integer(j->size) : na_jansson.json_null(), failed);
 	put(o, "processes", number(j->processes), failed);
 	put(o, "complete", number(j->complete), failed);
 	put(o, "aborted", number(j->aborted), failed);
@@ -222,7 +222,8 @@ static json_t *job(const struct na_report *r, bool *failed)
 	put(o, "start", date(j->start_ms), failed);
 	put(o, "end", date(j->end_ms), failed);
 	put(o, "wall_ns",
-	    j->metrics[NA_METRIC_wall_ns].known ? number(j->metrics[NA_METRIC_wall_ns].most) : json_null(), failed);
+	    j->metrics[NA_METRIC_wall_ns].known ? number(j->metrics[NA_METRIC_wall_ns].most) : na_jansson.json_null(),
+	    failed);
 	put(o, "metrics", metrics(j, failed), failed);
 	put(o, "peaks", peaks(j, failed), failed);
 	put(o, "numa_nodes", numa(j, r->hosts, r->host_count, failed), failed);
@@ -233,9 +234,9 @@ static json_t *job(const struct na_report *r, bool *failed)
 
 static json_t *node(const struct na_job *h, bool *failed)
 {
-	json_t *o = json_object();
+	json_t *o = na_jansson.json_object();
 
-	put(o, "host", json_string(h->host), failed);
+	put(o, "host", na_jansson.json_string(h->host), failed);
 	put(o, "processes", number(h->processes), failed);
 	put(o, "complete", number(h->complete), failed);
 	put(o, "aborted", number(h->aborted), failed);
@@ -250,14 +251,14 @@ static json_t *node(const struct na_job *h, bool *failed)
 static json_t *rank(const struct na_row *row, bool *failed)
 {
 	static const char *const roles[] = { "process", "root", "rank" };
-	json_t *o = json_object(), *v = json_object();
+	json_t *o = na_jansson.json_object(), *v = na_jansson.json_object();
 
-	put(o, "rank", row->rank >= 0 ? json_integer(row->rank) : json_null(), failed);
-	put(o, "pid", json_integer(row->pid), failed);
-	put(o, "host", json_string(row->host), failed);
-	put(o, "program", json_string(row->program), failed);
-	put(o, "role", json_string(roles[row->role <= NA_RECORD_RANK ? row->role : 0]), failed);
-	put(o, "state", json_string(na_record_state_name(row->state)), failed);
+	put(o, "rank", row->rank >= 0 ? na_jansson.json_integer(row->rank) : na_jansson.json_null(), failed);
+	put(o, "pid", na_jansson.json_integer(row->pid), failed);
+	put(o, "host", na_jansson.json_string(row->host), failed);
+	put(o, "program", na_jansson.json_string(row->program), failed);
+	put(o, "role", na_jansson.json_string(roles[row->role <= NA_RECORD_RANK ? row->role : 0]), failed);
+	put(o, "state", na_jansson.json_string(na_record_state_name(row->state)), failed);
 	put(o, "updated", date(row->update_ms), failed);
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
 		put(v, na_metric_table[i].id, value_of(row->value[i], na_metric_table[i].unit), failed);
@@ -285,7 +286,7 @@ static json_t *sorted_list(const void *items, size_t count, size_t size, int (*c
 			   json_t *(*make)(const void *, bool *), bool *failed)
 {
 	const void **sorted = malloc((count ? count : 1) * sizeof(*sorted));
-	json_t *list = json_array();
+	json_t *list = na_jansson.json_array();
 
 	if (!sorted || !list) {
 		*failed = true;
@@ -296,7 +297,7 @@ static json_t *sorted_list(const void *items, size_t count, size_t size, int (*c
 		sorted[i] = (const char *)items + i * size;
 	qsort(sorted, count, sizeof(*sorted), compare);
 	for (size_t i = 0; i < count; i++)
-		if (json_array_append_new(list, make(sorted[i], failed)) < 0)
+		if (na_jansson.json_array_append_new(list, make(sorted[i], failed)) < 0)
 			*failed = true;
 	free(sorted);
 	return list;
@@ -314,15 +315,15 @@ static json_t *make_rank(const void *item, bool *failed)
 
 static json_t *notes(const struct na_report *r, bool *failed)
 {
-	json_t *list = json_array();
+	json_t *list = na_jansson.json_array();
 
 	for (size_t i = 0; i < r->note_count; i++) {
-		json_t *text = json_string(r->notes[i]);
+		json_t *text = na_jansson.json_string(r->notes[i]);
 
 		/* A file name in it that is not UTF-8 */
 		if (!text)
-			text = json_string("(a note that is not valid UTF-8)");
-		if (json_array_append_new(list, text) < 0)
+			text = na_jansson.json_string("(a note that is not valid UTF-8)");
+		if (na_jansson.json_array_append_new(list, text) < 0)
 			*failed = true;
 	}
 	return list;
@@ -331,20 +332,23 @@ static json_t *notes(const struct na_report *r, bool *failed)
 char *na_report_json(const struct na_report *r)
 {
 	bool failed = false;
-	json_t *o = json_object();
+	json_t *o;
 	char *text;
 
-	put(o, "schema", json_string(NA_REPORT_SCHEMA), &failed);
-	put(o, "schema_version", json_string(NA_REPORT_SCHEMA_VERSION), &failed);
-	put(o, "generator", json_string(PACKAGE_STRING), &failed);
+	if (na_jansson_load() < 0)
+		return NULL;
+	o = na_jansson.json_object();
+	put(o, "schema", na_jansson.json_string(NA_REPORT_SCHEMA), &failed);
+	put(o, "schema_version", na_jansson.json_string(NA_REPORT_SCHEMA_VERSION), &failed);
+	put(o, "generator", na_jansson.json_string(PACKAGE_STRING), &failed);
 	put(o, "job", job(r, &failed), &failed);
 	put(o, "nodes", sorted_list(r->hosts, r->host_count, sizeof(*r->hosts), compare_hosts, make_node, &failed),
 	    &failed);
 	put(o, "ranks", sorted_list(r->rows, r->row_count, sizeof(*r->rows), compare_rows, make_rank, &failed),
 	    &failed);
-	put(o, "ranks_omitted", json_boolean(r->row_count < r->job->processes), &failed);
+	put(o, "ranks_omitted", na_jansson_boolean(r->row_count < r->job->processes), &failed);
 	put(o, "notes", notes(r, &failed), &failed);
-	text = failed ? NULL : json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-	json_decref(o);
+	text = failed ? NULL : na_jansson.json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+	na_jansson_drop(o);
 	return text;
 }

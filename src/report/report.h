@@ -48,10 +48,13 @@ struct na_report_paths {
 /* Creates the folder (and parents) if need be, and tries it with a file. 0 or -errno, with a sentence that names it. */
 int na_report_check_path(const char *folder, char *complaint, size_t capacity);
 
-/* 0: in `folder`. 1: somewhere else, see paths. -errno: nowhere on disk; it was printed. */
+/*
+ * 0: in `folder`. 1: somewhere else, see paths. -errno: nowhere on disk; it was printed. -ENOENT with a path of the text: without
+ * Jansson, so there is no report.json; numarena-report can make it later from the records, which are to be kept.
+ */
 int na_report_write(const struct na_report *report, const char *folder, struct na_report_paths *paths);
 
-/* The texts themselves, from malloc, or NULL without memory. The text is 40 lines at most, 100 columns wide. */
+/* The texts themselves, from malloc, or NULL without memory (the JSON also without Jansson). The text is 40 lines at most, 100 columns wide. */
 char *na_report_text(const struct na_report *report);
 char *na_report_json(const struct na_report *report);
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "report/jansson_calls.h"
 #include "report/place.h"
 
 static int write_all(int fd, const char *text)
@@ -88,10 +88,12 @@ static int is_foreign(const char *path, const struct na_job *j)
 		return 0;
 	if ((uint64_t)s.st_mtim.tv_sec * 1000 + (uint64_t)s.st_mtim.tv_nsec / 1000000 < j->start_ms)
 		return 0;
-	o = json_load_file(path, 0, NULL);
-	name = json_string_value(json_object_get(json_object_get(o, "job"), "name"));
+	if (na_jansson_load() < 0)
+		return 1; /* nobody can tell */
+	o = na_jansson.json_load_file(path, 0, NULL);
+	name = na_jansson.json_string_value(na_jansson.json_object_get(na_jansson.json_object_get(o, "job"), "name"));
 	foreign = !name || strcmp(name, j->job) != 0;
-	json_decref(o);
+	na_jansson_drop(o);
 	return foreign;
 }
 
@@ -102,6 +104,7 @@ static int path_of(char out[PATH_MAX], const char *folder, const char *job, cons
 	return n + 1 < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+/* json: NULL without Jansson. */
 static int write_both(const struct na_report *r, const char *folder, const char *json, const char *text,
 		      struct na_report_paths *paths)
 {
@@ -116,7 +119,7 @@ static int write_both(const struct na_report *r, const char *folder, const char 
 		rc = path_of(paths->text, folder, job, "txt");
 	if (rc == 0)
 		rc = write_file(paths->text, text);
-	if (rc == 0)
+	if (rc == 0 && json)
 		rc = write_file(paths->json, json); /* last: who sees it finds the text too */
 	return rc;
 }
@@ -144,16 +147,16 @@ static int fall_back(const struct na_report *r, const char *folder, int why, con
 	for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
 		if (write_beside(r, parents[i], json, text, paths) < 0)
 			continue;
-		whole = realpath(paths->json, NULL);
+		whole = realpath(json ? paths->json : paths->text, NULL);
 		na_log(NA_LOG_ERROR, "report folder %s: cannot be written: %s; the report is in %s", folder,
-		       strerror(-why), whole ? whole : paths->json);
+		       strerror(-why), whole ? whole : paths->text);
 		free(whole);
 		return 1;
 	}
 	na_log(NA_LOG_ERROR,
 	       "report folder %s: cannot be written: %s, nor can the current or a temporary folder; the report:",
 	       folder, strerror(-why));
-	write_all(STDERR_FILENO, json);
+	write_all(STDERR_FILENO, json ? json : text);
 	write_all(STDERR_FILENO, "\n");
 	paths->json[0] = paths->text[0] = '\0';
 	return why;
@@ -162,15 +165,19 @@ static int fall_back(const struct na_report *r, const char *folder, int why, con
 int na_report_write(const struct na_report *report, const char *folder, struct na_report_paths *paths)
 {
 	char *json = na_report_json(report), *text = na_report_text(report);
-	int rc = -ENOMEM;
+	int rc = -ENOMEM, lacking = na_jansson_load();
 
 	paths->json[0] = paths->text[0] = '\0';
-	if (json && text) {
+	if (text && (json || lacking)) {
 		rc = na_place_make(folder);
 		if (rc == 0)
 			rc = write_both(report, folder, json, text, paths);
 		if (rc < 0)
 			rc = fall_back(report, folder, rc, json, text, paths);
+		if (lacking) { /* which has been said; the records stay for numarena-report */
+			paths->json[0] = '\0';
+			rc = rc < 0 ? rc : lacking;
+		}
 	} else {
 		na_log(NA_LOG_ERROR, "no memory for the report");
 		if (text)

@@ -12,6 +12,7 @@
 
 #include "base/options.h"
 #include "report/identity.h"
+#include "report/jansson_calls.h"
 #include "report/report.h"
 #include "tools/libraries.h"
 #include "tools/program.h"
@@ -50,6 +51,7 @@ static int set_report(const char *folder)
 		fprintf(stderr, TOOL ": %s\n", complaint);
 		return NA_EXIT_USAGE;
 	}
+	na_jansson_load();		/* what it says if that fails is better known before the job than after it */
 	whole = realpath(folder, NULL); /* the program may change its folder */
 	if (!whole || setenv("NUMARENA_REPORT", whole, 1) < 0) {
 		fprintf(stderr, TOOL ": report folder %s: %s\n", folder, strerror(errno));

@@ -14,6 +14,7 @@
 
 #include "base/options.h"
 #include "report/collect.h"
+#include "report/jansson_calls.h"
 #include "report/finish.h"
 #include "report/identity.h"
 #include "report/place.h"
@@ -89,7 +90,8 @@ static void report(const char *folder, const char *job, int32_t exited)
 		na_place_discard(job_folder);
 		return;
 	}
-	if (na_collect_after(job_folder, exited, &c) == 0) {
+	/* A program that ended well without Jansson has written the text; the records wait for numarena-report. */
+	if (na_collect_after(job_folder, exited, &c) == 0 && (!c->roots_done || na_jansson_load() == 0)) {
 		r = na_collect_report(c);
 		r.post_mortem = 1;
 		if (na_report_publish(&r, folder, -1, na_options.verbose >= 1) >= 0 && c->alive == 0)

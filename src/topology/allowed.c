@@ -7,11 +7,11 @@
  * which is what a launcher's binding sets.
  */
 #include <errno.h>
-#include <hwloc.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "topology/draft.h"
+#include "topology/hwloc_calls.h"
 #include "topology/sysfs.h"
 
 /* Everything the tree has. */
@@ -29,7 +29,7 @@ static void copy_bitmap(hwloc_const_bitmap_t from, unsigned long *mask, size_t s
 	unsigned int bit;
 
 	for (bit = 0; bit < slots; bit++)
-		if (hwloc_bitmap_isset(from, bit))
+		if (na_hwloc.bitmap_isset(from, bit))
 			na_bitset_add(mask, slots, bit);
 }
 
@@ -85,8 +85,8 @@ int na_draft_fill_allowed(struct na_topology_draft *d, struct hwloc_topology *tr
 		allow_all(d);
 		rc = apply_status(d, source->root);
 	} else {
-		copy_bitmap(hwloc_topology_get_allowed_nodeset(tree), d->allowed_nodes, d->t->node_slots);
-		copy_bitmap(hwloc_topology_get_allowed_cpuset(tree), d->allowed_cpus, d->t->cpu_slots);
+		copy_bitmap(na_hwloc.topology_get_allowed_nodeset(tree), d->allowed_nodes, d->t->node_slots);
+		copy_bitmap(na_hwloc.topology_get_allowed_cpuset(tree), d->allowed_cpus, d->t->cpu_slots);
 	}
 	for (uint32_t i = 0; i < d->t->node_count; i++)
 		d->nodes[i].allowed = na_bitset_has(d->allowed_nodes, d->t->node_slots, (size_t)d->nodes[i].os_index);

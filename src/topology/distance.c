@@ -8,11 +8,11 @@
  * that are best placed only; the rest stays NA_TOPOLOGY_UNKNOWN.
  */
 #include <errno.h>
-#include <hwloc.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "topology/draft.h"
+#include "topology/hwloc_calls.h"
 #include "topology/sysfs.h"
 
 #define DISTANCE_LOCAL	10 /* the kernel's LOCAL_DISTANCE and REMOTE_DISTANCE */
@@ -53,11 +53,12 @@ static bool read_from_tree(struct na_topology_draft *d, hwloc_topology_t tree)
 	unsigned int n = 1;
 	bool known;
 
-	if (hwloc_distances_get_by_type(tree, HWLOC_OBJ_NUMANODE, &n, &m, HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) < 0 ||
+	if (na_hwloc.distances_get_by_type(tree, HWLOC_OBJ_NUMANODE, &n, &m, HWLOC_DISTANCES_KIND_MEANS_LATENCY, 0) <
+		    0 ||
 	    n == 0)
 		return false;
 	known = copy_matrix(d, m);
-	hwloc_distances_release(tree, m);
+	na_hwloc.distances_release(tree, m);
 	return known;
 }
 
@@ -150,14 +151,14 @@ static unsigned int count_initiators(hwloc_topology_t tree, hwloc_memattr_id_t a
 {
 	unsigned int n = 0;
 
-	return hwloc_memattr_get_initiators(tree, attribute, node, 0, &n, NULL, NULL) < 0 ? 0 : n;
+	return na_hwloc.memattr_get_initiators(tree, attribute, node, 0, &n, NULL, NULL) < 0 ? 0 : n;
 }
 
 bool na_draft_has_attributes(struct hwloc_topology *tree)
 {
 	hwloc_obj_t node = NULL;
 
-	while ((node = hwloc_get_next_obj_by_type(tree, HWLOC_OBJ_NUMANODE, node)))
+	while ((node = na_hwloc_next(tree, HWLOC_OBJ_NUMANODE, node)))
 		if (count_initiators(tree, HWLOC_MEMATTR_ID_BANDWIDTH, node) ||
 		    count_initiators(tree, HWLOC_MEMATTR_ID_LATENCY, node))
 			return true;
@@ -171,7 +172,8 @@ static uint32_t attribute_from(hwloc_topology_t tree, hwloc_memattr_id_t attribu
 	hwloc_uint64_t value;
 
 	initiator.location.cpuset = (hwloc_cpuset_t)from;
-	if (hwloc_bitmap_iszero(from) || hwloc_memattr_get_value(tree, attribute, target, &initiator, 0, &value) < 0)
+	if (na_hwloc.bitmap_iszero(from) ||
+	    na_hwloc.memattr_get_value(tree, attribute, target, &initiator, 0, &value) < 0)
 		return NA_TOPOLOGY_UNKNOWN;
 	return value > 0 && value < NA_TOPOLOGY_UNKNOWN ? (uint32_t)value : NA_TOPOLOGY_UNKNOWN;
 }
@@ -181,7 +183,7 @@ static void fill_column(struct na_topology_draft *d, hwloc_topology_t tree, hwlo
 	struct na_topology_node *node = &d->nodes[to];
 
 	for (uint32_t from = 0; from < d->t->node_count; from++) {
-		hwloc_obj_t source = hwloc_get_numanode_obj_by_os_index(tree, (unsigned int)d->nodes[from].os_index);
+		hwloc_obj_t source = na_hwloc_node(tree, (unsigned int)d->nodes[from].os_index);
 		uint32_t *bandwidth = cell(d->bandwidth, d->t, from, to), *latency = cell(d->latency, d->t, from, to);
 
 		if (!source || d->nodes[from].cpu_count == 0)
@@ -205,7 +207,7 @@ void na_draft_fill_attributes(struct na_topology_draft *d, struct hwloc_topology
 	for (size_t i = 0; i < (size_t)n * n; i++)
 		d->bandwidth[i] = d->latency[i] = NA_TOPOLOGY_UNKNOWN;
 	for (uint32_t to = 0; to < n; to++) {
-		hwloc_obj_t target = hwloc_get_numanode_obj_by_os_index(tree, (unsigned int)d->nodes[to].os_index);
+		hwloc_obj_t target = na_hwloc_node(tree, (unsigned int)d->nodes[to].os_index);
 
 		if (target)
 			fill_column(d, tree, target, to);

@@ -8,12 +8,12 @@
  * first of equals, as the kernel numbers a package's ordinary memory before its other memory.
  */
 #include <errno.h>
-#include <hwloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "topology/draft.h"
+#include "topology/hwloc_calls.h"
 #include "topology/sysfs.h"
 
 struct counts {
@@ -23,7 +23,7 @@ struct counts {
 
 static hwloc_obj_t node_object(hwloc_topology_t tree, unsigned int logical)
 {
-	return hwloc_get_obj_by_type(tree, HWLOC_OBJ_NUMANODE, logical);
+	return na_hwloc_object(tree, HWLOC_OBJ_NUMANODE, logical);
 }
 
 /* A kernel without NUMA support has no node numbers; its one node is 0. */
@@ -34,14 +34,14 @@ static uint32_t node_number(hwloc_obj_t node)
 
 static int count(hwloc_topology_t tree, const char *root, bool real, struct counts *c)
 {
-	int nodes = hwloc_get_nbobjs_by_type(tree, HWLOC_OBJ_NUMANODE);
-	int last_cpu = hwloc_bitmap_last(hwloc_topology_get_complete_cpuset(tree)), possible = -1;
+	int nodes = na_hwloc_count(tree, HWLOC_OBJ_NUMANODE);
+	int last_cpu = na_hwloc.bitmap_last(na_hwloc.topology_get_complete_cpuset(tree)), possible = -1;
 
 	if (nodes < 1 || last_cpu < 0 || (unsigned int)last_cpu >= NA_BITSET_MOST)
 		return -EINVAL;
 	memset(c, 0, sizeof(*c));
 	c->nodes = (uint32_t)nodes;
-	c->cpus = (uint32_t)hwloc_get_nbobjs_by_type(tree, HWLOC_OBJ_PU);
+	c->cpus = (uint32_t)na_hwloc_count(tree, HWLOC_OBJ_PU);
 	c->cpu_slots = (uint32_t)last_cpu + 1;
 	if (real || (root && *root))
 		na_sysfs_read_list(root, "/sys/devices/system/node/possible", NULL, 0, &possible);
@@ -167,22 +167,21 @@ static void fill_cpus(struct na_topology_draft *d, hwloc_topology_t tree, const 
 	for (uint32_t i = 0; i < t->node_count; i++) {
 		hwloc_obj_t object = node_object(tree, i);
 		int32_t os = (int32_t)node_number(object), at = d->node_position[os];
-		int weight = hwloc_bitmap_weight(object->cpuset);
-		unsigned int cpu;
+		int weight = na_hwloc.bitmap_weight(object->cpuset);
 
-		hwloc_bitmap_foreach_begin(cpu, object->cpuset)
-		{
+		for (int bit = na_hwloc.bitmap_next(object->cpuset, -1); bit >= 0;
+		     bit = na_hwloc.bitmap_next(object->cpuset, bit)) {
+			unsigned int cpu = (unsigned int)bit;
 			hwloc_obj_t before = NULL;
 
 			na_bitset_add(d->node_cpus + (t->node_count + (size_t)at) * words, t->cpu_slots, cpu);
 			if (cpu >= t->cpu_slots || (has_cpu && !na_bitset_has(has_cpu, t->node_slots, (size_t)os)))
 				continue;
 			if (d->cpu_node[cpu] >= 0)
-				before = hwloc_get_numanode_obj_by_os_index(tree, (unsigned int)d->cpu_node[cpu]);
-			if (!before || weight < hwloc_bitmap_weight(before->cpuset))
+				before = na_hwloc_node(tree, (unsigned int)d->cpu_node[cpu]);
+			if (!before || weight < na_hwloc.bitmap_weight(before->cpuset))
 				d->cpu_node[cpu] = os;
 		}
-		hwloc_bitmap_foreach_end();
 	}
 	for (uint32_t cpu = 0; cpu < t->cpu_slots; cpu++) {
 		int32_t at = d->cpu_node[cpu] < 0 ? -1 : d->node_position[d->cpu_node[cpu]];
@@ -202,9 +201,9 @@ static void fill_caches(struct na_topology_draft *d, hwloc_topology_t tree)
 		struct na_topology_cache *c = &d->caches[t->cache_count];
 		hwloc_obj_t object = NULL;
 
-		while ((object = hwloc_get_next_obj_by_type(tree, type, object))) {
+		while ((object = na_hwloc_next(tree, type, object))) {
 			uint64_t size = object->attr->cache.size;
-			uint32_t sharing = (uint32_t)hwloc_bitmap_weight(object->cpuset);
+			uint32_t sharing = (uint32_t)na_hwloc.bitmap_weight(object->cpuset);
 
 			if (c->count == 0) {
 				c->level = (uint8_t)object->attr->cache.depth;

@@ -2,7 +2,8 @@
 /*
  * hwloc's tree: set up, load, export. See source.h.
  *
- * Cost: hwloc_topology_init() loads hwloc's plugins (OpenCL and GL drag in their libraries) on the first
+ * Cost: hwloc itself is loaded at the first use in a process (unless the MPI library has it already), and
+ * hwloc_topology_init() loads hwloc's plugins (OpenCL and GL drag in their libraries) on the first
  * use in a process: 2.5 ms here, nothing if the MPI library has done it. Reading /sys takes 1 ms on two
  * CPUs and grows with them. We drop what we do not use before loading:
  *  - devices: no I/O and no misc objects;
@@ -10,11 +11,11 @@
  *    Linux' /sys knows the same, and on a node full of ranks that tour took seconds (openpmix#2036).
  */
 #include <errno.h>
-#include <hwloc.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/log.h"
+#include "topology/hwloc_calls.h"
 #include "topology/source.h"
 
 static uint64_t now_ns(void)
@@ -35,15 +36,15 @@ static const char *variable(const char *name)
 static void configure(hwloc_topology_t tree)
 {
 	/* Packages and groups stay: a node without one to hang on would be given its parent's CPUs. */
-	hwloc_topology_set_all_types_filter(tree, HWLOC_TYPE_FILTER_KEEP_NONE);
-	hwloc_topology_set_type_filter(tree, HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
-	hwloc_topology_set_type_filter(tree, HWLOC_OBJ_DIE, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
-	hwloc_topology_set_type_filter(tree, HWLOC_OBJ_GROUP, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
+	na_hwloc.topology_set_all_types_filter(tree, HWLOC_TYPE_FILTER_KEEP_NONE);
+	na_hwloc.topology_set_type_filter(tree, HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
+	na_hwloc.topology_set_type_filter(tree, HWLOC_OBJ_DIE, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
+	na_hwloc.topology_set_type_filter(tree, HWLOC_OBJ_GROUP, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
 	for (hwloc_obj_type_t type = HWLOC_OBJ_L1CACHE; type <= HWLOC_OBJ_L5CACHE; type++)
-		hwloc_topology_set_type_filter(tree, type, HWLOC_TYPE_FILTER_KEEP_ALL);
-	hwloc_topology_set_flags(tree, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
+		na_hwloc.topology_set_type_filter(tree, type, HWLOC_TYPE_FILTER_KEEP_ALL);
+	na_hwloc.topology_set_flags(tree, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
 	if (!variable("HWLOC_CPUID_PATH"))
-		hwloc_topology_set_components(tree, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
+		na_hwloc.topology_set_components(tree, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
 }
 
 static int complain(const char *name, const char *value, const char *what)
@@ -64,12 +65,12 @@ static int apply_variables(hwloc_topology_t tree)
 		return 0;
 	value = variable("HWLOC_SYNTHETIC");
 	if (value) {
-		if (hwloc_topology_set_synthetic(tree, value) < 0)
+		if (na_hwloc.topology_set_synthetic(tree, value) < 0)
 			return complain("HWLOC_SYNTHETIC", value, "hwloc does not understand this description");
 		return 0;
 	}
 	value = variable("HWLOC_XMLFILE");
-	if (value && hwloc_topology_set_xml(tree, value) < 0)
+	if (value && na_hwloc.topology_set_xml(tree, value) < 0)
 		return complain("HWLOC_XMLFILE", value, "hwloc cannot read this file");
 	return 0;
 }
@@ -77,9 +78,9 @@ static int apply_variables(hwloc_topology_t tree)
 static int apply_source(hwloc_topology_t tree, const struct na_topology_source *source)
 {
 	if (source->xml)
-		return hwloc_topology_set_xmlbuffer(tree, source->xml, (int)source->xml_length) < 0 ? -EINVAL : 0;
+		return na_hwloc.topology_set_xmlbuffer(tree, source->xml, (int)source->xml_length) < 0 ? -EINVAL : 0;
 	if (source->synthetic)
-		return hwloc_topology_set_synthetic(tree, source->synthetic) < 0 ? -EINVAL : 0;
+		return na_hwloc.topology_set_synthetic(tree, source->synthetic) < 0 ? -EINVAL : 0;
 	return apply_variables(tree);
 }
 
@@ -101,14 +102,17 @@ static bool fell_back(hwloc_topology_t tree, const struct na_topology_source *so
 {
 	if (source->xml || source->synthetic || variable("HWLOC_THISSYSTEM"))
 		return false;
-	return (variable("HWLOC_FSROOT") || variable("HWLOC_CPUID_PATH")) && hwloc_topology_is_thissystem(tree);
+	return (variable("HWLOC_FSROOT") || variable("HWLOC_CPUID_PATH")) && na_hwloc.topology_is_thissystem(tree);
 }
 
 int na_topology_start(struct hwloc_topology **out, struct na_topology_cost *cost)
 {
 	uint64_t start = now_ns();
+	int rc = na_hwloc_load();
 
-	if (hwloc_topology_init(out) < 0)
+	if (rc < 0)
+		return rc;
+	if (na_hwloc.topology_init(out) < 0)
 		return -ENOMEM;
 	cost->init_ns += now_ns() - start;
 	return 0;
@@ -129,7 +133,7 @@ int na_topology_load(const struct na_topology_source *source, struct hwloc_topol
 	if (rc < 0)
 		goto destroy_tree;
 	errno = 0;
-	if (hwloc_topology_load(tree) < 0 || fell_back(tree, source)) {
+	if (na_hwloc.topology_load(tree) < 0 || fell_back(tree, source)) {
 		rc = explain_failure(source, errno);
 		goto destroy_tree;
 	}
@@ -138,20 +142,20 @@ int na_topology_load(const struct na_topology_source *source, struct hwloc_topol
 	return 0;
 
 destroy_tree:
-	hwloc_topology_destroy(tree);
+	na_hwloc.topology_destroy(tree);
 	return rc;
 }
 
 void na_topology_unload(struct hwloc_topology *tree)
 {
-	hwloc_topology_destroy(tree);
+	na_hwloc.topology_destroy(tree);
 }
 
 bool na_topology_is_real(struct hwloc_topology *tree, const struct na_topology_source *source)
 {
 	if (source->xml || source->synthetic)
 		return source->real;
-	return source->real || hwloc_topology_is_thissystem(tree);
+	return source->real || na_hwloc.topology_is_thissystem(tree);
 }
 
 int na_topology_export(struct hwloc_topology *tree, char **xml, size_t *length)
@@ -159,7 +163,7 @@ int na_topology_export(struct hwloc_topology *tree, char **xml, size_t *length)
 	char *buffer;
 	int bytes;
 
-	if (hwloc_topology_export_xmlbuffer(tree, &buffer, &bytes, 0) < 0)
+	if (na_hwloc.topology_export_xmlbuffer(tree, &buffer, &bytes, 0) < 0)
 		return -ENOMEM;
 	*xml = buffer;
 	*length = (size_t)bytes;
@@ -168,12 +172,12 @@ int na_topology_export(struct hwloc_topology *tree, char **xml, size_t *length)
 
 void na_topology_free_xml(struct hwloc_topology *tree, char *xml)
 {
-	hwloc_free_xmlbuffer(tree, xml);
+	na_hwloc.free_xmlbuffer(tree, xml);
 }
 
 unsigned int na_topology_hwloc_version(void)
 {
-	return hwloc_get_api_version();
+	return na_hwloc_load() < 0 ? 0 : na_hwloc.get_api_version();
 }
 
 int na_topology_build(const struct na_topology_source *source, struct na_topology **out, struct na_topology_cost *cost)

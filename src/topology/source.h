@@ -26,8 +26,9 @@ struct na_topology_source {
 };
 
 /*
- * Starts hwloc: it loads its plugins, once a process, and keeps them as long as a tree exists. A
- * process that waits for another's discovery does this meanwhile. Adds to cost's init_ns.
+ * Loads and starts hwloc: it loads its plugins, once a process, and keeps them as long as a tree exists. A
+ * process that waits for another's discovery does this meanwhile. Adds to cost's init_ns. -ENOENT: hwloc is not
+ * installed, which a message has said.
  */
 int na_topology_start(struct hwloc_topology **out, struct na_topology_cost *cost);
 
@@ -48,7 +49,7 @@ bool na_topology_is_real(struct hwloc_topology *tree, const struct na_topology_s
 int na_topology_export(struct hwloc_topology *tree, char **xml, size_t *length);
 void na_topology_free_xml(struct hwloc_topology *tree, char *xml);
 
-/* hwloc's version at run time: XML of another one is not read. */
+/* hwloc's version at run time: XML of another one is not read. 0 without hwloc. */
 unsigned int na_topology_hwloc_version(void);
 
 /* The flat copy, one block for free(). */

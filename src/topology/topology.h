@@ -122,7 +122,7 @@ struct na_topology_job {
 
 /*
  * The topology, discovered now if it is the first call. 0 or -errno: -EINVAL if an HWLOC_* variable
- * is wrong (a message on standard error names it), -ENOMEM, -EDEADLK from inside the discovery itself.
+ * is wrong, -ENOENT without hwloc (messages on standard error name either), -ENOMEM, -EDEADLK from inside the discovery itself.
  */
 int na_topology_get(const struct na_topology **out);
 
