@@ -114,6 +114,7 @@ struct na_cache {
 	bool settled;	       /* idle: its stacks are empty, its spans SILENT; who holds it off the list */
 	na_entry *grown_first; /* where stacks move to that outgrow their first place */
 	na_entry *grown_next;
+	int64_t grown_bytes;   /* of blocks that stacks have room for beyond what they had at first; owner */
 	uint32_t pending_used; /* bit an entry; owner */
 	struct na_pending pending[NA_PENDING];
 	uint64_t refills;		    /* owner writes, any reads */

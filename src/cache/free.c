@@ -350,8 +350,10 @@ void na_cache_spill(struct na_cache *c, struct na_bin *bin)
 	__atomic_store_n(&c->spills, c->spills + 1, __ATOMIC_RELAXED);
 	na_lock(&c->lock);
 	na_cache_give(c, bin, bin->spilled || !ours ? depth : (depth + 1) / 2);
-	if (bin->spilled && ours && size > 16)
+	if (bin->spilled && ours && size > 16) {
 		bin->limit = (uint16_t)(bin->floor + size / 2);
+		c->grown_bytes -= (int64_t)((size - size / 2) * na_class_size(bin->cls));
+	}
 	if (bin->spilled < UINT8_MAX)
 		bin->spilled++;
 	na_cache_enforce(c, "spill");

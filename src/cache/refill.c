@@ -6,8 +6,10 @@
 #include "cache/check.h"
 #include "cache/fast.h"
 
-#define MOST	   128 /* slots a refill */
-#define TIDY_SPANS 16  /* spans taken of what is kept before stacks out of use are looked for */
+#define MOST	     128 /* slots a refill */
+#define GROWTH_LEAST (INT64_C(256) << 10)
+#define GROWTH_MOST  (INT64_C(2) << 20)
+#define TIDY_SPANS   16 /* spans taken of what is kept before stacks out of use are looked for */
 
 /* Slots that others freed in this group are free. */
 static void collect_word(struct na_span *span, uint32_t word)
@@ -184,13 +186,25 @@ static void resize_stack(struct na_cache *c, struct na_bin *bin, uint32_t size)
 	bin->limit = (uint16_t)(bin->floor + size);
 }
 
+/* Bytes by which all stacks of a cache may grow: a sixteenth of what is live, but of small programs more, and of large ones no
+ * more than serves. */
+static int64_t growth_allowed(void)
+{
+	int64_t share = atomic_load_explicit(&na_live, memory_order_relaxed) / 16;
+
+	return share < GROWTH_LEAST ? GROWTH_LEAST : share < GROWTH_MOST ? share : GROWTH_MOST;
+}
+
 /* How many slots to fetch: half of the stack, which grows as long as it is emptied without being full before. */
 static uint32_t appetite(struct na_cache *c, struct na_bin *bin)
 {
-	uint32_t size = bin->limit - bin->floor;
+	uint32_t size = bin->limit - bin->floor, larger = size * 2 < bin->most ? size * 2 : bin->most;
+	int64_t cost = (int64_t)((larger - size) * na_class_size(bin->cls));
 
-	if (!bin->spilled)
-		size = size * 2 < bin->most ? size * 2 : bin->most;
+	if (!bin->spilled && cost && c->grown_bytes + cost <= growth_allowed()) {
+		c->grown_bytes += cost;
+		size = larger;
+	}
 	bin->spilled = 0;
 	resize_stack(c, bin, size);
 	return size / 2 < MOST ? (size + 1) / 2 : MOST;
