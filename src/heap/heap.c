@@ -209,6 +209,8 @@ static void *resize_other(void *p, size_t size)
 
 		if (q) {
 			na_live_add((int64_t)na_span_of(q)->length - (int64_t)block.size);
+			if (block.pool->named)
+				na_named_grew(na_named_of(block.pool));
 			return q;
 		}
 	}

@@ -165,6 +165,24 @@ void na_named_destroy(struct na_named *named)
 	na_arena_give(&arena, named, sizeof(*named));
 }
 
+/* Under the lock. What is live now may be more than ever: a large block of the pool's may have grown meanwhile. */
+static uint64_t note_peak(struct na_named *n)
+{
+	int64_t live = atomic_load_explicit(&n->cache.published, memory_order_relaxed) +
+		       (int64_t)__atomic_load_n(&n->pool.large_live, __ATOMIC_RELAXED);
+
+	if (live > n->peak)
+		n->peak = live;
+	return (uint64_t)live;
+}
+
+void na_named_grew(struct na_named *named)
+{
+	na_lock(&named->lock);
+	note_peak(named);
+	na_unlock(&named->lock);
+}
+
 /* Blocks that went back: all that were given but those that are out. */
 static uint64_t releases(struct na_named *n)
 {
@@ -181,8 +199,7 @@ void na_named_figures(struct na_named *named, struct na_named_figures *out)
 	na_lock(&named->cache.lock);
 	out->releases = releases(named);
 	na_unlock(&named->cache.lock);
-	out->live =
-		(uint64_t)atomic_load_explicit(&named->cache.published, memory_order_relaxed) + named->pool.large_live;
+	out->live = note_peak(named);
 	out->peak = (uint64_t)named->peak;
 	out->held = (named->pool.used_slices + named->pool.dirty_slices) * NA_SLICE + named->pool.huge_bytes +
 		    named->pool.huge_kept_bytes;
