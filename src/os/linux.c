@@ -133,22 +133,43 @@ static int os_current_node(void)
 	return (int)node;
 }
 
+/* With hardly more address space than the block itself (`ulimit -v`): a place that is free and near where the system
+ * would put it, since it hands out addresses downwards. */
+static int map_exactly(size_t size, size_t alignment, void **out)
+{
+	uintptr_t at;
+	void *p = NULL;
+	int rc = na_os.map(NULL, size, &p);
+
+	if (rc < 0)
+		return rc;
+	at = (uintptr_t)p & ~(alignment - 1);
+	if (at == (uintptr_t)p) {
+		*out = p;
+		return 0;
+	}
+	na_os.unmap(p, size);
+	rc = -EEXIST;
+	for (int tries = 0; at && tries < 8 && rc == -EEXIST; tries++, at -= alignment)
+		rc = na_os.map((void *)at, size, out);
+	return rc == -EEXIST ? -ENOMEM : rc;
+}
+
 int na_os_map_aligned(size_t size, size_t alignment, void **out)
 {
 	uintptr_t start, aligned;
 	size_t total;
 	void *p = NULL;
-	int rc;
 
 	if (alignment <= NA_PAGE)
 		return na_os.map(NULL, size, out);
 	if (__builtin_add_overflow(size, alignment - NA_PAGE, &total))
 		return -ENOMEM;
-	rc = na_os.map(NULL, total, &p);
-	if (rc < 0)
-		return rc;
+	if (na_os.map(NULL, total, &p) < 0)
+		return map_exactly(size, alignment, out);
 	start = (uintptr_t)p;
 	aligned = (start + alignment - 1) & ~(alignment - 1);
+	/* What cannot be cut off (the process is at vm.max_map_count) stays: addresses only, never touched. */
 	if (aligned > start)
 		na_os.unmap(p, aligned - start);
 	if (start + total > aligned + size)
@@ -252,52 +273,6 @@ uint64_t na_os_node_memory(int node)
 	if (read_file(path, text, sizeof(text)) <= 0)
 		return 0;
 	return number_after(text, key) * 1024;
-}
-
-/* The limit of this process's cgroup, version 2 (one line "0::/path") or 1 ("N:memory:/path");
- * UINT64_MAX if there is none that we can see. */
-static uint64_t cgroup_limit(void)
-{
-	char text[4096], path[4200];
-	uint64_t v = UINT64_MAX;
-	const char *s, *root;
-	size_t length;
-
-	if (read_file("/proc/self/cgroup", text, sizeof(text)) <= 0)
-		return v;
-	if ((s = strstr(text, ":memory:"))) {
-		s += strlen(":memory:");
-		root = "/sys/fs/cgroup/memory";
-	} else if ((s = strstr(text, "0::"))) {
-		s += strlen("0::");
-		root = "/sys/fs/cgroup";
-	} else {
-		return v;
-	}
-	length = strcspn(s, "\n");
-	((char *)s)[length] = '\0';
-	for (int tries = 0; tries < 2; tries++) { /* a container sees its own group as the root */
-		na_format(path, sizeof(path), "%s%s/%s", root, tries ? "" : s,
-			  strstr(root, "memory") ? "memory.limit_in_bytes" : "memory.max");
-		char value[64];
-
-		if (read_file(path, value, sizeof(value)) > 0) {
-			if (value[0] >= '0' && value[0] <= '9')
-				v = number_after(value, "");
-			break;
-		}
-	}
-	return v;
-}
-
-uint64_t na_os_memory_limit(void)
-{
-	char text[2048];
-	uint64_t physical = UINT64_MAX, group = cgroup_limit();
-
-	if (read_file("/proc/meminfo", text, sizeof(text)) > 0)
-		physical = number_after(text, "MemTotal:") * 1024;
-	return group < physical ? group : physical;
 }
 
 static uint64_t clock_ns(clockid_t id)

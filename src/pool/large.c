@@ -116,12 +116,12 @@ static void refund(struct na_pool *pool, size_t length)
 static int map_place(size_t length, size_t *mapped, size_t alignment, void **out)
 {
 	int rc = *mapped == NA_SEGMENT && alignment <= NA_SEGMENT
-			 ? na_pool_map_segment(out)
-			 : na_os_map_aligned(*mapped, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, out);
+			 ? na_pool_map_segment(NA_SEGMENT, out)
+			 : na_map_reserve(*mapped, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, out);
 
 	if (rc < 0 && *mapped > length) {
 		*mapped = length;
-		rc = na_os_map_aligned(length, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, out);
+		rc = na_map_reserve(length, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, out);
 	}
 	return rc;
 }
@@ -283,10 +283,10 @@ static void *grow_mapping(struct na_segment *segment, size_t mapped)
 	size_t old = segment->length;
 	void *to;
 
-	if (na_os.remap((void *)segment->base, old, mapped, NULL) == 0) {
+	if (na_map_covers(segment->base, mapped) && na_os.remap((void *)segment->base, old, mapped, NULL) == 0) {
 		to = (void *)segment->base;
 	} else {
-		if (na_os_map_aligned(mapped, NA_SEGMENT, &to) < 0)
+		if (na_map_reserve(mapped, NA_SEGMENT, &to) < 0)
 			return NULL;
 		na_map_clear(
 			segment); /* before its place is free: another thread's segment may come to lie there at once */

@@ -79,35 +79,62 @@ static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, 
 	}
 }
 
+/* Takes a kept huge block out of the list; NULL if none is old enough. */
+static struct na_segment *take_old(struct na_pool *pool, uint8_t epoch, bool all)
+{
+	struct na_segment *s;
+
+	na_lock(&pool->lock);
+	for (s = pool->huge_kept; s && (s->busy || !old_enough(s->huge_stamp, epoch, all)); s = s->next)
+		;
+	if (s) {
+		if (s->prev)
+			s->prev->next = s->next;
+		else
+			pool->huge_kept = s->next;
+		if (s->next)
+			s->next->prev = s->prev;
+		pool->huge_kept_bytes -= s->committed;
+		pool->reserved -= s->length;
+		atomic_fetch_sub_explicit(&pool->huge_count, 1, memory_order_relaxed);
+	}
+	na_unlock(&pool->lock);
+	return s;
+}
+
+/* The system would not unmap it, because that needs one mapping more than vm.max_map_count: its pages go back, and the addresses are
+ * kept for reuse and for another try. */
+static void keep_addresses(struct na_pool *pool, struct na_segment *s, uint8_t epoch)
+{
+	na_os.purge((void *)s->base, s->length);
+	na_map_set(s);
+	na_lock(&pool->lock);
+	s->huge_stamp = epoch;
+	s->prev = NULL;
+	s->next = pool->huge_kept;
+	if (s->next)
+		s->next->prev = s;
+	pool->huge_kept = s;
+	pool->huge_kept_bytes += s->committed;
+	pool->reserved += s->length;
+	atomic_fetch_add_explicit(&pool->huge_count, 1, memory_order_relaxed);
+	na_unlock(&pool->lock);
+}
+
 static uint64_t purge_huge(struct na_pool *pool, bool all, uint64_t most)
 {
 	uint8_t epoch = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
 	uint64_t bytes = 0;
+	struct na_segment *s;
 
-	while (bytes < most) {
-		struct na_segment *s;
-		size_t length;
+	while (bytes < most && (s = take_old(pool, epoch, all))) {
+		size_t length = s->committed;
 
-		na_lock(&pool->lock);
-		for (s = pool->huge_kept; s && (s->busy || !old_enough(s->huge_stamp, epoch, all)); s = s->next)
-			;
-		if (s) {
-			if (s->prev)
-				s->prev->next = s->next;
-			else
-				pool->huge_kept = s->next;
-			if (s->next)
-				s->next->prev = s->prev;
-			pool->huge_kept_bytes -= s->committed;
-			pool->reserved -= s->length;
-			atomic_fetch_sub_explicit(&pool->huge_count, 1, memory_order_relaxed);
-		}
-		na_unlock(&pool->lock);
-		if (!s)
-			break;
-		length = s->committed;
 		na_map_clear(s);
-		na_os.unmap((void *)s->base, s->length);
+		if (na_os.unmap((void *)s->base, s->length) < 0) {
+			keep_addresses(pool, s, epoch);
+			return bytes;
+		}
 		memset(&s->span[0], 0, sizeof(s->span[0]));
 		memset((char *)s + sizeof(s->span), 0, sizeof(*s) - sizeof(s->span));
 		na_arena_give(&pool->arena, s, sizeof(*s));
