@@ -133,6 +133,8 @@ static int os_current_node(void)
 	return (int)node;
 }
 
+#define MOST_TRIES 192 /* of places of 32 MiB: a process with little address space cannot have taken them all */
+
 /* With hardly more address space than the block itself (`ulimit -v`): a place that is free and near where the system
  * would put it, since it hands out addresses downwards. */
 static int map_exactly(size_t size, size_t alignment, void **out)
@@ -150,7 +152,7 @@ static int map_exactly(size_t size, size_t alignment, void **out)
 	}
 	na_os.unmap(p, size);
 	rc = -EEXIST;
-	for (int tries = 0; at && tries < 8 && rc == -EEXIST; tries++, at -= alignment)
+	for (int tries = 0; at && tries < MOST_TRIES && rc == -EEXIST; tries++, at -= alignment)
 		rc = na_os.map((void *)at, size, out);
 	return rc == -EEXIST ? -ENOMEM : rc;
 }
