@@ -32,6 +32,7 @@
 #define EXCESS	    (2u << 20) /* over a share of the peak of live bytes */
 #define EXCESS_STEP (1u << 20) /* more than after the last look */
 #define ARMED_MS    100	       /* how often the threshold is looked at while it is armed */
+#define SHORT_MS    100	       /* epoch under pressure */
 #define PRESSURE_MS 1000	       /* how often limits and pressure are looked at */
 
 enum { OFF, STARTING, ON };
@@ -55,8 +56,12 @@ uint64_t na_maintenance_ns(void)
 
 static uint32_t epoch_ms(void)
 {
-	uint64_t ms = na_pressure_decay_ms() / NA_EPOCHS_KEPT;
+	uint64_t ms = na_pressure_decay_ms() / NA_EPOCHS_KEPT, least = na_options.decay_ms / NA_EPOCHS_KEPT;
 
+	/* Pressure shortens it, but not so far that a time step loses its temporaries several times over. */
+	if (least > SHORT_MS)
+		least = SHORT_MS;
+	ms = ms < least ? least : ms;
 	return ms < 10 ? 10 : (uint32_t)ms;
 }
 

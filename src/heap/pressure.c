@@ -7,16 +7,17 @@
 #include "os/limits.h"
 #include "os/os.h"
 
-#define FIRST_MARK  ((uint64_t)16 << 20) /* smaller processes never ask */
-#define LEAST_STEP  ((uint64_t)4 << 20)
-#define ASK_MS	    1000
-#define STALL_SHARE 10	  /* a tenth of the time stalled is pressure */
-#define STALL_MS    10000 /* and stays so for as long */
+#define FIRST_MARK   ((uint64_t)16 << 20) /* smaller processes never ask */
+#define LEAST_STEP   ((uint64_t)4 << 20)
+#define MOST_RESERVE ((uint64_t)2 << 30)
+#define ASK_MS	     1000
+#define STALL_SHARE  10	   /* a tenth of the time stalled is pressure */
+#define STALL_MS     10000 /* and stays so for as long */
 
 _Atomic uint64_t na_pressure_mark = FIRST_MARK;
 
 static _Atomic bool asking;	       /* somebody is at it; others go on */
-static _Atomic bool near;	       /* less than a tenth of the ceiling is left */
+static _Atomic bool near;	       /* less than the reserve is left */
 static _Atomic uint64_t stalled_until; /* ms; relaxed */
 static _Atomic uint64_t room = NA_LIMIT_NONE, ceiling = NA_LIMIT_NONE, purges;
 static _Atomic bool fixed_limit;
@@ -48,6 +49,12 @@ static void purge_all(void)
 	atomic_fetch_add_explicit(&purges, 1, memory_order_relaxed);
 }
 
+/* What shall stay free: a tenth, and on large machines no more than keeps a burst between two looks from harm. */
+static uint64_t reserve_of(uint64_t all)
+{
+	return all / 10 < MOST_RESERVE ? all / 10 : MOST_RESERVE;
+}
+
 /* Asks, and sets the limit, the mark and `near` by the answer. */
 static void look(uint64_t more)
 {
@@ -65,7 +72,7 @@ static void look(uint64_t more)
 		put(&na_pressure_mark, NA_LIMIT_NONE);
 		return;
 	}
-	reserve = m.ceiling / 10;
+	reserve = reserve_of(m.ceiling);
 	left = m.room > reserve && m.room - reserve > more ? m.room - reserve - more : 0;
 	atomic_store_explicit(&near, left == 0, memory_order_relaxed);
 	put(&na_pressure_mark, take(&na_pool_held) + more + (left / 2 > LEAST_STEP ? left / 2 : LEAST_STEP));
@@ -140,14 +147,14 @@ bool na_pressure_high(void)
 	return atomic_load_explicit(&near, memory_order_relaxed) || take(&stalled_until) != 0;
 }
 
-/* All of it down to half the ceiling free, then less with the room, to nothing at a tenth. */
+/* All of it down to five times the reserve, then less with the room, to nothing at the reserve. */
 uint64_t na_pressure_decay_ms(void)
 {
-	uint64_t decay = na_options.decay_ms, left = take(&room), all = take(&ceiling);
+	uint64_t decay = na_options.decay_ms, left = take(&room), reserve = reserve_of(take(&ceiling));
 
-	if (left == NA_LIMIT_NONE || all == NA_LIMIT_NONE || all < 100 || left >= all / 2)
+	if (left == NA_LIMIT_NONE || reserve < 100 || left >= 5 * reserve)
 		return decay;
-	return left <= all / 10 ? 0 : decay * ((left - all / 10) / (all / 100)) / 40;
+	return left <= reserve ? 0 : decay * ((left - reserve) / (reserve / 100)) / 400;
 }
 
 void na_pressure_figures(struct na_pressure_figures *out)

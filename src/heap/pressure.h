@@ -3,7 +3,7 @@
  * Living within limits. Two halves:
  *
  * Before a limit: na_pressure_check() stands in the slow paths of allocation. Past a mark of held bytes it asks the system how
- * much room is left (cgroup, machine) and, where less than a tenth is, gives back all free memory first, because what
+ * much room is left (cgroup, machine) and, where less than a tenth or 2 GiB is, gives back all free memory first, because what
  * comes past the cgroup's limit is not ENOMEM but the OOM killer, at the touch. The maintenance thread asks
  * once a second besides, also whether tasks stall for memory (PSI), and shortens the decay time with the room.
  *
