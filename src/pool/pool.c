@@ -56,10 +56,15 @@ void na_map_set(struct na_segment *segment)
 				      memory_order_release);
 }
 
+void na_map_clear_range(uintptr_t from, uintptr_t to)
+{
+	for (uintptr_t a = from; a < to; a += NA_SEGMENT)
+		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], 0, memory_order_release);
+}
+
 void na_map_clear(struct na_segment *segment)
 {
-	for (uintptr_t a = segment->base; a < segment->base + segment->length; a += NA_SEGMENT)
-		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], 0, memory_order_release);
+	na_map_clear_range(segment->base, segment->base + segment->length);
 }
 
 int na_pool_map_segment(size_t size, void **out)

@@ -124,6 +124,7 @@ void na_pool_reset(struct na_pool *pool);
 /* Maps ours onto addresses. */
 void na_map_set(struct na_segment *segment);
 void na_map_clear(struct na_segment *segment);
+void na_map_clear_range(uintptr_t from, uintptr_t to);
 
 /* Under a tight address limit the map gives back what no address of this process needs; called once, at boot. What it then
  * does not cover is not ours, and must not be looked up. */

@@ -102,13 +102,15 @@ static struct na_segment *take_old(struct na_pool *pool, uint8_t epoch, bool all
 	return s;
 }
 
-/* The system would not unmap it, because that needs one mapping more than vm.max_map_count: its pages go back, and the addresses are
- * kept for reuse and for another try. */
-static void keep_addresses(struct na_pool *pool, struct na_segment *s, uint8_t epoch)
+/* The system would not unmap it, because that needs one mapping more than vm.max_map_count: its pages go back, and the
+ * addresses are kept for reuse and for another try. Returns bytes given back. */
+static uint64_t keep_addresses(struct na_pool *pool, struct na_segment *s, uint8_t epoch)
 {
-	na_os.purge((void *)s->base, s->length);
+	uint64_t bytes = na_os.purge((void *)s->base, s->length) == 0 ? s->committed : 0;
+
 	na_map_set(s);
 	na_lock(&pool->lock);
+	s->committed -= bytes;
 	s->huge_stamp = epoch;
 	s->prev = NULL;
 	s->next = pool->huge_kept;
@@ -119,6 +121,8 @@ static void keep_addresses(struct na_pool *pool, struct na_segment *s, uint8_t e
 	pool->reserved += s->length;
 	atomic_fetch_add_explicit(&pool->huge_count, 1, memory_order_relaxed);
 	na_unlock(&pool->lock);
+	atomic_fetch_sub_explicit(&na_pool_held, bytes, memory_order_relaxed);
+	return bytes;
 }
 
 static uint64_t purge_huge(struct na_pool *pool, bool all, uint64_t most)
@@ -131,10 +135,8 @@ static uint64_t purge_huge(struct na_pool *pool, bool all, uint64_t most)
 		size_t length = s->committed;
 
 		na_map_clear(s);
-		if (na_os.unmap((void *)s->base, s->length) < 0) {
-			keep_addresses(pool, s, epoch);
-			return bytes;
-		}
+		if (na_os.unmap((void *)s->base, s->length) < 0)
+			return bytes + keep_addresses(pool, s, epoch);
 		memset(&s->span[0], 0, sizeof(s->span[0]));
 		memset((char *)s + sizeof(s->span), 0, sizeof(*s) - sizeof(s->span));
 		na_arena_give(&pool->arena, s, sizeof(*s));

@@ -45,9 +45,60 @@ static size_t close_segment(struct na_pool *pool, uint32_t index, struct na_segm
 	return length;
 }
 
-uint64_t na_pool_release(struct na_pool *pool)
+#define SPARE_UNIT ((size_t)2 << 20)
+
+/* A growing block's mapping with more than SPARE_UNIT behind what it has committed. Marks it as busy: it may be freed
+ * meanwhile, but not grow, nor be handed out again. Under the lock. */
+static struct na_segment *next_with_spare(struct na_segment *list, size_t *keep)
+{
+	for (struct na_segment *s = list; s; s = s->next) {
+		*keep = (s->committed + SPARE_UNIT - 1) & ~(SPARE_UNIT - 1);
+		if (s->busy || *keep == 0 || *keep >= s->length)
+			continue;
+		s->busy = true;
+		return s;
+	}
+	return NULL;
+}
+
+/* Cuts off the addresses that growing blocks have to spare. */
+static uint64_t cut_spare(struct na_pool *pool)
 {
 	uint64_t bytes = 0;
+
+	for (;;) {
+		struct na_segment *s;
+		uintptr_t spare;
+		size_t keep = 0;
+		int rc;
+
+		na_lock(&pool->lock);
+		s = next_with_spare(pool->huge_live, &keep);
+		na_unlock(&pool->lock);
+		if (!s)
+			return bytes;
+		/* The map has an entry for each 32 MiB: those that nothing of the block is left in. */
+		spare = (s->base + keep + NA_SEGMENT - 1) & ~(NA_SEGMENT - 1);
+		na_map_clear_range(spare, s->base + s->length);
+		rc = na_os.unmap((void *)(s->base + keep), s->length - keep);
+		if (rc < 0)
+			na_map_set(s);
+		na_lock(&pool->lock);
+		if (rc == 0) {
+			bytes += s->length - keep;
+			pool->reserved -= s->length - keep;
+			s->length = keep;
+		}
+		s->busy = false;
+		na_unlock(&pool->lock);
+		if (rc < 0) /* vm.max_map_count, say */
+			return bytes;
+	}
+}
+
+uint64_t na_pool_release(struct na_pool *pool)
+{
+	uint64_t bytes = cut_spare(pool);
 
 	for (uint32_t i = 0;; i++) {
 		struct na_segment *segment;
