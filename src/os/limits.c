@@ -13,7 +13,7 @@
 
 const char *na_limits_root = "";
 
-static ssize_t read_file(const char *path, char *out, size_t capacity)
+long na_limits_text(const char *path, char *out, size_t capacity)
 {
 	char full[4400];
 	int saved = errno, fd;
@@ -58,11 +58,11 @@ static uint64_t number_of_line(const char *text, const char *key)
 	return NA_LIMIT_NONE;
 }
 
-static uint64_t number_in(const char *path)
+uint64_t na_limits_number(const char *path)
 {
 	char text[64];
 
-	return read_file(path, text, sizeof(text)) > 0 ? number_at(text) : NA_LIMIT_NONE;
+	return na_limits_text(path, text, sizeof(text)) > 0 ? number_at(text) : NA_LIMIT_NONE;
 }
 
 /* Files of a memory cgroup, by version. */
@@ -124,18 +124,21 @@ static uint64_t group_number(const struct names *n, const char *path, const char
 	if (!file)
 		return NA_LIMIT_NONE;
 	na_format(full, sizeof(full), "%s%s/%s", n->root, path, file);
-	return number_in(full);
+	return na_limits_number(full);
 }
 
 /* One cgroup of the chain into the figures. */
 static void look_at_group(const struct names *n, const char *path, struct na_limits_memory *out)
 {
 	uint64_t max = group_number(n, path, n->max), high = group_number(n, path, n->high), used, files, room;
-	uint64_t bound = max < high ? max : high;
+	uint64_t bound;
 	char full[4300], text[4096];
 
+	if (max >> 62) /* version 1 writes its "none" as a number */
+		max = NA_LIMIT_NONE;
 	if (max < out->group)
 		out->group = max;
+	bound = max < high ? max : high;
 	if (bound >= out->physical)
 		return;
 	used = group_number(n, path, n->used);
@@ -143,7 +146,7 @@ static void look_at_group(const struct names *n, const char *path, struct na_lim
 		return;
 	if (used > bound / 2) { /* else it is far from full, whatever the files in it */
 		na_format(full, sizeof(full), "%s%s/memory.stat", n->root, path);
-		files = read_file(full, text, sizeof(text)) > 0 ? number_of_line(text, n->reclaimable) : 0;
+		files = na_limits_text(full, text, sizeof(text)) > 0 ? number_of_line(text, n->reclaimable) : 0;
 		used -= files < used ? files : 0;
 	}
 	room = used < bound ? bound - used : 0;
@@ -162,7 +165,7 @@ void na_limits_memory(struct na_limits_memory *out)
 	uint64_t v;
 
 	*out = (struct na_limits_memory){ NA_LIMIT_NONE, NA_LIMIT_NONE, NA_LIMIT_NONE, NA_LIMIT_NONE, 0 };
-	if (read_file("/proc/meminfo", text, sizeof(text)) > 0) {
+	if (na_limits_text("/proc/meminfo", text, sizeof(text)) > 0) {
 		v = number_of_line(text, "MemTotal:");
 		if (v != NA_LIMIT_NONE)
 			out->physical = out->ceiling = v * 1024;
@@ -170,7 +173,7 @@ void na_limits_memory(struct na_limits_memory *out)
 		if (v != NA_LIMIT_NONE)
 			out->room = v * 1024;
 	}
-	if (read_file("/proc/self/cgroup", text, sizeof(text)) <= 0)
+	if (na_limits_text("/proc/self/cgroup", text, sizeof(text)) <= 0)
 		return;
 	names = find_group(text, &own);
 	if (!names)
@@ -178,7 +181,7 @@ void na_limits_memory(struct na_limits_memory *out)
 	na_format(path, sizeof(path), "%s", own);
 	/* A container without a cgroup namespace is told a path that it does not see: its own group is the mount's root. */
 	na_format(file, sizeof(file), "%s%s/memory.stat", names->root, path);
-	if (read_file(file, text, sizeof(text)) < 0)
+	if (na_limits_text(file, text, sizeof(text)) < 0)
 		path[0] = '\0';
 	for (size_t length = strlen(path);;) {
 		while (length && path[length - 1] == '/')
@@ -206,13 +209,13 @@ uint64_t na_limits_stalled(void)
 	const char *own;
 	ssize_t n = -1;
 
-	if (read_file("/proc/self/cgroup", text, sizeof(text)) > 0 && (names = find_group(text, &own)) &&
+	if (na_limits_text("/proc/self/cgroup", text, sizeof(text)) > 0 && (names = find_group(text, &own)) &&
 	    names == &version2) {
 		na_format(file, sizeof(file), "%s%s%s/memory.pressure", names->root, own[1] ? own : "", "");
-		n = read_file(file, text, sizeof(text));
+		n = na_limits_text(file, text, sizeof(text));
 	}
 	if (n <= 0)
-		n = read_file("/proc/pressure/memory", text, sizeof(text));
+		n = na_limits_text("/proc/pressure/memory", text, sizeof(text));
 	if (n <= 0 || strncmp(text, "some ", 5) != 0 || !(total = strstr(text, "total=")))
 		return NA_LIMIT_NONE;
 	return number_at(total + 6);
@@ -234,7 +237,7 @@ static void used_address(uint64_t *all, uint64_t *data)
 	const char *s = text;
 
 	*all = *data = 0;
-	if (read_file("/proc/self/statm", text, sizeof(text)) <= 0)
+	if (na_limits_text("/proc/self/statm", text, sizeof(text)) <= 0)
 		return;
 	*all = number_at(s) * NA_PAGE;
 	for (int field = 0; field < 5 && s; field++) {
@@ -282,7 +285,7 @@ uint64_t na_limits_maps(void)
 
 uint64_t na_limits_most_maps(void)
 {
-	return number_in("/proc/sys/vm/max_map_count");
+	return na_limits_number("/proc/sys/vm/max_map_count");
 }
 
 static unsigned long long mib(uint64_t bytes)
@@ -296,7 +299,8 @@ static bool commit_is_full(uint64_t size, char *out, size_t capacity)
 	char text[4096];
 	uint64_t limit, used;
 
-	if (number_in("/proc/sys/vm/overcommit_memory") != 2 || read_file("/proc/meminfo", text, sizeof(text)) <= 0)
+	if (na_limits_number("/proc/sys/vm/overcommit_memory") != 2 ||
+	    na_limits_text("/proc/meminfo", text, sizeof(text)) <= 0)
 		return false;
 	limit = number_of_line(text, "CommitLimit:");
 	used = number_of_line(text, "Committed_AS:");

@@ -25,6 +25,7 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
+#define HUGE_SHIFT 26 /* of mmap's flags: the page's size */
 #define MASK_WORDS 16 /* 1024 nodes, the kernel's own limit */
 
 static _Atomic uint64_t calls; /* relaxed: a statistic */
@@ -39,12 +40,12 @@ static void count_call(void)
 	atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
 }
 
-static int os_map(void *at, size_t size, void **out)
+static int map_flags(void *at, size_t size, int flags, void **out)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED_NOREPLACE : 0);
 	int saved = errno, rc = 0;
 	void *p;
 
+	flags |= MAP_PRIVATE | MAP_ANONYMOUS | (at ? MAP_FIXED_NOREPLACE : 0);
 	count_call();
 	p = mmap(at, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 	if (p == MAP_FAILED) {
@@ -57,6 +58,17 @@ static int os_map(void *at, size_t size, void **out)
 	}
 	errno = saved;
 	return rc;
+}
+
+static int os_map(void *at, size_t size, void **out)
+{
+	return map_flags(at, size, MAP_NORESERVE, out);
+}
+
+/* Not MAP_NORESERVE: a page that is then missing when it is touched is a SIGBUS. */
+static int os_map_hugetlb(void *at, size_t size, size_t page, void **out)
+{
+	return map_flags(at, size, MAP_HUGETLB | __builtin_ctzl(page) << HUGE_SHIFT, out);
 }
 
 static int finish(int result, int saved)
@@ -135,13 +147,18 @@ static int os_current_node(void)
 
 #define MOST_TRIES 192 /* of places of 32 MiB: a process with little address space cannot have taken them all */
 
-/* With hardly more address space than the block itself (`ulimit -v`): a place that is free and near where the system
- * would put it, since it hands out addresses downwards. */
-static int map_exactly(size_t size, size_t alignment, void **out)
+static int map_pages(void *at, size_t size, size_t page, void **out)
+{
+	return page ? na_os.map_hugetlb(at, size, page, out) : na_os.map(at, size, out);
+}
+
+/* With hardly more address space than the block itself (`ulimit -v`), or no page to spare (hugetlb): a place that is
+ * free and near where the system would put it, since it hands out addresses downwards. */
+static int map_exactly(size_t size, size_t alignment, size_t page, void **out)
 {
 	uintptr_t at;
 	void *p = NULL;
-	int rc = na_os.map(NULL, size, &p);
+	int rc = map_pages(NULL, size, page, &p);
 
 	if (rc < 0)
 		return rc;
@@ -153,8 +170,13 @@ static int map_exactly(size_t size, size_t alignment, void **out)
 	na_os.unmap(p, size);
 	rc = -EEXIST;
 	for (int tries = 0; at && tries < MOST_TRIES && rc == -EEXIST; tries++, at -= alignment)
-		rc = na_os.map((void *)at, size, out);
+		rc = map_pages((void *)at, size, page, out);
 	return rc == -EEXIST ? -ENOMEM : rc;
+}
+
+int na_os_map_hugetlb(size_t size, size_t alignment, size_t page, void **out)
+{
+	return map_exactly(size, alignment, page, out);
 }
 
 int na_os_map_aligned(size_t size, size_t alignment, void **out)
@@ -168,7 +190,7 @@ int na_os_map_aligned(size_t size, size_t alignment, void **out)
 	if (__builtin_add_overflow(size, alignment - NA_PAGE, &total))
 		return -ENOMEM;
 	if (na_os.map(NULL, total, &p) < 0)
-		return map_exactly(size, alignment, out);
+		return map_exactly(size, alignment, 0, out);
 	start = (uintptr_t)p;
 	aligned = (start + alignment - 1) & ~(alignment - 1);
 	/* What cannot be cut off (the process is at vm.max_map_count) stays: addresses only, never touched. */
@@ -258,6 +280,7 @@ struct na_os na_os = {
 	.unmap = os_unmap,
 	.purge = os_purge,
 	.advise_huge = os_advise_huge,
+	.map_hugetlb = os_map_hugetlb,
 	.bind = os_bind,
 	.remap = os_remap,
 	.locate = os_locate,

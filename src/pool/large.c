@@ -140,11 +140,12 @@ static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t m
 	if (!segment)
 		goto refund_length;
 	*(void **)segment = NULL;
-	if (map_place(length, &mapped, alignment, &base) < 0)
+	segment->hugetlb = mapped == length && na_pages_map(length, alignment, &base) == 0;
+	if (!segment->hugetlb && map_place(length, &mapped, alignment, &base) < 0)
 		goto give_segment;
 	na_pool_bind(pool, base, mapped);
-	if (na_options.hugepages)
-		na_os.advise_huge(base, mapped);
+	if (!segment->hugetlb)
+		na_pages_advise_block(pool, base, length, mapped);
 	segment->pool = pool;
 	segment->base = (uintptr_t)base;
 	segment->length = mapped;
@@ -210,7 +211,7 @@ void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool ze
 	bool clean;
 
 	if (size > NA_RUN_MAX || alignment > NA_RUN_MAX) {
-		size_t length = round_length(size, HUGE_UNIT);
+		size_t length = na_pages_round(round_length(size, HUGE_UNIT));
 
 		return length ? take_huge(pool, size, length, length, alignment, zero, false) : NULL;
 	}

@@ -140,8 +140,7 @@ static int map_memory(struct na_pool *pool, uint32_t slices, size_t *length, voi
 	if (rc < 0)
 		return rc;
 	na_pool_bind(pool, *base, *length);
-	if (na_options.hugepages)
-		na_os.advise_huge(*base, *length);
+	na_pages_advise_segment(*base, *length);
 	return 0;
 }
 

@@ -90,6 +90,13 @@ static inline bool na_pool_has_kept(const struct na_pool *pool)
 	return atomic_load_explicit(&pool->dirty_slices, memory_order_relaxed) >= 4;
 }
 
+/* Huge pages as the settings want them; see pages.c. A length that suits them, hugetlb memory for a block's own mapping (negative:
+ * none, take ordinary), and advice for a segment and for a block's mapping, of which it uses `length` bytes. */
+size_t na_pages_round(size_t length);
+int na_pages_map(size_t length, size_t alignment, void **out);
+void na_pages_advise_segment(void *base, size_t length);
+void na_pages_advise_block(const struct na_pool *pool, void *base, size_t length, size_t mapped);
+
 /* A span of class cls, empty, owned by nobody; NULL without memory. */
 struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls);
 /* Says where in a cache blocks of the span go when they are freed; see na_cache_id(). By the owner. */

@@ -106,7 +106,7 @@ static struct na_segment *take_old(struct na_pool *pool, uint8_t epoch, bool all
  * addresses are kept for reuse and for another try. Returns bytes given back. */
 static uint64_t keep_addresses(struct na_pool *pool, struct na_segment *s, uint8_t epoch)
 {
-	uint64_t bytes = na_os.purge((void *)s->base, s->length) == 0 ? s->committed : 0;
+	uint64_t bytes = !s->hugetlb && na_os.purge((void *)s->base, s->length) == 0 ? s->committed : 0;
 
 	na_map_set(s);
 	na_lock(&pool->lock);
@@ -153,7 +153,7 @@ static struct na_segment *next_to_trim(struct na_pool *pool, uint8_t epoch, bool
 	for (struct na_segment *s = pool->huge_live; s; s = s->next) {
 		size_t used;
 
-		if (s->busy || na_span_kind(&s->span[0]) != NA_SPAN_HUGE || !old_enough(s->huge_stamp, epoch, all))
+		if (s->busy || s->hugetlb || na_span_kind(&s->span[0]) != NA_SPAN_HUGE || !old_enough(s->huge_stamp, epoch, all))
 			continue;
 		used = (s->span[0].length + NA_SLICE - 1) & ~(NA_SLICE - 1);
 		if (s->committed - s->committed / 5 <= used)

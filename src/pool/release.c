@@ -53,7 +53,7 @@ static struct na_segment *next_with_spare(struct na_segment *list, size_t *keep)
 {
 	for (struct na_segment *s = list; s; s = s->next) {
 		*keep = (s->committed + SPARE_UNIT - 1) & ~(SPARE_UNIT - 1);
-		if (s->busy || *keep == 0 || *keep >= s->length)
+		if (s->busy || s->hugetlb || *keep == 0 || *keep >= s->length)
 			continue;
 		s->busy = true;
 		return s;
