@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "heap/heap.h"
-#include "os/limits.h"
+#include "os/limit.h"
 #include "os/os.h"
 
 #define FIRST_MARK   ((uint64_t)16 << 20) /* smaller processes never ask */

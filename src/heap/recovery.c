@@ -6,7 +6,7 @@
 #include "base/options.h"
 #include "heap/heap.h"
 #include "heap/pressure.h"
-#include "os/limits.h"
+#include "os/limit.h"
 
 static uint64_t held(void)
 {

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "os/limits.h"
+#include "os/limit.h"
 
 /* <linux/fs.h> of Linux 6.7, which the headers that we are built with may be older than. */
 struct scan {

@@ -284,6 +284,8 @@ static void *grow_mapping(struct na_segment *segment, size_t mapped)
 	size_t old = segment->length;
 	void *to;
 
+	if (segment->hugetlb)
+		return NULL;
 	if (na_map_covers(segment->base, mapped) && na_os.remap((void *)segment->base, old, mapped, NULL) == 0) {
 		to = (void *)segment->base;
 	} else {

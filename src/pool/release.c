@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "os/limits.h"
+#include "os/limit.h"
 #include "os/os.h"
 #include "pool/bits.h"
 #include "pool/pool.h"

@@ -9,7 +9,7 @@
 
 #include "base/options.h"
 #include "os/hugepages.h"
-#include "os/limits.h"
+#include "os/limit.h"
 #include "tools/usage.h"
 #include "topology/topology.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "os/limits.h"
+#include "os/limit.h"
 #include "support/machine.h"
 
 static char files_root[PATH_MAX];

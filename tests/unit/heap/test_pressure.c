@@ -6,7 +6,7 @@
 
 #include "base/options.h"
 #include "heap/heap.h"
-#include "os/limits.h"
+#include "os/limit.h"
 #include "support/unit.h"
 
 #include "support/files.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "os/limits.h"
+#include "os/limit.h"
 
 #include "os/os.h"
 #include "support/unit.h"

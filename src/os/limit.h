@@ -8,8 +8,8 @@
  * Cost: na_limits_memory() 30 to 100 us, growing with the depth of the cgroup; na_limits_stalled() 10 us;
  * na_limits_maps() 1 us a mapping; na_limits_why() all of them at worst, for it runs when an allocation has failed.
  */
-#ifndef NA_OS_LIMITS_H
-#define NA_OS_LIMITS_H
+#ifndef NA_OS_LIMIT_H
+#define NA_OS_LIMIT_H
 
 #include <stddef.h>
 #include <stdint.h>
