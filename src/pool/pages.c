@@ -2,8 +2,8 @@
 /*
  * Which pages the pools' memory gets: ordinary, transparent huge, or hugetlb. See doc/design/limits.md for what each costs.
  *
- * hugetlb pages are for mappings of their own alone (blocks above NA_RUN_MAX): they go back by unmapping. What is given back by
- * MADV_DONTNEED loses its reservation (before Linux 6.9), so that the next touch may be a SIGBUS: such a
+ * hugetlb pages are for mappings of their own alone (blocks above NA_RUN_MAX): they go back by unmapping. After
+ * MADV_DONTNEED not every kernel restores the reservation, so that the next touch may be a SIGBUS: such a
  * mapping is never purged in part, nor grown.
  */
 #include "base/log.h"
