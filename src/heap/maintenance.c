@@ -33,7 +33,7 @@
 #define EXCESS_STEP (1u << 20) /* more than after the last look */
 #define ARMED_MS    100	       /* how often the threshold is looked at while it is armed */
 #define SHORT_MS    100	       /* epoch under pressure */
-#define PRESSURE_MS 1000	       /* how often limits and pressure are looked at */
+#define PRESSURE_MS 1000       /* how often limits and pressure are looked at */
 
 enum { OFF, STARTING, ON };
 

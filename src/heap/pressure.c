@@ -140,6 +140,7 @@ void na_pressure_tick(uint64_t now_ms)
 	if (atomic_load_explicit(&near, memory_order_relaxed))
 		say_near();
 	purge_all();
+	na_cache_purge_pages();
 }
 
 bool na_pressure_high(void)

@@ -153,7 +153,8 @@ static struct na_segment *next_to_trim(struct na_pool *pool, uint8_t epoch, bool
 	for (struct na_segment *s = pool->huge_live; s; s = s->next) {
 		size_t used;
 
-		if (s->busy || s->hugetlb || na_span_kind(&s->span[0]) != NA_SPAN_HUGE || !old_enough(s->huge_stamp, epoch, all))
+		if (s->busy || s->hugetlb || na_span_kind(&s->span[0]) != NA_SPAN_HUGE ||
+		    !old_enough(s->huge_stamp, epoch, all))
 			continue;
 		used = (s->span[0].length + NA_SLICE - 1) & ~(NA_SLICE - 1);
 		if (s->committed - s->committed / 5 <= used)

@@ -52,8 +52,11 @@ static size_t close_segment(struct na_pool *pool, uint32_t index, struct na_segm
 static struct na_segment *next_with_spare(struct na_segment *list, size_t *keep)
 {
 	for (struct na_segment *s = list; s; s = s->next) {
+		/* Until it is a block what it has committed is still to be written down. */
+		if (s->busy || s->hugetlb || na_span_kind(&s->span[0]) != NA_SPAN_HUGE)
+			continue;
 		*keep = (s->committed + SPARE_UNIT - 1) & ~(SPARE_UNIT - 1);
-		if (s->busy || s->hugetlb || *keep == 0 || *keep >= s->length)
+		if (*keep >= s->length)
 			continue;
 		s->busy = true;
 		return s;
