@@ -30,6 +30,9 @@ typedef struct memory_stats {
 
 	size_t large_allocations; /* blocks with pages of their own */
 	size_t large_reused;      /* of those, served from memory kept for reuse */
+
+	size_t huge_page_bytes;   /* of physical_bytes, in huge pages, transparent or hugetlb;
+	                           * MEMORY_METRIC_UNAVAILABLE if the kernel does not tell */
 } memory_stats_t;
 
 /* Fills *stats. MEMORY_ERROR_INVALID_ARGUMENT if stats is NULL. Asks the kernel which pages are

@@ -10,8 +10,10 @@
 
 #include "api/error.h"
 #include "api/life.h"
+#include "base/log.h"
 #include "base/options.h"
 #include "heap/heap.h"
+#include "heap/pressure.h"
 #include "os/os.h"
 
 #define MAX_ALIGNMENT ((size_t)1 << 30)
@@ -62,8 +64,10 @@ static memory_error_t set_limit(uint64_t wanted)
 {
 	uint64_t held, limit = wanted ? wanted : na_os_memory_limit();
 
-	if (atomic_load_explicit(&na_pool_limit, memory_order_relaxed) == limit)
+	if (atomic_load_explicit(&na_pool_limit, memory_order_relaxed) == limit) {
+		na_pressure_follow(wanted == 0);
 		return MEMORY_ERROR_NONE;
+	}
 	held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
 	if (limit < held) { /* what is merely kept for reuse can go */
 		na_heap_flush();
@@ -72,6 +76,7 @@ static memory_error_t set_limit(uint64_t wanted)
 	if (limit < held)
 		return na_error(MEMORY_ERROR_BUSY, "total_size is %llu: %llu bytes are in use",
 				(unsigned long long)limit, (unsigned long long)held);
+	na_pressure_follow(wanted == 0);
 	atomic_store_explicit(&na_pool_limit, limit, memory_order_relaxed);
 	return MEMORY_ERROR_NONE;
 }
@@ -122,9 +127,10 @@ memory_error_t initialize_memory_pool(const memory_pool_config_t *config)
 
 static void *no_memory(size_t size)
 {
-	na_error(MEMORY_ERROR_ALLOCATION, "no memory for %zu bytes: %llu held of %llu allowed (total_size)", size,
-		 (unsigned long long)atomic_load_explicit(&na_pool_held, memory_order_relaxed),
-		 (unsigned long long)atomic_load_explicit(&na_pool_limit, memory_order_relaxed));
+	char why[200];
+
+	na_recovery_why(size, why, sizeof(why));
+	na_error(MEMORY_ERROR_ALLOCATION, "no memory for %zu bytes: %s", size, why);
 	errno = ENOMEM;
 	return NULL;
 }
@@ -266,6 +272,20 @@ static memory_error_t check_pool(const memory_pool_t *pool)
 	return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "pool %p is not a named pool", (const void *)pool);
 }
 
+static void refuse_in_named(const struct na_named *named, size_t size)
+{
+	uint64_t used, limit = na_named_limit(named, &used);
+	char why[200];
+
+	if (limit && (size > limit || used + size > limit - limit % NA_SLICE))
+		na_format(why, sizeof(why), "%llu held of %llu allowed (its limit)", (unsigned long long)used,
+			  (unsigned long long)limit);
+	else
+		na_recovery_why(size, why, sizeof(why));
+	na_error(MEMORY_ERROR_ALLOCATION, "no memory for %zu bytes in the pool \"%s\": %s", size, na_named_name(named),
+		 why);
+}
+
 void *allocate_from(memory_pool_t *pool, size_t size)
 {
 	void *p;
@@ -276,8 +296,7 @@ void *allocate_from(memory_pool_t *pool, size_t size)
 	}
 	p = na_named_allocate((struct na_named *)pool, size);
 	if (!p)
-		na_error(MEMORY_ERROR_ALLOCATION, "no memory for %zu bytes in the pool \"%s\"", size,
-			 na_named_name((const struct na_named *)pool));
+		refuse_in_named((const struct na_named *)pool, size);
 	return p;
 }
 

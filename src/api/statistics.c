@@ -12,13 +12,15 @@
 memory_error_t get_memory_statistics(memory_stats_t *stats)
 {
 	struct na_snapshot s;
-	uint64_t physical = 0, cached;
+	uint64_t physical = 0, huge = 0, cached;
 
 	if (!stats)
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "stats is NULL");
 	na_heap_residency(&s);
 	for (uint32_t i = 0; i < s.node_count; i++)
 		physical += s.nodes[i].resident_bytes;
+	for (uint32_t i = 0; i < s.node_count && huge != NA_UNKNOWN; i++)
+		huge = s.nodes[i].huge_bytes == NA_UNKNOWN ? NA_UNKNOWN : huge + s.nodes[i].huge_bytes;
 	cached = s.allocations - s.large_allocations;
 	*stats = (memory_stats_t){
 		.total_allocated = s.live_bytes,
@@ -37,6 +39,7 @@ memory_error_t get_memory_statistics(memory_stats_t *stats)
 		.remote_releases = s.remote_releases,
 		.large_allocations = s.large_allocations,
 		.large_reused = s.large_reused,
+		.huge_page_bytes = huge == NA_UNKNOWN ? MEMORY_METRIC_UNAVAILABLE : huge,
 	};
 	return MEMORY_ERROR_NONE;
 }

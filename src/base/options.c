@@ -18,6 +18,7 @@ struct na_options na_options = {
 #define NA_TEXT_COUNT(def)  #def
 #define NA_TEXT_RATIO(def)  #def
 #define NA_TEXT_SWITCH(def) #def
+#define NA_TEXT_PAGES(def)  #def
 #define NA_TEXT_PATH(def)   def
 
 const struct na_option_info na_option_table[NA_OPTION_COUNT_] = {
@@ -111,6 +112,25 @@ static int parse_switch(const char *text, uint64_t *value)
 	return -EINVAL;
 }
 
+const char *na_pages_name(uint64_t pages)
+{
+	static const char *const names[NA_PAGES_COUNT_] = { "0", "1", "auto", "hugetlb" };
+
+	return pages < NA_PAGES_COUNT_ ? names[pages] : "?";
+}
+
+static int parse_pages(const char *text, uint64_t *value)
+{
+	for (uint64_t i = NA_PAGES_AUTO; i < NA_PAGES_COUNT_; i++)
+		if (strcmp(text, na_pages_name(i)) == 0) {
+			*value = i;
+			return 0;
+		}
+	if (strcmp(text, "thp") == 0)
+		text = "1";
+	return parse_switch(text, value);
+}
+
 int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value)
 {
 	uint64_t v = 0;
@@ -130,6 +150,9 @@ int na_option_parse(const struct na_option_info *info, const char *text, uint64_
 		break;
 	case NA_KIND_SWITCH:
 		rc = parse_switch(text, &v);
+		break;
+	case NA_KIND_PAGES:
+		rc = parse_pages(text, &v);
 		break;
 	case NA_KIND_PATH:
 		return 0;
@@ -170,6 +193,9 @@ static void complain(char *out, size_t capacity, const struct na_option_info *in
 	switch (info->kind) {
 	case NA_KIND_SWITCH:
 		na_text_add(&t, "must be 0 or 1 (or off/on, no/yes, false/true)");
+		break;
+	case NA_KIND_PAGES:
+		na_text_add(&t, "must be 0 or 1 (or off/on, no/yes, false/true, thp), auto, or hugetlb");
 		break;
 	case NA_KIND_RATIO:
 		na_text_add(&t, "must be a fraction above 0, up to 1");

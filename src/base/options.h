@@ -16,12 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum na_option_kind { NA_KIND_SIZE, NA_KIND_COUNT, NA_KIND_RATIO, NA_KIND_SWITCH, NA_KIND_PATH };
+enum na_option_kind { NA_KIND_SIZE, NA_KIND_COUNT, NA_KIND_RATIO, NA_KIND_SWITCH, NA_KIND_PAGES, NA_KIND_PATH };
 
 #define NA_TYPE_SIZE   uint64_t
 #define NA_TYPE_COUNT  uint64_t
 #define NA_TYPE_RATIO  uint64_t
 #define NA_TYPE_SWITCH uint64_t
+#define NA_TYPE_PAGES  uint64_t
 #define NA_TYPE_PATH   const char *
 
 struct na_options {
@@ -58,6 +59,10 @@ const char *na_options_unknown(void);
 
 /* Whether the environment set the option: it then wins over the program's configuration. */
 bool na_option_from_environment(enum na_option_id id);
+
+/* Values of kind PAGES, and their names. */
+enum na_pages { NA_PAGES_ORDINARY, NA_PAGES_TRANSPARENT, NA_PAGES_AUTO, NA_PAGES_HUGETLB, NA_PAGES_COUNT_ };
+const char *na_pages_name(uint64_t pages);
 
 /* Parses one value of a kind, as the environment's are; 0 or -EINVAL. */
 int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value);

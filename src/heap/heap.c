@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "heap/pressure.h"
 #include "os/os.h"
 
 static void *allocate_large(size_t size, size_t alignment, bool zero)
@@ -14,9 +15,12 @@ static void *allocate_large(size_t size, size_t alignment, bool zero)
 	if (size > PTRDIFF_MAX)
 		goto no_memory;
 	na_pools_boot();
-	p = na_large_take(na_pool_here(), size, alignment, zero);
-	if (!p)
+	na_pressure_check(size);
+	NA_RECOVER(p, size, na_large_take(na_pool_here(), size, alignment, zero));
+	if (!p) {
+		na_recovery_failed(size);
 		goto no_memory;
+	}
 	na_live_add((int64_t)na_span_of(p)->length);
 	na_maintenance_consider();
 	return p;
@@ -26,6 +30,13 @@ no_memory:
 	return NULL;
 }
 
+static void *refill(unsigned int cls)
+{
+	struct na_cache *c = na_cache_here();
+
+	return c ? na_cache_refill(c, cls) : NULL;
+}
+
 static void *allocate_class(unsigned int cls)
 {
 	struct na_cache *c = na_cache_current;
@@ -33,10 +44,12 @@ static void *allocate_class(unsigned int cls)
 
 	if (na_likely(p != NULL))
 		return p;
-	c = na_cache_here();
-	p = c ? na_cache_refill(c, cls) : NULL;
-	if (!p)
+	na_pressure_check(NA_SLICE);
+	NA_RECOVER(p, NA_SLICE, refill(cls));
+	if (!p) {
+		na_recovery_failed(na_class_size(cls));
 		errno = ENOMEM;
+	}
 	na_maintenance_consider();
 	return p;
 }
@@ -249,5 +262,5 @@ uint64_t na_heap_flush(void)
 	na_cache_tend();
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		bytes += na_pool_purge(&na_pools[i], true);
-	return bytes;
+	return bytes + na_named_purge(true);
 }

@@ -72,6 +72,12 @@ struct na_named *na_named_of(const struct na_pool *pool);
 bool na_named_valid(const struct na_named *named);
 const char *na_named_name(const struct na_named *named);
 
+/* Free memory of all named pools: what is kept, and addresses of empty segments. As na_pool_purge and na_pool_release. */
+uint64_t na_named_purge(bool all);
+uint64_t na_named_release(void);
+/* A named pool's own limit (0: none) and what counts against it. */
+uint64_t na_named_limit(const struct na_named *named, uint64_t *used);
+
 struct na_named_figures {
 	uint64_t live, peak, held, allocations, releases;
 	int node;

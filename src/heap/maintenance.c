@@ -24,6 +24,7 @@
 #include "base/options.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
+#include "heap/pressure.h"
 #include "os/os.h"
 
 #define START_BYTES (16u << 20)
@@ -31,6 +32,8 @@
 #define EXCESS	    (2u << 20) /* over a share of the peak of live bytes */
 #define EXCESS_STEP (1u << 20) /* more than after the last look */
 #define ARMED_MS    100	       /* how often the threshold is looked at while it is armed */
+#define SHORT_MS    100	       /* epoch under pressure */
+#define PRESSURE_MS 1000       /* how often limits and pressure are looked at */
 
 enum { OFF, STARTING, ON };
 
@@ -53,7 +56,12 @@ uint64_t na_maintenance_ns(void)
 
 static uint32_t epoch_ms(void)
 {
-	uint64_t ms = na_options.decay_ms / NA_EPOCHS_KEPT;
+	uint64_t ms = na_pressure_decay_ms() / NA_EPOCHS_KEPT, least = na_options.decay_ms / NA_EPOCHS_KEPT;
+
+	/* Pressure shortens it, but not so far that a time step loses its temporaries several times over. */
+	if (least > SHORT_MS)
+		least = SHORT_MS;
+	ms = ms < least ? least : ms;
 	return ms < 10 ? 10 : (uint32_t)ms;
 }
 
@@ -71,11 +79,12 @@ static bool too_fragmented(void)
 
 static void purge(void)
 {
-	bool all = na_options.decay_ms == 0 || too_fragmented();
+	bool all = na_options.decay_ms == 0 || na_pressure_high() || too_fragmented();
 
 	na_cache_tend();
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		na_pool_purge(&na_pools[i], all);
+	na_named_purge(all);
 }
 
 /* Held bytes past which memory of unused shapes is given back. It moves up when there is nothing to give. */
@@ -116,6 +125,8 @@ static void *loop(void *unused)
 			uint64_t begin = na_os_now_ns();
 
 			na_lock(&run_lock);
+			if (atomic_load_explicit(&paused, memory_order_seq_cst) == 0)
+				na_pressure_tick(start);
 			if (atomic_load_explicit(&paused, memory_order_seq_cst) == 0 && start >= next_epoch) {
 				atomic_fetch_add_explicit(&na_pool_epoch, 1, memory_order_relaxed);
 				purge();
@@ -140,6 +151,8 @@ static void *loop(void *unused)
 		sleep = next_epoch > now ? (uint32_t)(next_epoch - now) : 1;
 		if (sleep > ARMED_MS && __atomic_load_n(&na_options.defragmentation, __ATOMIC_RELAXED))
 			sleep = ARMED_MS;
+		if (sleep > PRESSURE_MS)
+			sleep = PRESSURE_MS;
 		if (next_tick <= now)
 			sleep = 1;
 		else if (next_tick - now < sleep)

@@ -7,9 +7,11 @@
  * A structure is reused after destroy, never unmapped; a magic word tells a live one.
  */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "heap/heap.h"
+#include "heap/pressure.h"
 #include "heap/snapshot.h"
 #include "os/os.h"
 
@@ -20,6 +22,7 @@ struct na_named {
 	struct na_pool pool;
 	struct na_lock lock;
 	uint32_t magic;
+	uint32_t users; /* under list_lock: threads that purge it, for whom its end waits */
 	size_t alignment;
 	uint64_t allocations;  /* under lock */
 	int64_t peak;	       /* under lock */
@@ -105,16 +108,64 @@ static void *allocate_locked(struct na_named *n, size_t size)
 	return p;
 }
 
+static void *allocate(struct na_named *n, size_t size)
+{
+	void *p;
+
+	na_lock(&n->lock);
+	p = allocate_locked(n, size);
+	na_unlock(&n->lock);
+	return p;
+}
+
 void *na_named_allocate(struct na_named *named, size_t size)
 {
 	void *p;
 
-	na_lock(&named->lock);
-	p = allocate_locked(named, size);
-	na_unlock(&named->lock);
+	na_pressure_check(size);
+	NA_RECOVER(p, size, allocate(named, size));
 	if (!p)
 		errno = ENOMEM;
 	return p;
+}
+
+uint64_t na_named_limit(const struct na_named *named, uint64_t *used)
+{
+	*used = named->pool.used_slices * NA_SLICE + named->pool.huge_bytes;
+	return named->pool.limit;
+}
+
+/* `work` on each pool, without a lock: the pool cannot go meanwhile, nor its place in the list. */
+static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
+{
+	uint64_t bytes = 0;
+
+	na_lock(&list_lock);
+	for (struct na_named *n = list; n; n = n->next) {
+		n->users++;
+		na_unlock(&list_lock);
+		bytes += work(&n->pool, all);
+		na_lock(&list_lock);
+		n->users--;
+	}
+	na_unlock(&list_lock);
+	return bytes;
+}
+
+static uint64_t release(struct na_pool *pool, bool all)
+{
+	(void)all;
+	return na_pool_release(pool);
+}
+
+uint64_t na_named_purge(bool all)
+{
+	return for_each(na_pool_purge, all);
+}
+
+uint64_t na_named_release(void)
+{
+	return for_each(release, true);
 }
 
 void na_named_reset(struct na_named *named)
@@ -148,18 +199,29 @@ static void unmap_segments(struct na_pool *pool)
 	}
 }
 
-void na_named_destroy(struct na_named *named)
+/* Out of the list, once nobody is at work on the pool. */
+static void unlist(struct na_named *named)
 {
 	struct na_named **link;
 
-	na_named_reset(named);
 	na_lock(&list_lock);
+	while (named->users) {
+		na_unlock(&list_lock);
+		sched_yield();
+		na_lock(&list_lock);
+	}
 	for (link = &list; *link && *link != named; link = &(*link)->next)
 		;
 	if (*link)
 		*link = named->next;
 	named->magic = 0;
 	na_unlock(&list_lock);
+}
+
+void na_named_destroy(struct na_named *named)
+{
+	unlist(named);
+	na_named_reset(named);
 	unmap_segments(&named->pool);
 	na_arena_release(&named->pool.arena);
 	na_arena_give(&arena, named, sizeof(*named));
@@ -263,14 +325,16 @@ void na_named_before_fork(void)
 
 void na_named_after_fork(bool child)
 {
-	void (*const release)(struct na_lock *) = child ? na_lock_reset : na_unlock;
+	void (*const leave)(struct na_lock *) = child ? na_lock_reset : na_unlock;
 
-	release(&arena.lock);
+	leave(&arena.lock);
 	for (struct na_named *n = list; n; n = n->next) {
-		release(&n->pool.arena.lock);
-		release(&n->pool.lock);
-		release(&n->cache.lock);
-		release(&n->lock);
+		if (child)
+			n->users = 0;
+		leave(&n->pool.arena.lock);
+		leave(&n->pool.lock);
+		leave(&n->cache.lock);
+		leave(&n->lock);
 	}
-	release(&list_lock);
+	leave(&list_lock);
 }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "heap/heap.h"
+#include "os/hugepages.h"
 #include "os/os.h"
 
 static uint64_t take(const uint64_t *counter)
@@ -65,7 +66,7 @@ static void add_pool(struct na_snapshot *out, struct na_pool *pool, int64_t smal
 	out->releases += pool->large_freed;
 	na_unlock(&pool->lock);
 	f->node = pool->node;
-	f->resident_bytes = f->misplaced_bytes = NA_UNKNOWN;
+	f->resident_bytes = f->misplaced_bytes = f->huge_bytes = NA_UNKNOWN;
 	out->live_bytes += f->live_bytes;
 	out->held_bytes += f->held_bytes;
 	out->dirty_bytes += f->dirty_bytes;
@@ -102,6 +103,20 @@ void na_heap_snapshot(struct na_snapshot *out)
 
 #define CHUNK_PAGES 512
 
+static _Atomic bool no_scan; /* the kernel has no PAGEMAP_SCAN; relaxed */
+
+static void scan_huge(uintptr_t base, size_t length, struct na_node_figures *f)
+{
+	uint64_t bytes;
+
+	if (atomic_load_explicit(&no_scan, memory_order_relaxed))
+		return;
+	if (na_hugepages_in(base, length, &bytes) < 0)
+		atomic_store_explicit(&no_scan, true, memory_order_relaxed);
+	else
+		f->huge_bytes += bytes;
+}
+
 /* Where the pages of a range lie. move_pages() tells the node, mincore() only whether they are there. */
 static void locate(uintptr_t base, size_t length, int node, struct na_node_figures *f, bool *nodes_known)
 {
@@ -109,6 +124,7 @@ static void locate(uintptr_t base, size_t length, int node, struct na_node_figur
 	int status[CHUNK_PAGES];
 	unsigned char map[CHUNK_PAGES];
 
+	scan_huge(base, length, f);
 	for (size_t done = 0; done < length; done += CHUNK_PAGES * NA_PAGE) {
 		size_t left = (length - done) / NA_PAGE, n = left < CHUNK_PAGES ? left : CHUNK_PAGES;
 
@@ -177,6 +193,33 @@ static void locate_pool(struct na_pool *pool, struct na_node_figures *f, bool *n
 		}
 }
 
+/* Mappings of ours, by the pool that has them. Another's that is one with ours in the kernel's eyes counts as ours: where
+ * PAGEMAP_SCAN is missing, that is all that can be had. */
+static void add_huge(uintptr_t start, uint64_t bytes, void *closure)
+{
+	struct na_snapshot *out = closure;
+	struct na_block block;
+
+	if (!na_heap_find((const void *)start, &block))
+		return;
+	for (uint32_t i = 0; i < out->node_count; i++)
+		if (out->nodes[i].node == block.pool->node)
+			out->nodes[i].huge_bytes += bytes;
+}
+
+/* What ranges could not be asked for one by one. */
+static void find_huge(struct na_snapshot *out)
+{
+	if (!atomic_load_explicit(&no_scan, memory_order_relaxed))
+		return;
+	for (uint32_t i = 0; i < out->node_count; i++)
+		out->nodes[i].huge_bytes = 0;
+	if (na_hugepages_of_maps(add_huge, out) == 0)
+		return;
+	for (uint32_t i = 0; i < out->node_count; i++)
+		out->nodes[i].huge_bytes = NA_UNKNOWN;
+}
+
 void na_heap_residency(struct na_snapshot *out)
 {
 	static _Atomic bool told;
@@ -184,10 +227,11 @@ void na_heap_residency(struct na_snapshot *out)
 
 	na_heap_snapshot(out);
 	for (uint32_t i = 0; i < na_pool_count; i++) {
-		out->nodes[i].resident_bytes = out->nodes[i].misplaced_bytes = 0;
+		out->nodes[i].resident_bytes = out->nodes[i].misplaced_bytes = out->nodes[i].huge_bytes = 0;
 		locate_pool(&na_pools[i], &out->nodes[i], &nodes_known);
 	}
 	na_named_residency(out, &nodes_known, locate_pool);
+	find_huge(out);
 	if (nodes_known)
 		return;
 	for (uint32_t i = 0; i < na_pool_count; i++)

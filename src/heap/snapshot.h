@@ -24,6 +24,7 @@ struct na_node_figures {
 	uint64_t reserved_bytes;  /* address space */
 	uint64_t resident_bytes;  /* na_heap_residency only, else NA_UNKNOWN */
 	uint64_t misplaced_bytes; /* na_heap_residency only; NA_UNKNOWN if the kernel does not tell */
+	uint64_t huge_bytes;	  /* of the resident, in huge pages; as misplaced_bytes */
 };
 
 struct na_snapshot {

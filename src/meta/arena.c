@@ -3,7 +3,23 @@
 
 #include "os/os.h"
 
-#define CHUNK ((size_t)1 << 20) /* address space; pages are touched as they are used */
+#define CHUNK	    ((size_t)1 << 20)	/* address space; pages are touched as they are used */
+#define LEAST_CHUNK ((size_t)256 << 10) /* under a tight address limit; has room for the largest block */
+
+/* At a chunk's start. */
+struct chunk {
+	void *next;
+	size_t size;
+};
+
+static int map_chunk(size_t *size, void **out)
+{
+	int rc = -1;
+
+	for (*size = CHUNK; (rc = na_os.map(NULL, *size, out)) < 0 && *size > LEAST_CHUNK; *size /= 2)
+		;
+	return rc;
+}
 
 static unsigned int list_of(size_t size)
 {
@@ -41,24 +57,25 @@ void *na_arena_take(struct na_arena *arena, size_t size, int *fresh)
 		fresh = &ignored;
 	for (;;) {
 		void *block, *chunk = NULL;
+		size_t bytes;
 
 		na_lock(&arena->lock);
 		block = take_locked(arena, list, fresh);
 		na_unlock(&arena->lock);
 		if (block)
 			return block;
-		if (na_os.map(NULL, CHUNK, &chunk) < 0)
+		if (map_chunk(&bytes, &chunk) < 0)
 			return NULL;
 		if (arena->node >= 0)
-			na_os.bind(chunk, CHUNK, arena->node);
-		atomic_fetch_add_explicit(&arena->mapped, CHUNK, memory_order_relaxed);
+			na_os.bind(chunk, bytes, arena->node);
+		atomic_fetch_add_explicit(&arena->mapped, bytes, memory_order_relaxed);
 		/* Two threads may both have mapped: the rest of the older chunk is let go, which
 		 * costs address space only, since bump order leaves it untouched. */
 		na_lock(&arena->lock);
-		*(void **)chunk = arena->chunks;
+		*(struct chunk *)chunk = (struct chunk){ arena->chunks, bytes };
 		arena->chunks = chunk;
 		arena->next = (char *)chunk + 64;
-		arena->end = (char *)chunk + CHUNK;
+		arena->end = (char *)chunk + bytes;
 		na_unlock(&arena->lock);
 	}
 }
@@ -76,10 +93,10 @@ void na_arena_give(struct na_arena *arena, void *block, size_t size)
 void na_arena_release(struct na_arena *arena)
 {
 	while (arena->chunks) {
-		void *chunk = arena->chunks;
+		struct chunk *chunk = arena->chunks;
 
-		arena->chunks = *(void **)chunk;
-		na_os.unmap(chunk, CHUNK);
+		arena->chunks = chunk->next;
+		na_os.unmap(chunk, chunk->size);
 	}
 	arena->next = arena->end = NULL;
 }

@@ -25,6 +25,7 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
+#define HUGE_SHIFT 26 /* of mmap's flags: the page's size */
 #define MASK_WORDS 16 /* 1024 nodes, the kernel's own limit */
 
 static _Atomic uint64_t calls; /* relaxed: a statistic */
@@ -39,12 +40,12 @@ static void count_call(void)
 	atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
 }
 
-static int os_map(void *at, size_t size, void **out)
+static int map_flags(void *at, size_t size, int flags, void **out)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED_NOREPLACE : 0);
 	int saved = errno, rc = 0;
 	void *p;
 
+	flags |= MAP_PRIVATE | MAP_ANONYMOUS | (at ? MAP_FIXED_NOREPLACE : 0);
 	count_call();
 	p = mmap(at, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 	if (p == MAP_FAILED) {
@@ -57,6 +58,17 @@ static int os_map(void *at, size_t size, void **out)
 	}
 	errno = saved;
 	return rc;
+}
+
+static int os_map(void *at, size_t size, void **out)
+{
+	return map_flags(at, size, MAP_NORESERVE, out);
+}
+
+/* Not MAP_NORESERVE: a page that is then missing when it is touched is a SIGBUS. */
+static int os_map_hugetlb(void *at, size_t size, size_t page, void **out)
+{
+	return map_flags(at, size, MAP_HUGETLB | __builtin_ctzl(page) << HUGE_SHIFT, out);
 }
 
 static int finish(int result, int saved)
@@ -133,22 +145,55 @@ static int os_current_node(void)
 	return (int)node;
 }
 
+#define MOST_TRIES 192 /* of places of 32 MiB: a process with little address space cannot have taken them all */
+
+static int map_pages(void *at, size_t size, size_t page, void **out)
+{
+	return page ? na_os.map_hugetlb(at, size, page, out) : na_os.map(at, size, out);
+}
+
+/* With hardly more address space than the block itself (`ulimit -v`), or no page to spare (hugetlb): a place that is
+ * free and near where the system would put it, since it hands out addresses downwards. */
+static int map_exactly(size_t size, size_t alignment, size_t page, void **out)
+{
+	uintptr_t at;
+	void *p = NULL;
+	int rc = map_pages(NULL, size, page, &p);
+
+	if (rc < 0)
+		return rc;
+	at = (uintptr_t)p & ~(alignment - 1);
+	if (at == (uintptr_t)p) {
+		*out = p;
+		return 0;
+	}
+	na_os.unmap(p, size);
+	rc = -EEXIST;
+	for (int tries = 0; at && tries < MOST_TRIES && rc == -EEXIST; tries++, at -= alignment)
+		rc = map_pages((void *)at, size, page, out);
+	return rc == -EEXIST ? -ENOMEM : rc;
+}
+
+int na_os_map_hugetlb(size_t size, size_t alignment, size_t page, void **out)
+{
+	return map_exactly(size, alignment, page, out);
+}
+
 int na_os_map_aligned(size_t size, size_t alignment, void **out)
 {
 	uintptr_t start, aligned;
 	size_t total;
 	void *p = NULL;
-	int rc;
 
 	if (alignment <= NA_PAGE)
 		return na_os.map(NULL, size, out);
 	if (__builtin_add_overflow(size, alignment - NA_PAGE, &total))
 		return -ENOMEM;
-	rc = na_os.map(NULL, total, &p);
-	if (rc < 0)
-		return rc;
+	if (na_os.map(NULL, total, &p) < 0)
+		return map_exactly(size, alignment, 0, out);
 	start = (uintptr_t)p;
 	aligned = (start + alignment - 1) & ~(alignment - 1);
+	/* What cannot be cut off (the process is at vm.max_map_count) stays: addresses only, never touched. */
 	if (aligned > start)
 		na_os.unmap(p, aligned - start);
 	if (start + total > aligned + size)
@@ -235,6 +280,7 @@ struct na_os na_os = {
 	.unmap = os_unmap,
 	.purge = os_purge,
 	.advise_huge = os_advise_huge,
+	.map_hugetlb = os_map_hugetlb,
 	.bind = os_bind,
 	.remap = os_remap,
 	.locate = os_locate,
@@ -252,52 +298,6 @@ uint64_t na_os_node_memory(int node)
 	if (read_file(path, text, sizeof(text)) <= 0)
 		return 0;
 	return number_after(text, key) * 1024;
-}
-
-/* The limit of this process's cgroup, version 2 (one line "0::/path") or 1 ("N:memory:/path");
- * UINT64_MAX if there is none that we can see. */
-static uint64_t cgroup_limit(void)
-{
-	char text[4096], path[4200];
-	uint64_t v = UINT64_MAX;
-	const char *s, *root;
-	size_t length;
-
-	if (read_file("/proc/self/cgroup", text, sizeof(text)) <= 0)
-		return v;
-	if ((s = strstr(text, ":memory:"))) {
-		s += strlen(":memory:");
-		root = "/sys/fs/cgroup/memory";
-	} else if ((s = strstr(text, "0::"))) {
-		s += strlen("0::");
-		root = "/sys/fs/cgroup";
-	} else {
-		return v;
-	}
-	length = strcspn(s, "\n");
-	((char *)s)[length] = '\0';
-	for (int tries = 0; tries < 2; tries++) { /* a container sees its own group as the root */
-		na_format(path, sizeof(path), "%s%s/%s", root, tries ? "" : s,
-			  strstr(root, "memory") ? "memory.limit_in_bytes" : "memory.max");
-		char value[64];
-
-		if (read_file(path, value, sizeof(value)) > 0) {
-			if (value[0] >= '0' && value[0] <= '9')
-				v = number_after(value, "");
-			break;
-		}
-	}
-	return v;
-}
-
-uint64_t na_os_memory_limit(void)
-{
-	char text[2048];
-	uint64_t physical = UINT64_MAX, group = cgroup_limit();
-
-	if (read_file("/proc/meminfo", text, sizeof(text)) > 0)
-		physical = number_after(text, "MemTotal:") * 1024;
-	return group < physical ? group : physical;
 }
 
 static uint64_t clock_ns(clockid_t id)

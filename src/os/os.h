@@ -23,6 +23,9 @@ struct na_os {
 	/* Gives the pages back; they read as zero afterwards. */
 	int (*purge)(void *at, size_t size);
 	int (*advise_huge)(void *at, size_t size);
+	/* As map, in hugetlb pages of `page` bytes (2 MiB, 1 GiB), which are the caller's from now on: so that touching
+	 * them is never a SIGBUS. -ENOMEM if not so many are reserved on this machine. */
+	int (*map_hugetlb)(void *at, size_t size, size_t page, void **out);
 	/* Pages touched from now on come from the node while it has any, then from others. */
 	int (*bind)(void *at, size_t size, int node);
 	/* Grows a mapping: in place if `to` is NULL, else its pages move to `to`, which is a
@@ -54,5 +57,6 @@ uint64_t na_os_calls(void);
 
 /* New memory aligned to `alignment` (a power of two, at least a page). */
 int na_os_map_aligned(size_t size, size_t alignment, void **out);
+int na_os_map_hugetlb(size_t size, size_t alignment, size_t page, void **out);
 
 #endif

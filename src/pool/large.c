@@ -116,12 +116,12 @@ static void refund(struct na_pool *pool, size_t length)
 static int map_place(size_t length, size_t *mapped, size_t alignment, void **out)
 {
 	int rc = *mapped == NA_SEGMENT && alignment <= NA_SEGMENT
-			 ? na_pool_map_segment(out)
-			 : na_os_map_aligned(*mapped, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, out);
+			 ? na_pool_map_segment(NA_SEGMENT, out)
+			 : na_map_reserve(*mapped, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, out);
 
 	if (rc < 0 && *mapped > length) {
 		*mapped = length;
-		rc = na_os_map_aligned(length, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, out);
+		rc = na_map_reserve(length, alignment > NA_SEGMENT ? alignment : NA_SEGMENT, out);
 	}
 	return rc;
 }
@@ -140,11 +140,12 @@ static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t m
 	if (!segment)
 		goto refund_length;
 	*(void **)segment = NULL;
-	if (map_place(length, &mapped, alignment, &base) < 0)
+	segment->hugetlb = mapped == length && na_pages_map(length, alignment, &base) == 0;
+	if (!segment->hugetlb && map_place(length, &mapped, alignment, &base) < 0)
 		goto give_segment;
 	na_pool_bind(pool, base, mapped);
-	if (na_options.hugepages)
-		na_os.advise_huge(base, mapped);
+	if (!segment->hugetlb)
+		na_pages_advise_block(pool, base, length, mapped);
 	segment->pool = pool;
 	segment->base = (uintptr_t)base;
 	segment->length = mapped;
@@ -210,7 +211,7 @@ void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool ze
 	bool clean;
 
 	if (size > NA_RUN_MAX || alignment > NA_RUN_MAX) {
-		size_t length = round_length(size, HUGE_UNIT);
+		size_t length = na_pages_round(round_length(size, HUGE_UNIT));
 
 		return length ? take_huge(pool, size, length, length, alignment, zero, false) : NULL;
 	}
@@ -283,10 +284,12 @@ static void *grow_mapping(struct na_segment *segment, size_t mapped)
 	size_t old = segment->length;
 	void *to;
 
-	if (na_os.remap((void *)segment->base, old, mapped, NULL) == 0) {
+	if (segment->hugetlb)
+		return NULL;
+	if (na_map_covers(segment->base, mapped) && na_os.remap((void *)segment->base, old, mapped, NULL) == 0) {
 		to = (void *)segment->base;
 	} else {
-		if (na_os_map_aligned(mapped, NA_SEGMENT, &to) < 0)
+		if (na_map_reserve(mapped, NA_SEGMENT, &to) < 0)
 			return NULL;
 		na_map_clear(
 			segment); /* before its place is free: another thread's segment may come to lie there at once */

@@ -25,6 +25,7 @@ static void boot(void)
 	uint64_t limit;
 
 	na_options_load(complaint, sizeof(complaint));
+	na_map_slim();
 	count = (uint32_t)na_os.nodes(nodes, NA_MAX_POOLS);
 	for (uint32_t i = 0; i < count; i++)
 		na_pool_init(&na_pools[i], nodes[i], count > 1);

@@ -56,35 +56,41 @@ void na_map_set(struct na_segment *segment)
 				      memory_order_release);
 }
 
-void na_map_clear(struct na_segment *segment)
+void na_map_clear_range(uintptr_t from, uintptr_t to)
 {
-	for (uintptr_t a = segment->base; a < segment->base + segment->length; a += NA_SEGMENT)
+	for (uintptr_t a = from; a < to; a += NA_SEGMENT)
 		atomic_store_explicit(&na_map.entry[a >> NA_SEGMENT_SHIFT], 0, memory_order_release);
 }
 
-int na_pool_map_segment(void **out)
+void na_map_clear(struct na_segment *segment)
+{
+	na_map_clear_range(segment->base, segment->base + segment->length);
+}
+
+int na_pool_map_segment(size_t size, void **out)
 {
 	uintptr_t place = atomic_load_explicit(&next_place, memory_order_relaxed);
 	int rc = -EEXIST;
 
 	for (int tries = 0; place && tries < 4 && rc == -EEXIST; tries++, place -= NA_SEGMENT)
-		rc = na_os.map((void *)place, NA_SEGMENT, out);
+		rc = na_map_covers(place, size) ? na_os.map((void *)place, size, out) : -ENOMEM;
 	if (rc < 0)
-		rc = na_os_map_aligned(NA_SEGMENT, NA_SEGMENT, out);
+		rc = na_map_reserve(size, NA_SEGMENT, out);
 	if (rc == 0 && (uintptr_t)*out > NA_SEGMENT)
 		atomic_store_explicit(&next_place, (uintptr_t)*out - NA_SEGMENT, memory_order_relaxed);
 	return rc;
 }
 
-/* As above, else a smaller piece (under `ulimit -v`). */
-static int map_segment(size_t *length, void **out)
-{
-	int rc = na_pool_map_segment(out);
+#define LEAST_SEGMENT (NA_SEGMENT / 128)
 
-	*length = NA_SEGMENT;
-	for (size_t size = NA_SEGMENT / 4; rc < 0 && size >= NA_SEGMENT / 16; size /= 4) {
+/* As above, else a smaller piece of at least `least` bytes (under `ulimit -v`). */
+static int map_segment(size_t least, size_t *length, void **out)
+{
+	int rc = -ENOMEM;
+
+	for (size_t size = NA_SEGMENT; rc < 0 && size >= least && size >= LEAST_SEGMENT; size /= 2) {
+		rc = na_pool_map_segment(size, out);
 		*length = size;
-		rc = na_os_map_aligned(size, NA_SEGMENT, out);
 	}
 	return rc;
 }
@@ -126,27 +132,56 @@ static int add_segment(struct na_pool *pool, struct na_segment *segment, struct 
 	return rc;
 }
 
-/* Called without the lock. */
-static int grow(struct na_pool *pool)
+/* Addresses for a segment, set up as the pool wants its memory. */
+static int map_memory(struct na_pool *pool, uint32_t slices, size_t *length, void **base)
+{
+	int rc = map_segment((size_t)slices * NA_SLICE, length, base);
+
+	if (rc < 0)
+		return rc;
+	na_pool_bind(pool, *base, *length);
+	na_pages_advise_segment(*base, *length);
+	return 0;
+}
+
+/* A segment in place of one that was given back; -ENOENT if there is none. */
+static int grow_vacant(struct na_pool *pool, uint32_t slices)
+{
+	struct na_segment *segment = na_pool_take_vacant(pool);
+	size_t length;
+	void *base;
+	int rc;
+
+	if (!segment)
+		return -ENOENT;
+	rc = map_memory(pool, slices, &length, &base);
+	if (rc < 0)
+		na_pool_give_vacant(pool, segment);
+	else
+		na_pool_open_vacant(pool, segment, base, length);
+	return rc;
+}
+
+/* Another segment, with room for a run of `slices`. Called without the lock. */
+static int grow(struct na_pool *pool, uint32_t slices)
 {
 	const size_t block_size = sizeof(struct na_segment_ref) << NA_TABLE_SHIFT;
 	struct na_segment_ref *block = NULL;
 	struct na_segment *segment;
 	size_t length;
 	void *base;
-	int rc, fresh;
+	int rc = grow_vacant(pool, slices), fresh;
 
+	if (rc != -ENOENT)
+		return rc;
 	segment = na_arena_take(&pool->arena, sizeof(*segment), &fresh);
 	if (!segment)
 		return -ENOMEM;
 	if (!fresh) /* a huge block's: its giver left it zero but for the arena's link */
 		*(void **)segment = NULL;
-	rc = map_segment(&length, &base);
+	rc = map_memory(pool, slices, &length, &base);
 	if (rc < 0)
 		goto give_segment;
-	na_pool_bind(pool, base, length);
-	if (na_options.hugepages)
-		na_os.advise_huge(base, length);
 	segment->pool = pool;
 	segment->base = (uintptr_t)base;
 	segment->length = length;
@@ -232,7 +267,7 @@ int na_pool_take_run(struct na_pool *pool, uint32_t slices, uint32_t align, bool
 		if (rc == 0)
 			return 0;
 		if (rc == -EAGAIN)
-			rc = grow(pool);
+			rc = grow(pool, slices);
 		if (rc < 0) {
 			/* At the limit, memory kept for reuse in other shapes is the last resort; this is the
 			 * one place where allocation itself purges. */

@@ -42,6 +42,7 @@ struct na_pool {
 	struct na_segment_ref *table[64];
 	uint32_t segments;
 	struct na_segment *huge_live, *huge_kept;
+	struct na_segment *vacant;	 /* structs in the table whose segment was given back; by next */
 	_Atomic(struct na_cache *) idle; /* caches without a thread: changed under lock, peeked at without; cache/ owns
 	                                  * the meaning */
 	_Atomic uint64_t dirty_slices;	 /* written under lock; relaxed */
@@ -80,14 +81,21 @@ void na_pool_give_run(struct na_pool *pool, struct na_span *first, uint32_t slic
  * a limit. */
 int na_pool_extend_run(struct na_pool *pool, struct na_span *first, uint32_t slices, bool dirty_only);
 
-/* Address space of a segment, next to the last one's if it can be. */
-int na_pool_map_segment(void **out);
+/* Address space of a segment, or of less at its place, next to the last one's if it can be. */
+int na_pool_map_segment(size_t size, void **out);
 
 /* Whether a span could probably be had without touching fresh memory. */
 static inline bool na_pool_has_kept(const struct na_pool *pool)
 {
 	return atomic_load_explicit(&pool->dirty_slices, memory_order_relaxed) >= 4;
 }
+
+/* Huge pages as the settings want them; see pages.c. A length that suits them, hugetlb memory for a block's own mapping (negative:
+ * none, take ordinary), and advice for a segment and for a block's mapping, of which it uses `length` bytes. */
+size_t na_pages_round(size_t length);
+int na_pages_map(size_t length, size_t alignment, void **out);
+void na_pages_advise_segment(void *base, size_t length);
+void na_pages_advise_block(const struct na_pool *pool, void *base, size_t length, size_t mapped);
 
 /* A span of class cls, empty, owned by nobody; NULL without memory. */
 struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls);
@@ -109,11 +117,27 @@ uint64_t na_pool_purge(struct na_pool *pool, bool all);
 /* Gives back free memory of any age until it is `most` bytes, or a run more. */
 uint64_t na_pool_purge_some(struct na_pool *pool, uint64_t most);
 
+/* Unmaps the segments in which nothing lives and nothing is kept: for when addresses are short. Returns bytes of
+ * address space. Not under any lock. */
+uint64_t na_pool_release(struct na_pool *pool);
+/* A struct whose segment is gone, for a new one; NULL if there is none. It is given back, or opened. */
+struct na_segment *na_pool_take_vacant(struct na_pool *pool);
+void na_pool_give_vacant(struct na_pool *pool, struct na_segment *segment);
+void na_pool_open_vacant(struct na_pool *pool, struct na_segment *segment, void *base, size_t length);
+
 /* Everything a named pool has, at once; no other thread may use it. */
 void na_pool_reset(struct na_pool *pool);
 
 /* Maps ours onto addresses. */
 void na_map_set(struct na_segment *segment);
 void na_map_clear(struct na_segment *segment);
+void na_map_clear_range(uintptr_t from, uintptr_t to);
+
+/* Under a tight address limit the map gives back what no address of this process needs; called once, at boot. What it then
+ * does not cover is not ours, and must not be looked up. */
+void na_map_slim(void);
+bool na_map_covers(uintptr_t at, size_t length);
+/* New memory, aligned, that the map covers. */
+int na_map_reserve(size_t length, size_t alignment, void **out);
 
 #endif

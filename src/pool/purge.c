@@ -79,35 +79,64 @@ static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, 
 	}
 }
 
+/* Takes a kept huge block out of the list; NULL if none is old enough. */
+static struct na_segment *take_old(struct na_pool *pool, uint8_t epoch, bool all)
+{
+	struct na_segment *s;
+
+	na_lock(&pool->lock);
+	for (s = pool->huge_kept; s && (s->busy || !old_enough(s->huge_stamp, epoch, all)); s = s->next)
+		;
+	if (s) {
+		if (s->prev)
+			s->prev->next = s->next;
+		else
+			pool->huge_kept = s->next;
+		if (s->next)
+			s->next->prev = s->prev;
+		pool->huge_kept_bytes -= s->committed;
+		pool->reserved -= s->length;
+		atomic_fetch_sub_explicit(&pool->huge_count, 1, memory_order_relaxed);
+	}
+	na_unlock(&pool->lock);
+	return s;
+}
+
+/* The system would not unmap it, because that needs one mapping more than vm.max_map_count: its pages go back, and the
+ * addresses are kept for reuse and for another try. Returns bytes given back. */
+static uint64_t keep_addresses(struct na_pool *pool, struct na_segment *s, uint8_t epoch)
+{
+	uint64_t bytes = !s->hugetlb && na_os.purge((void *)s->base, s->length) == 0 ? s->committed : 0;
+
+	na_map_set(s);
+	na_lock(&pool->lock);
+	s->committed -= bytes;
+	s->huge_stamp = epoch;
+	s->prev = NULL;
+	s->next = pool->huge_kept;
+	if (s->next)
+		s->next->prev = s;
+	pool->huge_kept = s;
+	pool->huge_kept_bytes += s->committed;
+	pool->reserved += s->length;
+	atomic_fetch_add_explicit(&pool->huge_count, 1, memory_order_relaxed);
+	na_unlock(&pool->lock);
+	atomic_fetch_sub_explicit(&na_pool_held, bytes, memory_order_relaxed);
+	return bytes;
+}
+
 static uint64_t purge_huge(struct na_pool *pool, bool all, uint64_t most)
 {
 	uint8_t epoch = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
 	uint64_t bytes = 0;
+	struct na_segment *s;
 
-	while (bytes < most) {
-		struct na_segment *s;
-		size_t length;
+	while (bytes < most && (s = take_old(pool, epoch, all))) {
+		size_t length = s->committed;
 
-		na_lock(&pool->lock);
-		for (s = pool->huge_kept; s && (s->busy || !old_enough(s->huge_stamp, epoch, all)); s = s->next)
-			;
-		if (s) {
-			if (s->prev)
-				s->prev->next = s->next;
-			else
-				pool->huge_kept = s->next;
-			if (s->next)
-				s->next->prev = s->prev;
-			pool->huge_kept_bytes -= s->committed;
-			pool->reserved -= s->length;
-			atomic_fetch_sub_explicit(&pool->huge_count, 1, memory_order_relaxed);
-		}
-		na_unlock(&pool->lock);
-		if (!s)
-			break;
-		length = s->committed;
 		na_map_clear(s);
-		na_os.unmap((void *)s->base, s->length);
+		if (na_os.unmap((void *)s->base, s->length) < 0)
+			return bytes + keep_addresses(pool, s, epoch);
 		memset(&s->span[0], 0, sizeof(s->span[0]));
 		memset((char *)s + sizeof(s->span), 0, sizeof(*s) - sizeof(s->span));
 		na_arena_give(&pool->arena, s, sizeof(*s));
@@ -124,7 +153,8 @@ static struct na_segment *next_to_trim(struct na_pool *pool, uint8_t epoch, bool
 	for (struct na_segment *s = pool->huge_live; s; s = s->next) {
 		size_t used;
 
-		if (s->busy || na_span_kind(&s->span[0]) != NA_SPAN_HUGE || !old_enough(s->huge_stamp, epoch, all))
+		if (s->busy || s->hugetlb || na_span_kind(&s->span[0]) != NA_SPAN_HUGE ||
+		    !old_enough(s->huge_stamp, epoch, all))
 			continue;
 		used = (s->span[0].length + NA_SLICE - 1) & ~(NA_SLICE - 1);
 		if (s->committed - s->committed / 5 <= used)

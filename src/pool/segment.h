@@ -89,6 +89,7 @@ struct na_segment {
 	size_t length;	  /* mapped bytes; more or less than NA_SEGMENT only if huge or scarce */
 	size_t committed; /* huge: of those, charged against the limits: what may have been touched; pool lock */
 	bool huge;
+	bool hugetlb;			/* huge: of reserved pages, which go back by unmapping alone */
 	bool busy;			/* huge: being resized, or what lies behind it being purged; pool lock */
 	uint32_t index;			/* in the pool's table */
 	uint64_t free[NA_SLICE_WORDS];	/* pool lock: slices nobody has */

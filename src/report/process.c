@@ -80,6 +80,7 @@ static void take_light(struct na_record *r)
 			continue;
 		self.snapshot.nodes[i].resident_bytes = r->heap.nodes[i].resident_bytes;
 		self.snapshot.nodes[i].misplaced_bytes = r->heap.nodes[i].misplaced_bytes;
+		self.snapshot.nodes[i].huge_bytes = r->heap.nodes[i].huge_bytes;
 	}
 	r->heap = self.snapshot;
 }

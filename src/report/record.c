@@ -254,8 +254,9 @@ uint64_t na_record_reuse_rate(const struct na_record *r)
 	return (uint64_t)((double)r->heap.large_reused / (double)r->heap.large_allocations * 1e6 + 0.5);
 }
 
-#define RESIDENT  offsetof(struct na_node_figures, resident_bytes)
-#define MISPLACED offsetof(struct na_node_figures, misplaced_bytes)
+#define RESIDENT   offsetof(struct na_node_figures, resident_bytes)
+#define MISPLACED  offsetof(struct na_node_figures, misplaced_bytes)
+#define HUGE_PAGES offsetof(struct na_node_figures, huge_bytes)
 
 uint64_t na_record_resident(const struct na_record *r)
 {
@@ -275,4 +276,14 @@ uint64_t na_record_peak_resident(const struct na_record *r)
 uint64_t na_record_peak_misplaced(const struct na_record *r)
 {
 	return sum_nodes(r->peak_nodes, r->peak_node_count, r->peak_nodes_ms != 0, MISPLACED);
+}
+
+uint64_t na_record_huge(const struct na_record *r)
+{
+	return sum_nodes(r->heap.nodes, r->heap.node_count, r->residency_ms != 0, HUGE_PAGES);
+}
+
+uint64_t na_record_peak_huge(const struct na_record *r)
+{
+	return sum_nodes(r->peak_nodes, r->peak_node_count, r->peak_nodes_ms != 0, HUGE_PAGES);
 }

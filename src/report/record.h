@@ -22,7 +22,7 @@
 #include "report/series.h"
 
 #define NA_RECORD_MAGIC	  UINT64_C(0x64726f636572614e) /* "Narecord" on disk */
-#define NA_RECORD_VERSION 1
+#define NA_RECORD_VERSION 2
 #define NA_RECORD_NAME	  64
 #define NA_RECORD_FOLDER  ".numarena"
 #define NA_RECORD_SUFFIX  ".rec"
@@ -136,6 +136,8 @@ uint64_t na_record_reuse_rate(const struct na_record *r);
 uint64_t na_record_resident(const struct na_record *r);
 uint64_t na_record_misplaced(const struct na_record *r);
 uint64_t na_record_peak_resident(const struct na_record *r);
+uint64_t na_record_huge(const struct na_record *r);
+uint64_t na_record_peak_huge(const struct na_record *r);
 uint64_t na_record_peak_misplaced(const struct na_record *r);
 
 #endif

@@ -108,6 +108,19 @@ static void switches_have_eight_words(void **state)
 	refuse(&info, wrong, COUNT(wrong));
 }
 
+static void pages_are_a_switch_and_more(void **state)
+{
+	static const struct pair right[] = { { "0", 0 },    { "off", 0 },  { "1", NA_PAGES_TRANSPARENT },
+					     { "on", 1 },   { "thp", 1 },  { "auto", NA_PAGES_AUTO },
+					     { "hugetlb", NA_PAGES_HUGETLB } };
+	static const char *const wrong[] = { "", "2", "3", "huge", "AUTO", "hugetlb " };
+	struct na_option_info info = option(NA_KIND_PAGES, 0, 3);
+
+	(void)state;
+	accept(&info, right, COUNT(right));
+	refuse(&info, wrong, COUNT(wrong));
+}
+
 static void limits_belong_to_what_is_allowed(void **state)
 {
 	struct na_option_info info = option(NA_KIND_COUNT, 5, 10);
@@ -210,11 +223,14 @@ static void every_variable_sets_its_own_field(void **state)
 #define NA_VALUE_COUNT NA_VALUE_NUMBER
 #define NA_VALUE_RATIO NA_VALUE_NUMBER
 #define NA_VALUE_SWITCH NA_VALUE_NUMBER
+#define NA_VALUE_PAGES  NA_VALUE_NUMBER
 #define NA_OPTION(id, name, kind, def, least, most, about)                                        \
 	enter(state);                                                                             \
 	assert_false(na_option_from_environment(NA_OPTION_##id));                                 \
 	if (NA_KIND_##kind == NA_KIND_RATIO)                                                      \
 		snprintf(text, sizeof(text), "%u", (unsigned int)((most) / 1000));                \
+	else if (NA_KIND_##kind == NA_KIND_PAGES)                                                 \
+		snprintf(text, sizeof(text), "%s", na_pages_name(most));                          \
 	else                                                                                      \
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)(most));                 \
 	setenv(name, NA_KIND_##kind == NA_KIND_PATH ? "/some/where" : text, 1);                   \
@@ -320,6 +336,7 @@ int main(void)
 		cmocka_unit_test(counts_are_whole_numbers_without_units),
 		cmocka_unit_test(ratios_are_read_in_thousandths),
 		cmocka_unit_test(switches_have_eight_words),
+		cmocka_unit_test(pages_are_a_switch_and_more),
 		cmocka_unit_test(limits_belong_to_what_is_allowed),
 		cmocka_unit_test(every_path_is_accepted),
 		cmocka_unit_test(every_default_is_within_its_own_limits),

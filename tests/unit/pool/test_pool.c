@@ -203,6 +203,133 @@ static void every_failing_system_call_is_survived(void **state)
 	assert_true(nth > 5);
 }
 
+static int refuse_unmap(void *at, size_t size)
+{
+	(void)at;
+	(void)size;
+	return -ENOMEM;
+}
+
+/* At vm.max_map_count munmap() itself may fail: the pages go back, and the addresses are kept. */
+static void addresses_that_cannot_be_unmapped_are_kept(void **state)
+{
+	struct na_pool *pool = new_pool();
+	struct na_os real = na_os;
+	size_t size = 20 << 20;
+	char *p = na_large_take(pool, size, 16, false), *q;
+	unsigned char resident[16];
+
+	(void)state;
+	memset(p, 1, size);
+	assert_int_equal(na_large_give(na_span_of(p), p), 0);
+	na_os.unmap = refuse_unmap;
+	na_pool_purge(pool, true);
+	assert_true(pool->reserved >= size);
+	assert_int_equal(pool->huge_kept_bytes, 0);
+	assert_int_equal(na_os.resident(p, 16 * NA_PAGE, resident), 0);
+	for (size_t i = 0; i < 16; i++)
+		assert_int_equal(resident[i] & 1, 0);
+	q = na_large_take(pool, size, 16, true);
+	assert_ptr_equal(q, p);
+	na_large_give(na_span_of(q), q);
+	q = na_large_take(pool, 1 << 20, 16, false);
+	assert_int_equal(na_large_give(na_span_of(q), q), 0);
+	na_pool_purge(pool, true);
+	assert_int_equal(na_pool_release(pool), 0);
+	na_os = real;
+	q = na_large_take(pool, 1 << 20, 16, false); /* the segment is as it was */
+	assert_non_null(q);
+	assert_int_equal(na_large_give(na_span_of(q), q), 0);
+	na_pool_purge(pool, true);
+	assert_int_equal(pool->huge_kept_bytes, 0);
+	assert_true(na_pool_release(pool) >= NA_SEGMENT);
+	assert_int_equal(pool->reserved, 0);
+	check(pool);
+}
+
+static void empty_segments_give_their_addresses_back_and_come_again(void **state)
+{
+	struct na_pool *pool = new_pool();
+	void *p[20];
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		uint32_t segments = pool->segments;
+
+		for (int i = 0; i < 20; i++) {
+			p[i] = na_large_take(pool, NA_RUN_MAX, 16, false);
+			assert_non_null(p[i]);
+			memset(p[i], round + 1, 4096);
+		}
+		if (round)
+			assert_int_equal(pool->segments, segments);
+		for (int i = 1; i < 20; i++)
+			assert_int_equal(na_large_give(na_span_of(p[i]), p[i]), 0);
+		na_pool_purge(pool, true);
+		assert_true(na_pool_release(pool) >= 4 * NA_SEGMENT);
+		assert_int_equal(pool->reserved, NA_SEGMENT); /* the one in which p[0] lives */
+		assert_int_equal(((char *)p[0])[4095], round + 1);
+		check(pool);
+		assert_int_equal(na_large_give(na_span_of(p[0]), p[0]), 0);
+	}
+}
+
+/* A block that grew has as much again to grow into: addresses that serve others when they are short. */
+static void addresses_to_spare_are_cut_off_and_come_back(void **state)
+{
+	struct na_pool *pool = new_pool();
+	unsigned char *p = na_large_take(pool, 1 << 20, 16, false), *q;
+	uint64_t before;
+
+	(void)state;
+	memset(p, 7, 1 << 20);
+	q = na_large_take(pool, 1 << 20, 16, false); /* so that p cannot grow where it lies */
+	p = na_large_resize(na_span_of(p), p, 3 << 20);
+	assert_non_null(p);
+	memset(p, 7, 3 << 20);
+	before = pool->reserved;
+	assert_true(na_pool_release(pool) > 0);
+	assert_true(pool->reserved < before);
+	p = na_large_resize(na_span_of(p), p, 40 << 20);
+	assert_non_null(p);
+	for (size_t i = 0; i < 3 << 20; i += 511)
+		assert_int_equal(p[i], 7);
+	p[(40 << 20) - 1] = 1;
+	na_pool_release(pool);
+	assert_ptr_equal(na_span_of(p + (40 << 20) - 1), na_span_of(p));
+	assert_int_equal(na_large_give(na_span_of(p), p), 0);
+	assert_int_equal(na_large_give(na_span_of(q), q), 0);
+	na_pool_purge(pool, true);
+	na_pool_release(pool);
+	assert_int_equal(pool->reserved, 0);
+}
+
+/* Room for a little more than the block itself. */
+static size_t room;
+static int (*real_map)(void *at, size_t size, void **out);
+
+static int map_within(void *at, size_t size, void **out)
+{
+	return size > room ? -ENOMEM : real_map(at, size, out);
+}
+
+static void an_aligned_place_needs_no_more_than_its_size(void **state)
+{
+	void *p = NULL;
+
+	(void)state;
+	real_map = na_os.map;
+	na_os.map = map_within;
+	for (room = 1 << 20; room <= (size_t)256 << 20; room *= 4) {
+		assert_int_equal(na_os_map_aligned(room, NA_SEGMENT, &p), 0);
+		assert_int_equal((uintptr_t)p % NA_SEGMENT, 0);
+		memset(p, 1, NA_PAGE);
+		((char *)p)[room - 1] = 1;
+		na_os.unmap(p, room);
+	}
+	na_os.map = real_map;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +340,10 @@ int main(void)
 		cmocka_unit_test(purging_returns_pages_that_then_read_zero),
 		cmocka_unit_test(the_limit_holds_and_memory_kept_for_reuse_gives_way),
 		cmocka_unit_test(every_failing_system_call_is_survived),
+		cmocka_unit_test(addresses_that_cannot_be_unmapped_are_kept),
+		cmocka_unit_test(empty_segments_give_their_addresses_back_and_come_again),
+		cmocka_unit_test(addresses_to_spare_are_cut_off_and_come_back),
+		cmocka_unit_test(an_aligned_place_needs_no_more_than_its_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
