@@ -124,7 +124,7 @@ static void *no_memory(size_t size)
 {
 	na_error(MEMORY_ERROR_ALLOCATION, "no memory for %zu bytes: %llu held of %llu allowed (total_size)", size,
 		 (unsigned long long)atomic_load_explicit(&na_pool_held, memory_order_relaxed),
-		 (unsigned long long)atomic_load_explicit(&na_pool_limit, memory_order_relaxed));
+		 (unsigned long long)na_pool_ask_limit());
 	errno = ENOMEM;
 	return NULL;
 }
