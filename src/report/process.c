@@ -47,9 +47,9 @@ static struct {
 	uint64_t shared_excess; /* Rss - Pss when both were last read */
 	uint64_t heavy_again_ns, heavy_grown_ns, heavy_live;
 	struct stat error_stat;
-	int error_stream;	    /* standard error as it was at the start; -1: none */
+	int error_stream;	    /* standard error as it was at the start, plus 1; 0: none */
 	int local_rank, local_size; /* as given to the topology; 0, 0: not yet */
-} self = { .error_stream = -1 };
+} self;				    /* all zero: 32 KiB that a process without a report never touches */
 
 static uint64_t wall_ms(void)
 {
@@ -191,9 +191,9 @@ static int open_record(void)
 static void keep_error_stream(void)
 {
 	if (self.id.root)
-		self.error_stream = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 240);
-	if (self.error_stream >= 0)
-		fstat(self.error_stream, &self.error_stat);
+		self.error_stream = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 240) + 1;
+	if (self.error_stream)
+		fstat(self.error_stream - 1, &self.error_stat);
 }
 
 /* The program may have closed it with all others, and opened something of its own under that number. */
@@ -201,9 +201,9 @@ static int kept_error_stream(void)
 {
 	struct stat s;
 
-	if (self.error_stream < 0 || fstat(self.error_stream, &s) < 0)
+	if (!self.error_stream || fstat(self.error_stream - 1, &s) < 0)
 		return -1;
-	return s.st_dev == self.error_stat.st_dev && s.st_ino == self.error_stat.st_ino ? self.error_stream : -1;
+	return s.st_dev == self.error_stat.st_dev && s.st_ino == self.error_stat.st_ino ? self.error_stream - 1 : -1;
 }
 
 static int set_folder(const char *folder)
@@ -274,9 +274,9 @@ static void forget(void)
 	self.slots = NULL;
 	self.forked = true;
 	self.claimed = self.measured_last = false;
-	if (self.error_stream >= 0)
-		close(self.error_stream);
-	self.error_stream = -1;
+	if (self.error_stream)
+		close(self.error_stream - 1);
+	self.error_stream = 0;
 }
 
 /* A forked child that lives long enough to tick opens a record of its own. */
