@@ -225,8 +225,9 @@ static int count_bits(const uint64_t mask[MASK_WORDS], int *last)
 	int n = 0;
 
 	for (int i = 0; i < MASK_WORDS; i++) {
-		if (mask[i])
-			*last = i * 64 + 63 - __builtin_clzl(mask[i]);
+		if (!mask[i])
+			continue;
+		*last = i * 64 + 63 - __builtin_clzl(mask[i]);
 		n += __builtin_popcountl(mask[i]);
 	}
 	return n;

@@ -28,10 +28,9 @@
 #define HEAVY_REST	 200
 #define HEAVY_REST_GROWN 50
 
-/* Everything under `lock` but `folder` and `id.job`, which are constant once `started` is set. */
+/* Everything under `lock` but `folder` and `id.job`, which are constant once na_process_started is set. */
 static struct {
 	struct na_lock lock;
-	_Atomic bool started;
 	bool claimed;
 	bool measured_last; /* final figures are in: ticks change nothing any more */
 	bool forked;	    /* a child that has no record of its own yet */
@@ -50,6 +49,8 @@ static struct {
 	int error_stream;	    /* standard error as it was at the start, plus 1; 0: none */
 	int local_rank, local_size; /* as given to the topology; 0, 0: not yet */
 } self;				    /* all zero: 32 KiB that a process without a report never touches */
+
+_Atomic bool na_process_started;
 
 static uint64_t wall_ms(void)
 {
@@ -237,7 +238,7 @@ int na_process_start(const char *folder, const struct na_process_source *source,
 	char inherit[NA_RECORD_NAME + 16];
 	int rc;
 
-	if (atomic_load_explicit(&self.started, memory_order_acquire))
+	if (atomic_load_explicit(&na_process_started, memory_order_acquire))
 		return 0;
 	na_lock(&self.lock);
 	introduce(source);
@@ -250,7 +251,7 @@ int na_process_start(const char *folder, const struct na_process_source *source,
 	} else {
 		na_format(complaint, capacity, "report folder %s: %s", folder, strerrordesc_np(-rc));
 	}
-	atomic_store_explicit(&self.started, true, memory_order_release); /* pairs with the acquires of it */
+	atomic_store_explicit(&na_process_started, true, memory_order_release); /* pairs with the acquires of it */
 	na_unlock(&self.lock);
 	if (self.id.root) { /* without the lock: it allocates */
 		na_identity_inherit(&self.id, inherit, sizeof(inherit));
@@ -294,7 +295,7 @@ static void open_after_fork(void)
 uint32_t na_process_tick(uint64_t now_ns)
 {
 	(void)now_ns;
-	if (!atomic_load_explicit(&self.started, memory_order_acquire))
+	if (!atomic_load_explicit(&na_process_started, memory_order_acquire))
 		return UINT32_MAX;
 	if (!na_trylock(&self.lock)) /* a call of the MPI layer measures just now */
 		return (uint32_t)na_options.sampling_interval;
@@ -358,7 +359,7 @@ void na_process_quiet(int quiet)
 
 const char *na_process_folder(void)
 {
-	return atomic_load_explicit(&self.started, memory_order_acquire) ? self.folder : "";
+	return atomic_load_explicit(&na_process_started, memory_order_acquire) ? self.folder : "";
 }
 
 const char *na_process_job(void)
@@ -478,7 +479,7 @@ void na_process_finish(void)
 {
 	bool report = false;
 
-	if (!atomic_load_explicit(&self.started, memory_order_acquire))
+	if (!atomic_load_explicit(&na_process_started, memory_order_acquire))
 		return;
 	na_lock(&self.lock);
 	if (self.slots && self.id.pid == getpid()) {
