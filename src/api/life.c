@@ -87,7 +87,8 @@ static __attribute__((constructor)) void start(void)
 /* Runs after the program's own exit handlers and destructors. */
 static __attribute__((destructor)) void finish(void)
 {
-	na_process_finish();
+	if (atomic_load_explicit(&na_process_started, memory_order_acquire))
+		na_process_finish();
 }
 
 const char *memory_system_version(void)

@@ -152,7 +152,7 @@ bool na_heap_find(const void *p, struct na_block *out)
 	struct na_span *span;
 	uintptr_t a = (uintptr_t)p;
 
-	if (!na_address_valid(p))
+	if (!na_address_valid(p) || !na_map_covers((uintptr_t)p, 1))
 		return false;
 	segment = na_segment_of(p);
 	if (!segment)

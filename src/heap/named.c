@@ -230,9 +230,11 @@ void na_named_destroy(struct na_named *named)
 /* Under the lock. What is live now may be more than ever: a large block of the pool's may have grown meanwhile. */
 static uint64_t note_peak(struct na_named *n)
 {
-	int64_t live = atomic_load_explicit(&n->cache.published, memory_order_relaxed) +
-		       (int64_t)__atomic_load_n(&n->pool.large_live, __ATOMIC_RELAXED);
+	int64_t live = atomic_load_explicit(&n->cache.published, memory_order_relaxed);
 
+	na_lock(&n->pool.lock);
+	live += (int64_t)n->pool.large_live;
+	na_unlock(&n->pool.lock);
 	if (live > n->peak)
 		n->peak = live;
 	return (uint64_t)live;

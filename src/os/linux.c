@@ -249,24 +249,47 @@ static void parse_list(const char *s, uint64_t mask[MASK_WORDS])
 	}
 }
 
+/* One call where a container does not forbid it and the kernel knows of NUMA; else a file that takes 50 times as long. */
+static void read_allowed(uint64_t mask[MASK_WORDS])
+{
+	char text[4096];
+	const char *list;
+	int saved = errno;
+
+	if (syscall(SYS_get_mempolicy, NULL, mask, (unsigned long)MASK_WORDS * 64, NULL, MPOL_F_MEMS_ALLOWED) == 0)
+		return;
+	errno = saved;
+	if (read_file("/proc/self/status", text, sizeof(text)) > 0 && (list = strstr(text, "Mems_allowed_list:")))
+		parse_list(list + strlen("Mems_allowed_list:") + 1, mask);
+	else
+		memset(mask, 0xff, MASK_WORDS * sizeof(*mask));
+}
+
+static int count_bits(const uint64_t mask[MASK_WORDS], int *last)
+{
+	int n = 0;
+
+	for (int i = 0; i < MASK_WORDS; i++) {
+		if (!mask[i])
+			continue;
+		*last = i * 64 + 63 - __builtin_clzl(mask[i]);
+		n += __builtin_popcountl(mask[i]);
+	}
+	return n;
+}
+
 static size_t os_nodes(int *nodes, size_t capacity)
 {
 	uint64_t memory[MASK_WORDS] = { 0 }, allowed[MASK_WORDS] = { 0 };
 	char text[4096];
-	const char *list;
 	size_t n = 0;
 
+	read_allowed(allowed);
+	/* One node, the usual case of a workstation: it has memory, or we would not be here. */
+	if (count_bits(allowed, &nodes[0]) == 1)
+		return 1;
 	if (read_file("/sys/devices/system/node/has_memory", text, sizeof(text)) > 0)
 		parse_list(text, memory);
-	/* One node with memory, the usual case of a workstation: no second file to read. */
-	if (memory[0] == 1) {
-		nodes[0] = 0;
-		return 1;
-	}
-	if (read_file("/proc/self/status", text, sizeof(text)) > 0 && (list = strstr(text, "Mems_allowed_list:")))
-		parse_list(list + strlen("Mems_allowed_list:") + 1, allowed);
-	else
-		memset(allowed, 0xff, sizeof(allowed));
 	for (int i = 0; i < MASK_WORDS * 64 && n < capacity; i++)
 		if ((memory[i / 64] & allowed[i / 64]) >> (i % 64) & 1)
 			nodes[n++] = i;

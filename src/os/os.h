@@ -3,7 +3,8 @@
  * The operating system, as far as the heap needs it: one table of operations, so that a test can
  * make the Nth call fail, and a port is one file. All go through libc's functions, never raw
  * system calls, because MPI libraries patch libc's mmap family to keep their registration caches
- * true. None may be called with one of our locks held: such a patch may call malloc.
+ * true (but mbind and its like, for which libc has none and nobody a patch). None may be called with one of our
+ * locks held: such a patch may call malloc.
  *
  * All return 0 or -errno, keep errno, and may be called from any thread.
  */

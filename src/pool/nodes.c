@@ -29,13 +29,14 @@ static void boot(void)
 	count = (uint32_t)na_os.nodes(nodes, NA_MAX_POOLS);
 	for (uint32_t i = 0; i < count; i++)
 		na_pool_init(&na_pools[i], nodes[i], count > 1);
-	for (uint32_t node = 0, i = 0; node < sizeof(pool_of_node); node++) {
+	/* With one pool the table is right as it is, and its page stays untouched. */
+	for (uint32_t node = 0, i = 0; count > 1 && node < sizeof(pool_of_node); node++) {
 		while (i + 1 < count && nodes[i + 1] <= (int)node)
 			i++;
 		pool_of_node[node] = (uint8_t)i;
 	}
 	limit = na_options.total_size;
-	atomic_store_explicit(&na_pool_limit, limit ? limit : na_os_memory_limit(), memory_order_relaxed);
+	atomic_store_explicit(&na_pool_limit, limit ? limit : NA_POOL_UNASKED, memory_order_relaxed);
 	na_pool_count = count;
 }
 
@@ -53,6 +54,17 @@ void na_pools_boot(void)
 	}
 	while (atomic_load_explicit(&state, memory_order_acquire) != READY)
 		sched_yield();
+}
+
+uint64_t na_pool_ask_limit(void)
+{
+	uint64_t limit = atomic_load_explicit(&na_pool_limit, memory_order_relaxed);
+
+	/* Nobody else's value is overwritten: a program's own limit may come in meanwhile. */
+	if (limit == NA_POOL_UNASKED)
+		atomic_compare_exchange_strong_explicit(&na_pool_limit, &limit, na_os_memory_limit(),
+							memory_order_relaxed, memory_order_relaxed);
+	return atomic_load_explicit(&na_pool_limit, memory_order_relaxed);
 }
 
 struct na_pool *na_pool_here(void)

@@ -32,7 +32,7 @@ bool na_pool_charge(struct na_pool *pool, uint64_t more, uint64_t used)
 {
 	uint64_t held = atomic_fetch_add_explicit(&na_pool_held, more, memory_order_relaxed) + more;
 
-	if (more && held > atomic_load_explicit(&na_pool_limit, memory_order_relaxed))
+	if (more && held > atomic_load_explicit(&na_pool_limit, memory_order_relaxed) && held > na_pool_ask_limit())
 		goto refund;
 	if (pool->limit && pool->used_slices * NA_SLICE + pool->huge_bytes + used > pool->limit)
 		goto refund;

@@ -28,10 +28,9 @@
 #define HEAVY_REST	 200
 #define HEAVY_REST_GROWN 50
 
-/* Everything under `lock` but `folder` and `id.job`, which are constant once `started` is set. */
+/* Everything under `lock` but `folder` and `id.job`, which are constant once na_process_started is set. */
 static struct {
 	struct na_lock lock;
-	_Atomic bool started;
 	bool claimed;
 	bool measured_last; /* final figures are in: ticks change nothing any more */
 	bool forked;	    /* a child that has no record of its own yet */
@@ -47,9 +46,11 @@ static struct {
 	uint64_t shared_excess; /* Rss - Pss when both were last read */
 	uint64_t heavy_again_ns, heavy_grown_ns, heavy_live;
 	struct stat error_stat;
-	int error_stream;	    /* standard error as it was at the start; -1: none */
+	int error_stream;	    /* standard error as it was at the start, plus 1; 0: none */
 	int local_rank, local_size; /* as given to the topology; 0, 0: not yet */
-} self = { .error_stream = -1 };
+} self;				    /* all zero: 32 KiB that a process without a report never touches */
+
+_Atomic bool na_process_started;
 
 static uint64_t wall_ms(void)
 {
@@ -192,9 +193,9 @@ static int open_record(void)
 static void keep_error_stream(void)
 {
 	if (self.id.root)
-		self.error_stream = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 240);
-	if (self.error_stream >= 0)
-		fstat(self.error_stream, &self.error_stat);
+		self.error_stream = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 240) + 1;
+	if (self.error_stream)
+		fstat(self.error_stream - 1, &self.error_stat);
 }
 
 /* The program may have closed it with all others, and opened something of its own under that number. */
@@ -202,9 +203,9 @@ static int kept_error_stream(void)
 {
 	struct stat s;
 
-	if (self.error_stream < 0 || fstat(self.error_stream, &s) < 0)
+	if (!self.error_stream || fstat(self.error_stream - 1, &s) < 0)
 		return -1;
-	return s.st_dev == self.error_stat.st_dev && s.st_ino == self.error_stat.st_ino ? self.error_stream : -1;
+	return s.st_dev == self.error_stat.st_dev && s.st_ino == self.error_stat.st_ino ? self.error_stream - 1 : -1;
 }
 
 static int set_folder(const char *folder)
@@ -238,7 +239,7 @@ int na_process_start(const char *folder, const struct na_process_source *source,
 	char inherit[NA_RECORD_NAME + 16];
 	int rc;
 
-	if (atomic_load_explicit(&self.started, memory_order_acquire))
+	if (atomic_load_explicit(&na_process_started, memory_order_acquire))
 		return 0;
 	na_lock(&self.lock);
 	introduce(source);
@@ -251,7 +252,7 @@ int na_process_start(const char *folder, const struct na_process_source *source,
 	} else {
 		na_format(complaint, capacity, "report folder %s: %s", folder, strerrordesc_np(-rc));
 	}
-	atomic_store_explicit(&self.started, true, memory_order_release); /* pairs with the acquires of it */
+	atomic_store_explicit(&na_process_started, true, memory_order_release); /* pairs with the acquires of it */
 	na_unlock(&self.lock);
 	if (self.id.root) { /* without the lock: it allocates */
 		na_identity_inherit(&self.id, inherit, sizeof(inherit));
@@ -275,9 +276,9 @@ static void forget(void)
 	self.slots = NULL;
 	self.forked = true;
 	self.claimed = self.measured_last = false;
-	if (self.error_stream >= 0)
-		close(self.error_stream);
-	self.error_stream = -1;
+	if (self.error_stream)
+		close(self.error_stream - 1);
+	self.error_stream = 0;
 }
 
 /* A forked child that lives long enough to tick opens a record of its own. */
@@ -295,7 +296,7 @@ static void open_after_fork(void)
 uint32_t na_process_tick(uint64_t now_ns)
 {
 	(void)now_ns;
-	if (!atomic_load_explicit(&self.started, memory_order_acquire))
+	if (!atomic_load_explicit(&na_process_started, memory_order_acquire))
 		return UINT32_MAX;
 	if (!na_trylock(&self.lock)) /* a call of the MPI layer measures just now */
 		return (uint32_t)na_options.sampling_interval;
@@ -359,7 +360,7 @@ void na_process_quiet(int quiet)
 
 const char *na_process_folder(void)
 {
-	return atomic_load_explicit(&self.started, memory_order_acquire) ? self.folder : "";
+	return atomic_load_explicit(&na_process_started, memory_order_acquire) ? self.folder : "";
 }
 
 const char *na_process_job(void)
@@ -479,7 +480,7 @@ void na_process_finish(void)
 {
 	bool report = false;
 
-	if (!atomic_load_explicit(&self.started, memory_order_acquire))
+	if (!atomic_load_explicit(&na_process_started, memory_order_acquire))
 		return;
 	na_lock(&self.lock);
 	if (self.slots && self.id.pid == getpid()) {

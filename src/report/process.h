@@ -21,6 +21,8 @@
 #define NA_REPORT_PROCESS_H
 
 #include <numarena/base.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "report/record.h"
 
@@ -38,6 +40,9 @@ struct na_process_source {
  * nothing. */
 int na_process_start(const char *folder, const struct na_process_source *source, char *complaint, size_t capacity)
 	NA_PROCESS_CALL(process_start);
+
+/* Set once by na_process_start(), with release. Apart from the rest, so that a process without a report touches none of it. */
+extern _Atomic bool na_process_started;
 
 /* Whether the user started this process, rather than one of the run's. Valid after start. */
 int na_process_is_root(void);

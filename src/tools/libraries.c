@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 
+#define CORE_NAME   "libnumarena.so"
 #define MALLOC_NAME "libnumarena-malloc.so"
 #define MPI_NAME    "libnumarena-mpi.so"
 
@@ -51,28 +52,34 @@ static void installed_folder(char out[PATH_MAX], const char *own)
 	na_format(out, PATH_MAX, "%s%s/%s", own, up, lib + common);
 }
 
+/* The libraries of one folder, as installed. */
+static int found_all(struct na_libraries *out, const char *folder)
+{
+	if (!found(out->malloc, folder, MALLOC_NAME))
+		return 0;
+	found(out->core, folder, CORE_NAME);
+	found(out->mpi, folder, MPI_NAME);
+	return 1;
+}
+
 int na_libraries_find(struct na_libraries *out, char *complaint, size_t capacity)
 {
 	char own[PATH_MAX], folder[PATH_MAX];
 
-	out->malloc[0] = out->mpi[0] = '\0';
+	out->core[0] = out->malloc[0] = out->mpi[0] = '\0';
 	if (own_folder(own) < 0)
 		own[0] = '\0';
 	na_format(folder, sizeof(folder), "%s/../interpose/.libs", own);
 	if (found(out->malloc, folder, MALLOC_NAME)) {
+		na_format(folder, sizeof(folder), "%s/../.libs", own);
+		found(out->core, folder, CORE_NAME);
 		na_format(folder, sizeof(folder), "%s/../../mpi/.libs", own);
 		found(out->mpi, folder, MPI_NAME);
 		return 0;
 	}
 	installed_folder(folder, own);
-	if (found(out->malloc, folder, MALLOC_NAME)) {
-		found(out->mpi, folder, MPI_NAME);
+	if (found_all(out, folder) || found_all(out, LIBDIR))
 		return 0;
-	}
-	if (found(out->malloc, LIBDIR, MALLOC_NAME)) {
-		found(out->mpi, LIBDIR, MPI_NAME);
-		return 0;
-	}
 	na_format(complaint, capacity, "%s is neither in %s nor in %s", MALLOC_NAME, folder, LIBDIR);
 	return -ENOENT;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 struct na_libraries {
+	char core[PATH_MAX]; /* "": left to the loader, which looks for it in up to ten folders that are not there */
 	char malloc[PATH_MAX];
 	char mpi[PATH_MAX]; /* "": not built */
 };

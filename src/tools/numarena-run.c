@@ -62,7 +62,7 @@ static int set_report(const char *folder)
 	return 0;
 }
 
-/* Ours first, before what the user preloads. */
+/* Ours first, before what the user preloads; and the core before those that need it, so that nobody searches for it. */
 static int set_preload(void)
 {
 	struct na_libraries libraries;
@@ -74,8 +74,8 @@ static int set_preload(void)
 		fprintf(stderr, TOOL ": %s\n", complaint);
 		return EXIT_CANNOT_RUN;
 	}
-	rc = asprintf(&value, "%s%s%s%s%s", libraries.malloc, libraries.mpi[0] ? ":" : "", libraries.mpi,
-		      before && *before ? ":" : "", before ? before : "");
+	rc = asprintf(&value, "%s%s%s%s%s%s%s", libraries.core, libraries.core[0] ? ":" : "", libraries.malloc,
+		      libraries.mpi[0] ? ":" : "", libraries.mpi, before && *before ? ":" : "", before ? before : "");
 	if (rc < 0 || setenv("LD_PRELOAD", value, 1) < 0) {
 		fprintf(stderr, TOOL ": LD_PRELOAD: %s\n", strerror(ENOMEM));
 		return EXIT_CANNOT_RUN;
