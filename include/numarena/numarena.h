@@ -5,6 +5,7 @@
  *
  *   pool.h        allocate_from_pool, return_to_pool, named pools
  *   memory.h      the C library's allocation calls under names of their own
+ *   placement.h   blocks on nodes of your choice
  *   statistics.h  what is live, peak, physical, and on which node
  *   tracking.h    time series and tighter peaks
  *   system.h      bring everything up and down
@@ -16,6 +17,7 @@
 #include <numarena/base.h>
 #include <numarena/error.h>
 #include <numarena/memory.h>
+#include <numarena/placement.h>
 #include <numarena/pool.h>
 #include <numarena/statistics.h>
 #include <numarena/system.h>

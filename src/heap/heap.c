@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "heap/placed.h"
 #include "heap/pressure.h"
 #include "os/os.h"
 
@@ -199,6 +200,20 @@ static void *move_block(void *p, size_t old, size_t size, const struct na_pool *
 	return fresh;
 }
 
+/* A block that is spread over nodes grows into one that is as well. */
+static void *move_placed(void *p, size_t size, const struct na_block *block)
+{
+	void *fresh = na_placed_again(block, size);
+
+	if (!fresh) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	memcpy(fresh, p, block->size);
+	na_heap_release(p);
+	return fresh;
+}
+
 /* A block that shrinks by less than half stays; of the smallest, all do. */
 static bool stays(size_t old, size_t size)
 {
@@ -217,6 +232,8 @@ static void *resize_other(void *p, size_t size)
 	if (na_span_kind(block.span) == NA_SPAN_SMALL) {
 		if (stays(block.size, size))
 			return p;
+	} else if (na_span_segment(block.span)->placement.kind && size > block.size) {
+		return move_placed(p, size, &block);
 	} else if (size > NA_SMALL_MAX) {
 		void *q = na_large_resize(block.span, p, size);
 

@@ -9,6 +9,7 @@
 
 #define FIRST_MARK   ((uint64_t)16 << 20) /* smaller processes never ask */
 #define LEAST_STEP   ((uint64_t)4 << 20)
+#define LEAST_SLACK  ((uint64_t)2 << 20)
 #define MOST_RESERVE ((uint64_t)2 << 30)
 #define ASK_MS	     1000
 #define STALL_SHARE  10	   /* a tenth of the time stalled is pressure */
@@ -40,6 +41,11 @@ void na_pressure_follow(bool follow)
 	atomic_store_explicit(&fixed_limit, !follow, memory_order_relaxed);
 }
 
+bool na_pressure_follows(void)
+{
+	return !na_options.total_size && !atomic_load_explicit(&fixed_limit, memory_order_relaxed);
+}
+
 static void purge_all(void)
 {
 	na_cache_tend();
@@ -55,6 +61,16 @@ static uint64_t reserve_of(uint64_t all)
 	return all / 10 < MOST_RESERVE ? all / 10 : MOST_RESERVE;
 }
 
+/* Of a cgroup's limit, what the pools may hold: past it comes not ENOMEM but the OOM killer, at the touch. Off goes what others of
+ * the group use for certain (this process's own code and stacks among them), and a little for page tables. */
+static uint64_t share_of(const struct na_limits_memory *m, uint64_t limit)
+{
+	uint64_t used = m->ceiling - m->room, held = take(&na_pool_held);
+	uint64_t others = used > held ? used - held : 0, slack = limit / 64 > LEAST_SLACK ? limit / 64 : LEAST_SLACK;
+
+	return limit > others + slack ? limit - others - slack : 0;
+}
+
 /* Asks, and sets the limit, the mark and `near` by the answer. */
 static void look(uint64_t more)
 {
@@ -63,8 +79,9 @@ static void look(uint64_t more)
 
 	na_limits_memory(&m);
 	limit = m.group < m.physical ? m.group : m.physical;
-	if (limit != NA_LIMIT_NONE && !na_options.total_size &&
-	    !atomic_load_explicit(&fixed_limit, memory_order_relaxed))
+	if (m.in_group && m.room != NA_LIMIT_NONE && m.ceiling == m.group)
+		limit = share_of(&m, limit);
+	if (limit != NA_LIMIT_NONE && na_pressure_follows())
 		put(&na_pool_limit, limit);
 	put(&room, m.room);
 	put(&ceiling, m.ceiling);

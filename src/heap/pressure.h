@@ -44,6 +44,7 @@ uint64_t na_pressure_decay_ms(void);
 
 /* The pool's limit is the default (machine or cgroup), so it follows when that changes; or it is somebody's wish. */
 void na_pressure_follow(bool follow);
+bool na_pressure_follows(void);
 
 /* After an allocation of the default or a named pool failed: true if it is worth another try. */
 bool na_recovery_try(uint64_t size);

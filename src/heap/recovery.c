@@ -32,15 +32,17 @@ int na_recovery_why(uint64_t size, char *out, size_t capacity)
 {
 	uint64_t limit = atomic_load_explicit(&na_pool_limit, memory_order_relaxed), now = held();
 	struct na_limits_memory m;
+	bool by_group;
 
 	if (!(size >> 46) && now + size > limit) {
 		na_limits_memory(&m);
+		by_group = na_pressure_follows() && limit <= m.group && m.group <= m.physical;
 		na_format(out, capacity, "%llu held of %llu allowed (%s)", (unsigned long long)now,
 			  (unsigned long long)limit,
-			  limit == m.group	? "the cgroup's memory limit"
+			  by_group		? "the cgroup's memory limit, less what others of the group use"
 			  : limit == m.physical ? "the machine's memory"
 						: "total_size");
-		return NA_LIMIT_KINDS + (limit == m.group);
+		return NA_LIMIT_KINDS + by_group;
 	}
 	return (int)na_limits_why(size, out, capacity);
 }

@@ -132,7 +132,7 @@ static void locate(uintptr_t base, size_t length, int node, struct na_node_figur
 			continue;
 		for (size_t i = 0; i < n; i++)
 			f->resident_bytes += (map[i] & 1) ? NA_PAGE : 0;
-		if (!*nodes_known || na_pool_count == 1)
+		if (!*nodes_known || na_pool_count == 1 || node < 0)
 			continue;
 		for (size_t i = 0; i < n; i++)
 			pages[i] = (void *)(base + done + i * NA_PAGE);
@@ -150,6 +150,7 @@ static void locate(uintptr_t base, size_t length, int node, struct na_node_figur
 struct range {
 	uintptr_t base;
 	size_t length;
+	int node; /* where its pages shall be; -1: on several */
 };
 
 /* Up to RANGES huge blocks of a list, from the `skip`th on. */
@@ -163,7 +164,7 @@ static size_t copy_ranges(struct na_pool *pool, struct na_segment **list, size_t
 			skip--;
 			continue;
 		}
-		out[n++] = (struct range){ s->base, s->committed };
+		out[n++] = (struct range){ s->base, s->committed, s->placement.kind ? -1 : pool->node };
 	}
 	na_unlock(&pool->lock);
 	return n;
@@ -189,7 +190,7 @@ static void locate_pool(struct na_pool *pool, struct na_node_figures *f, bool *n
 		for (size_t skip = 0, n = RANGES; n == RANGES; skip += n) {
 			n = copy_ranges(pool, lists[list], skip, ranges);
 			for (size_t i = 0; i < n; i++)
-				locate(ranges[i].base, ranges[i].length, pool->node, f, nodes_known);
+				locate(ranges[i].base, ranges[i].length, ranges[i].node, f, nodes_known);
 		}
 }
 

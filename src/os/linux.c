@@ -114,6 +114,27 @@ static int os_bind(void *at, size_t size, int node)
 	return finish((int)syscall(SYS_mbind, at, size, MPOL_PREFERRED, mask, (unsigned long)node + 2, 0U), saved);
 }
 
+static int os_interleave(void *at, size_t size, const int16_t *nodes, size_t count)
+{
+	unsigned long mask[MASK_WORDS] = { 0 };
+	int saved = errno, most = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (nodes[i] < 0 || nodes[i] >= MASK_WORDS * 64)
+			return -EINVAL;
+		mask[nodes[i] / 64] |= 1UL << (nodes[i] % 64);
+		most = nodes[i] > most ? nodes[i] : most;
+	}
+	return finish((int)syscall(SYS_mbind, at, size, MPOL_INTERLEAVE, mask, (unsigned long)most + 2, 0U), saved);
+}
+
+static int os_advise_ordinary(void *at, size_t size)
+{
+	int saved = errno;
+
+	return finish(madvise(at, size, MADV_NOHUGEPAGE), saved);
+}
+
 static int os_remap(void *at, size_t size, size_t grown, void *to)
 {
 	int saved = errno;
@@ -298,6 +319,50 @@ static size_t os_nodes(int *nodes, size_t capacity)
 	return n;
 }
 
+static size_t os_online(int *nodes, size_t capacity)
+{
+	uint64_t online[MASK_WORDS] = { 0 };
+	char text[4096];
+	size_t n = 0;
+
+	if (read_file("/sys/devices/system/node/online", text, sizeof(text)) > 0)
+		parse_list(text, online);
+	for (int i = 0; i < MASK_WORDS * 64 && n < capacity; i++)
+		if (online[i / 64] >> (i % 64) & 1)
+			nodes[n++] = i;
+	return n;
+}
+
+/* The line has a distance for each online node, in their order. */
+static size_t os_nearest(int from, int *nodes, size_t capacity)
+{
+	unsigned int distance[MASK_WORDS * 64];
+	int online[MASK_WORDS * 64];
+	char path[80], text[4096];
+	const char *s = text;
+	size_t count = os_online(online, MASK_WORDS * 64), n = 0;
+
+	na_format(path, sizeof(path), "/sys/devices/system/node/node%d/distance", from);
+	if (read_file(path, text, sizeof(text)) <= 0)
+		return 0;
+	for (size_t i = 0; i < count && n < capacity; i++, n++) {
+		unsigned int d = 0;
+		size_t at = n;
+
+		while (*s && (*s < '0' || *s > '9'))
+			s++;
+		for (; *s >= '0' && *s <= '9'; s++)
+			d = d * 10 + (unsigned int)(*s - '0');
+		for (; at > 0 && distance[at - 1] > d; at--) { /* insertion: few nodes, and ties stay in order */
+			distance[at] = distance[at - 1];
+			nodes[at] = nodes[at - 1];
+		}
+		distance[at] = d;
+		nodes[at] = online[i];
+	}
+	return n;
+}
+
 struct na_os na_os = {
 	.map = os_map,
 	.unmap = os_unmap,
@@ -305,22 +370,36 @@ struct na_os na_os = {
 	.advise_huge = os_advise_huge,
 	.map_hugetlb = os_map_hugetlb,
 	.bind = os_bind,
+	.interleave = os_interleave,
+	.advise_ordinary = os_advise_ordinary,
 	.remap = os_remap,
 	.locate = os_locate,
 	.resident = os_resident,
 	.current_node = os_current_node,
 	.nodes = os_nodes,
+	.online = os_online,
+	.nearest = os_nearest,
 };
 
-uint64_t na_os_node_memory(int node)
+static uint64_t node_figure(int node, const char *what)
 {
-	char path[80], text[2048], key[32];
+	char path[80], text[2048], key[48];
 
 	na_format(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
-	na_format(key, sizeof(key), "Node %d MemTotal:", node);
+	na_format(key, sizeof(key), "Node %d %s:", node, what);
 	if (read_file(path, text, sizeof(text)) <= 0)
 		return 0;
 	return number_after(text, key) * 1024;
+}
+
+uint64_t na_os_node_free(int node)
+{
+	return node_figure(node, "MemFree") + node_figure(node, "Inactive(file)");
+}
+
+uint64_t na_os_node_memory(int node)
+{
+	return node_figure(node, "MemTotal");
 }
 
 static uint64_t clock_ns(clockid_t id)

@@ -29,6 +29,10 @@ struct na_os {
 	int (*map_hugetlb)(void *at, size_t size, size_t page, void **out);
 	/* Pages touched from now on come from the node while it has any, then from others. */
 	int (*bind)(void *at, size_t size, int node);
+	/* Pages go to the nodes in turn. */
+	int (*interleave)(void *at, size_t size, const int16_t *nodes, size_t count);
+	/* No page larger than the base size, whatever the system's default is. */
+	int (*advise_ordinary)(void *at, size_t size);
 	/* Grows a mapping: in place if `to` is NULL, else its pages move to `to`, which is a
 	 * mapping of ours that nobody has seen yet. */
 	int (*remap)(void *at, size_t size, size_t grown, void *to);
@@ -40,6 +44,10 @@ struct na_os {
 	int (*current_node)(void);
 	/* Nodes that have memory which this process may use, kernel's numbers, ascending; at least one. */
 	size_t (*nodes)(int *nodes, size_t capacity);
+	/* All nodes there are, with memory or not, ascending. */
+	size_t (*online)(int *nodes, size_t capacity);
+	/* The nodes by their distance from one, itself first, ties ascending; 0 if that is unknown. */
+	size_t (*nearest)(int from, int *nodes, size_t capacity);
 };
 
 extern struct na_os na_os;
@@ -49,6 +57,9 @@ uint64_t na_os_memory_limit(void);
 
 /* A node's physical memory in bytes; 0 if unknown. */
 uint64_t na_os_node_memory(int node);
+
+/* A node's free memory in bytes, page cache that can be dropped included; 0 if unknown. */
+uint64_t na_os_node_free(int node);
 
 uint64_t na_os_now_ns(void);	/* CLOCK_MONOTONIC */
 uint64_t na_os_coarse_ms(void); /* CLOCK_MONOTONIC_COARSE: a few ns, good to a few ms */

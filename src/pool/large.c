@@ -52,7 +52,7 @@ static void list_remove(struct na_segment **head, struct na_segment *s)
  * reach would else lie idle beside it, and fresh memory be touched instead. */
 static size_t misfit(const struct na_segment *s, size_t length, size_t mapped, size_t alignment, bool growing)
 {
-	if (s->busy || s->length < mapped || (s->base & (alignment - 1)))
+	if (s->busy || s->placement.kind || s->length < mapped || (s->base & (alignment - 1)))
 		return SIZE_MAX;
 	if (growing || s->committed < length)
 		return SIZE_MAX / 2 - s->committed;
@@ -126,7 +126,8 @@ static int map_place(size_t length, size_t *mapped, size_t alignment, void **out
 	return rc;
 }
 
-static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t mapped, size_t alignment)
+static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t mapped, size_t alignment,
+				   const struct na_placement *placement, int *refused)
 {
 	struct na_segment *segment;
 	void *base;
@@ -140,12 +141,17 @@ static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t m
 	if (!segment)
 		goto refund_length;
 	*(void **)segment = NULL;
-	segment->hugetlb = mapped == length && na_pages_map(length, alignment, &base) == 0;
+	segment->hugetlb = !placement && mapped == length && na_pages_map(length, alignment, &base) == 0;
 	if (!segment->hugetlb && map_place(length, &mapped, alignment, &base) < 0)
 		goto give_segment;
-	na_pool_bind(pool, base, mapped);
-	if (!segment->hugetlb)
-		na_pages_advise_block(pool, base, length, mapped);
+	if (placement) {
+		segment->placement = *placement;
+		*refused = na_placement_apply(placement, base, length);
+	} else {
+		na_pool_bind(pool, base, mapped);
+		if (!segment->hugetlb)
+			na_pages_advise_block(pool, base, length, mapped);
+	}
 	segment->pool = pool;
 	segment->base = (uintptr_t)base;
 	segment->length = mapped;
@@ -165,24 +171,14 @@ refund_length:
 	return NULL;
 }
 
-/* A huge block that commits `length` bytes of at least `mapped`. */
-static void *take_huge(struct na_pool *pool, size_t size, size_t length, size_t mapped, size_t alignment, bool zero,
-		       bool growing)
+/* A mapping becomes a live block. */
+static void *make_live(struct na_segment *segment, size_t size, size_t length)
 {
-	struct na_segment *segment = take_kept(pool, length, mapped, alignment, growing);
-	struct na_span *span;
+	struct na_span *span = &segment->span[0];
+	struct na_pool *pool = segment->pool;
 
-	if (segment) {
-		if (zero)
-			memset((void *)segment->base, 0, size < segment->committed ? size : segment->committed);
-	} else {
-		segment = map_huge(pool, length, mapped, alignment);
-		if (!segment)
-			return NULL;
-	}
-	span = &segment->span[0];
 	span->base = segment->base;
-	span->length = pages_of(size);
+	span->length = pages_of(size ? size : 1);
 	na_lock(&pool->lock);
 	if (segment->committed < length)
 		segment->committed = length;
@@ -194,6 +190,23 @@ static void *take_huge(struct na_pool *pool, size_t size, size_t length, size_t 
 	return (void *)span->base;
 }
 
+/* A huge block that commits `length` bytes of at least `mapped`. */
+static void *take_huge(struct na_pool *pool, size_t size, size_t length, size_t mapped, size_t alignment, bool zero,
+		       bool growing)
+{
+	struct na_segment *segment = take_kept(pool, length, mapped, alignment, growing);
+
+	if (segment) {
+		if (zero)
+			memset((void *)segment->base, 0, size < segment->committed ? size : segment->committed);
+	} else {
+		segment = map_huge(pool, length, mapped, alignment, NULL, NULL);
+		if (!segment)
+			return NULL;
+	}
+	return make_live(segment, size, length);
+}
+
 /* Rounds up; 0 if that is more than there are addresses. */
 static size_t round_length(size_t size, size_t unit)
 {
@@ -202,6 +215,16 @@ static size_t round_length(size_t size, size_t unit)
 	if (__builtin_add_overflow(size ? size : 1, unit - 1, &length) || length >> (NA_ADDRESS_BITS - 1))
 		return 0;
 	return length & ~(unit - 1);
+}
+
+/* The policy is laid over the pages of the block alone, so a slice is the least that is mapped for it. */
+void *na_large_take_placed(struct na_pool *pool, size_t size, size_t alignment, const struct na_placement *placement,
+			   int *refused)
+{
+	size_t length = round_length(size, placement->huge ? HUGE_UNIT : NA_PAGE);
+	struct na_segment *segment = length ? map_huge(pool, length, length, alignment, placement, refused) : NULL;
+
+	return segment ? make_live(segment, size, length) : NULL;
 }
 
 void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool zero)
@@ -349,7 +372,8 @@ static void *resize_huge(struct na_segment *segment, void *p, size_t size)
 	struct na_span *span = &segment->span[0];
 	struct na_pool *pool = segment->pool;
 
-	if (!length || (size < segment->committed / 2 && size < span->length / 2))
+	if (!length || (segment->placement.kind && size > segment->committed) ||
+	    (size < segment->committed / 2 && size < span->length / 2))
 		return NULL; /* much smaller: the caller moves it */
 	begin_change(pool, segment);
 	if (size > segment->committed)

@@ -13,10 +13,33 @@ enum { COLD, BOOTING, READY };
 static _Atomic int state; /* READY is stored with release and read with acquire */
 static char complaint[256];
 
-/* A node without a pool of its own (without memory, or not allowed) uses the next lower one's: the
- * kernel numbers neighbours alike on the machines we know, and a lookup by distance would need the
- * full topology, which is discovered later and allocates. */
+/* A node without a pool of its own (without memory, or not allowed) uses the nearest one's by distance, or where that is not
+ * known the next lower one's. */
 static uint8_t pool_of_node[1024];
+
+static int position_of(int node)
+{
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		if (na_pools[i].node == node)
+			return (int)i;
+	return -1;
+}
+
+static void find_neighbours(void)
+{
+	static int online[NA_MAX_POOLS], near[NA_MAX_POOLS]; /* of the one thread that boots */
+	size_t count = na_os.online(online, NA_MAX_POOLS);
+
+	for (size_t k = 0; k < count; k++) {
+		size_t n = position_of(online[k]) < 0 ? na_os.nearest(online[k], near, NA_MAX_POOLS) : 0;
+		int position = -1;
+
+		for (size_t i = 0; i < n && position < 0; i++)
+			position = position_of(near[i]);
+		if (position >= 0 && online[k] < (int)sizeof(pool_of_node))
+			pool_of_node[online[k]] = (uint8_t)position;
+	}
+}
 
 static void boot(void)
 {
@@ -38,6 +61,8 @@ static void boot(void)
 	limit = na_options.total_size;
 	atomic_store_explicit(&na_pool_limit, limit ? limit : NA_POOL_UNASKED, memory_order_relaxed);
 	na_pool_count = count;
+	if (count > 1)
+		find_neighbours();
 }
 
 void na_pools_boot(void)

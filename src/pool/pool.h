@@ -113,6 +113,9 @@ void na_pool_give_span(struct na_pool *pool, struct na_span *span);
 
 /* Large blocks, of any size and alignment. Zeroed if asked. */
 void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool zero);
+/* A block spread over nodes, zeroed; *refused: the error of binding, if it was. */
+void *na_large_take_placed(struct na_pool *pool, size_t size, size_t alignment, const struct na_placement *placement,
+			   int *refused);
 /* 0; -EINVAL if p is not the start of a live large block (freed twice, say). */
 int na_large_give(struct na_span *span, void *p);
 /* Grows or shrinks where it lies or by moving pages; NULL if that cannot be (copy then). */

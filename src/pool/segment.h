@@ -25,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pool/placement.h"
+
 #define NA_SLICE_SHIFT	 16
 #define NA_SLICE	 ((size_t)1 << NA_SLICE_SHIFT)
 #define NA_SEGMENT_SHIFT 25
@@ -96,6 +98,7 @@ struct na_segment {
 	uint64_t dirty[NA_SLICE_WORDS]; /* pool lock: of those, which may hold data and pages */
 	uint8_t stamp[NA_SLICES];	/* pool lock: epoch of the slice's release */
 	struct na_segment *next, *prev; /* huge: pool's lists, pool lock */
+	struct na_placement placement;	/* huge, of a block that was placed; set before it is in the map */
 	uint8_t huge_stamp;		/* epoch of the release, or of the last change of size */
 	_Atomic uint32_t id[NA_SLICES]; /* owner of the slice's span; read by any thread that frees */
 };

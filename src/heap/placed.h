@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Blocks on nodes that the program chooses. What a placement means is in numarena/placement.h; how it is kept:
+ *
+ *  - one node: the pool of that node serves it; small blocks come from a named pool of the node's, made at the first use, because
+ *    thread caches are of the thread's node. Pools are bound with preference: a full node spills to the nearest.
+ *  - several nodes: a mapping of its own (pool/placement.h); below a slice, where a page may be all there is, interleaved blocks
+ *    go to the nodes in turn, and partitioned ones to the thread's node.
+ *
+ * Any thread, with no lock held: the topology may be discovered here.
+ */
+#ifndef NA_HEAP_PLACED_H
+#define NA_HEAP_PLACED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum na_placed { NA_LOCAL, NA_ON_NODE, NA_INTERLEAVED, NA_PARTITIONED, NA_BANDWIDTH, NA_CAPACITY };
+
+struct na_wish {
+	enum na_placed placement;
+	int node;
+	uint32_t parts; /* 0: as many as there are CPUs that the process may run on */
+	bool strict;
+	bool huge;
+	size_t alignment; /* a power of two */
+};
+
+/* 0 and a block; -ENOMEM, with a sentence on a node that is too full if strict; -EINVAL: no such node, or none for us;
+ * -EPERM: strict, and the kernel does not let us place or see. `why` has room for 200 bytes. */
+int na_placed_allocate(size_t size, const struct na_wish *wish, void **out, char *why);
+
+struct na_block;
+
+/* A block like this one, of another size; NULL without memory. Only for blocks whose mapping was placed. */
+void *na_placed_again(const struct na_block *block, size_t size);
+
+struct na_whereabouts {
+	uint64_t resident, misplaced; /* bytes of the block's pages */
+	uint64_t on[1024];	      /* bytes by node */
+};
+
+/* Asks the kernel for each page. 0; -EINVAL: not a live block; -errno: the kernel does not tell. */
+int na_placed_where(const void *p, struct na_whereabouts *out);
+
+/* Of a partitioned array: the offset at which part i of `parts` begins. */
+size_t na_placed_cut(size_t length, uint32_t parts, uint32_t part, bool huge);
+
+#endif
