@@ -30,7 +30,7 @@ bool na_recovery_try(uint64_t size)
 
 int na_recovery_why(uint64_t size, char *out, size_t capacity)
 {
-	uint64_t limit = atomic_load_explicit(&na_pool_limit, memory_order_relaxed), now = held();
+	uint64_t limit = na_pool_ask_limit(), now = held();
 	struct na_limits_memory m;
 	bool by_group;
 
