@@ -6,6 +6,9 @@ cases       which programs are run, with which arguments
 running     one run: start, verify, measure
 figures     medians, quartiles, ratios, geometric means
 table       the text
-chart       the SVG
+plane       the plot of time against memory
+chart       the chart of all cases
+palette     the colours of both
+build       where the build is, and that it is complete
 machine     what the figures were taken on
 """
