@@ -107,5 +107,5 @@ def render(results):
                   line(x, up.at(memory / (1 + memory_spread)), x, up.at(memory * (1 + memory_spread)), "bar " + kind),
                   '<circle class="dot %s" cx="%.1f" cy="%.1f" r="6"><title>%s: time %.3f, memory %.3f</title></circle>' %
                   (kind, x, y, escape(name), time, memory),
-                  text(x + 11, places[name] + 4, name, kind="name")]
+                  text(x + 8, places[name] - 7, name, kind="name")]
     return "\n".join(parts + ["</svg>", ""])
