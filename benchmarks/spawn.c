@@ -5,7 +5,6 @@
  * the microseconds of every run, from just before posix_spawn (which is a vfork here) to waitpid's return. Children get
  * the environment as it is but for LD_PRELOAD. A run that does not end with status 0 ends the whole.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <spawn.h>
 #include <stdio.h>

@@ -3,6 +3,7 @@
 
 An allocator that is not there stays in the list with the reason, so that a table never gets shorter in silence.
 """
+import argparse
 import os
 import re
 import shutil
@@ -120,6 +121,13 @@ def given(argument):
         raise ValueError("'%s': there is no file %s" % (argument, library))
     library = os.path.abspath(library)
     return Allocator(name, library, package_version(library), None, dict(word.split("=", 1) for word in words))
+
+
+def as_argument(text):
+    try:
+        return given(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error))
 
 
 def settings():
