@@ -137,6 +137,9 @@ static void *work(void *argument)
 	uint64_t began;
 	size_t i;
 
+#ifdef COST_HERE
+	COST_HERE; /* cost-nodes.c */
+#endif
 	pthread_barrier_wait(&stage); /* all run: main notes the physical memory */
 	pthread_barrier_wait(&stage);
 	for (i = 0; i < live; i++)

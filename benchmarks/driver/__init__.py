@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What benchmarks/compare and benchmarks/instructions are made of; standard library only.
+"""What the scripts of benchmarks/ are made of; standard library only.
 
 allocators  which libraries there are, and their versions
+comparison  every case under every allocator, interleaved
+goals       what else there is a goal for
+counting    instructions
+costmodel   points and fitted formulas
+curves      their plot
 cases       which programs are run, with which arguments
 running     one run: start, verify, measure
 figures     medians, quartiles, ratios, geometric means

@@ -67,6 +67,9 @@ class Runner:
         self.measure = os.path.join(build, "benchmarks/measure")
         self.timeout = timeout
 
+    def program(self, name):
+        return os.path.join(self.build, "benchmarks", name)
+
     def execute(self, command, variables):
         """Standard output, standard error and exit status of a command that ends in time."""
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
