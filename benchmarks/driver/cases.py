@@ -16,7 +16,7 @@ PATTERNS = (
     ("batches", "reverse", (1, 2), (1,), 0.07),
     ("batches", "shuffled", (1, 2, MORE), (1, 2), 0.07),
     ("mixed", None, (1, 2, MORE), (1, 2), 0.05),
-    ("server", None, (1, 2, MORE), (2, MORE), 0.03),
+    ("server", None, (1, 2, MORE), (2, MORE), 0.06),
     ("producer", "pairs", (2, MORE), (2, MORE), 0.06),
     ("producer", "fan-out", (MORE,), (MORE,), 0.06),
     ("producer", "fan-in", (MORE,), (MORE,), 0.06),
@@ -30,7 +30,7 @@ PATTERNS = (
     ("threads", None, (1, 2, MORE), (2,), 0.08),
     ("sharing", "active", (2, MORE), (2,), 0.12),
     ("sharing", "passive", (2, MORE), (2,), 0.12),
-    ("fragmentation", None, (1, 2, MORE), (1, 2), 0.03),
+    ("fragmentation", None, (1, 2, MORE), (1, 2), 0.06),
 )
 
 
