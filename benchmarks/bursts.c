@@ -22,7 +22,7 @@ static void quiet(struct bench_thread *me, void **blocks)
 static void work(struct bench_thread *me)
 {
 	long bursts = bench_scaled(80, 2), burst;
-	size_t count = bench.scale < 0.05 ? BURST / 10 : BURST;
+	size_t count = bench.scale < 0.02 ? BURST / 10 : BURST;
 	void *kept[QUIET], **blocks;
 	size_t i;
 

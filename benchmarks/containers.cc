@@ -100,7 +100,7 @@ void text(bench_thread *me, long count)
 void work(bench_thread *me)
 {
 	for (long round = 0; round < bench_scaled(32, 1); round++) {
-		long count = bench.scale < 0.05 ? 2000 : 20000;
+		long count = bench.scale < 0.02 ? 2000 : 20000;
 
 		tree(me, count);
 		hash(me, 2 * count);

@@ -10,7 +10,7 @@ enum { LIVE = 40000 };
 
 static void work(struct bench_thread *me)
 {
-	size_t live = (size_t)(bench.scale < 0.05 ? LIVE / 10 : LIVE);
+	size_t live = (size_t)(bench.scale < 0.02 ? LIVE / 10 : LIVE);
 	long replacements = bench_scaled(5000000, 1000);
 	void **blocks = malloc(live * sizeof(*blocks));
 	size_t i;

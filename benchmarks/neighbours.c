@@ -79,7 +79,7 @@ static void rebuild(struct bench_thread *me, struct list *lists, int particles, 
 
 static void work(struct bench_thread *me)
 {
-	int particles = bench.scale < 0.05 ? PARTICLES / 10 : PARTICLES;
+	int particles = bench.scale < 0.02 ? PARTICLES / 10 : PARTICLES;
 	struct list *lists = calloc((size_t)particles, sizeof(*lists));
 	long steps = bench_scaled(80, 4), step, round;
 	int i, length;

@@ -32,7 +32,7 @@ static void *generation(void *argument)
 
 static void work(struct bench_thread *me)
 {
-	long generations = bench_scaled(300, 2);
+	long generations = bench_scaled(400, 2) / bench.threads + 1;
 	struct bench_thread worker;
 	pthread_t id;
 	long g;

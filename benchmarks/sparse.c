@@ -108,7 +108,7 @@ static void multiply(struct bench_thread *me, const struct csr *csr, size_t coun
 
 static void work(struct bench_thread *me)
 {
-	int side = bench.scale < 0.05 ? 60 : 220, step;
+	int side = bench.scale < 0.02 ? 60 : 220, step;
 	int steps = (int)bench_scaled(24, 2);
 	size_t count = (size_t)side * (size_t)side;
 

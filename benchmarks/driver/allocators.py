@@ -3,7 +3,9 @@
 
 An allocator that is not there stays in the list with the reason, so that a table never gets shorter in silence.
 """
+import argparse
 import os
+import re
 import shutil
 import subprocess
 
@@ -21,11 +23,12 @@ SETTINGS = ("NUMARENA_", "GLIBC_TUNABLES", "MALLOC_", "MIMALLOC_", "JEMALLOC_", 
 
 
 class Allocator:
-    def __init__(self, name, library=None, version=None, reason=None):
+    def __init__(self, name, library=None, version=None, reason=None, variables=None):
         self.name = name
         self.library = library  # None: nothing is preloaded
         self.version = version
         self.reason = reason  # why it is unavailable, or None
+        self.variables = variables or {}  # set for its runs alone
 
     def expected(self, malloc):
         """Whether a program whose malloc comes from this file runs on this allocator."""
@@ -33,9 +36,13 @@ class Allocator:
             return os.path.basename(os.path.realpath(malloc)).startswith("libc.so")
         return os.path.realpath(malloc) == os.path.realpath(self.library)
 
+    def is_numarena(self):
+        """Any build of it, with any settings."""
+        return self.library is not None and os.path.basename(self.library).startswith("libnumarena")
+
     def record(self):
         return {"available": self.reason is None, "library": self.library, "version": self.version,
-                "reason": self.reason}
+                "reason": self.reason, "variables": self.variables}
 
 
 def output_of(*command):
@@ -98,6 +105,29 @@ def find(build, source, variables):
         else:
             found.append(Allocator(name, cache[library], package_version(cache[library])))
     return found
+
+
+def given(argument):
+    """An allocator named on the command line: NAME=LIBRARY[,VARIABLE=VALUE]...; a ValueError says what is wrong with it."""
+    name, equals, rest = argument.partition("=")
+    library, *words = rest.split(",")
+    if not equals or not library or not re.fullmatch(r"[\w.+-]+", name):
+        raise ValueError("'%s' is not NAME=LIBRARY[,VARIABLE=VALUE]..." % argument)
+    if name in NAMES:
+        raise ValueError("'%s': %s is one of the allocators that are always there" % (argument, name))
+    if any("=" not in word for word in words):
+        raise ValueError("'%s': what follows a comma is VARIABLE=VALUE" % argument)
+    if not os.path.isfile(library):
+        raise ValueError("'%s': there is no file %s" % (argument, library))
+    library = os.path.abspath(library)
+    return Allocator(name, library, package_version(library), None, dict(word.split("=", 1) for word in words))
+
+
+def as_argument(text):
+    try:
+        return given(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error))
 
 
 def settings():

@@ -1,41 +1,36 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The cases: a pattern with its mode and thread count, the start of a process, the example simulation.
 
-A name is PROGRAM[-MODE][@THREADS]. --only selects by the whole name or by the program.
+A name is PROGRAM[-MODE][@THREADS]. --only selects by the whole name, by PROGRAM-MODE or by PROGRAM.
 """
 import os
 
-QUICK_SCALE = 0.02
+MORE = "more"  # more threads than there are cores
+MOST_THREADS = 256
 
-# Program, mode, threads: a number, or "all" for as many as there are cores (at least 2), "more" for at least 4.
+# Program, mode, threads, threads under --quick, scale under --quick (some 15 ms a run, with the live set of the whole case
+# wherever that can be filled in such a time).
 PATTERNS = (
-    ("pairs", None, 1),
-    ("pairs", None, "all"),
-    ("batches", "forward", 1),
-    ("batches", "reverse", 1),
-    ("batches", "shuffled", 1),
-    ("mixed", None, 1),
-    ("mixed", None, "all"),
-    ("server", None, "all"),
-    ("producer", "pairs", "all"),
-    ("producer", "fan-out", "more"),
-    ("producer", "fan-in", "more"),
-    ("bursts", None, 1),
-    ("vectors", None, 1),
-    ("temporaries", None, 1),
-    ("temporaries", None, "all"),
-    ("octree", None, 1),
-    ("octree", None, "all"),
-    ("neighbours", None, 1),
-    ("sparse", None, 1),
-    ("sparse", None, "all"),
-    ("containers", None, 1),
-    ("containers", None, "all"),
-    ("threads", None, "all"),
-    ("sharing", "active", "all"),
-    ("sharing", "passive", "all"),
-    ("fragmentation", None, 1),
-    ("fragmentation", None, "all"),
+    ("pairs", None, (1, 2, MORE), (1, 2), 0.06),
+    ("batches", "forward", (1, 2), (1,), 0.07),
+    ("batches", "reverse", (1, 2), (1,), 0.07),
+    ("batches", "shuffled", (1, 2, MORE), (1, 2), 0.07),
+    ("mixed", None, (1, 2, MORE), (1, 2), 0.05),
+    ("server", None, (1, 2, MORE), (2, MORE), 0.06),
+    ("producer", "pairs", (2, MORE), (2, MORE), 0.06),
+    ("producer", "fan-out", (MORE,), (MORE,), 0.06),
+    ("producer", "fan-in", (MORE,), (MORE,), 0.06),
+    ("bursts", None, (1, 2, MORE), (1, 2), 0.06),
+    ("vectors", None, (1, 2, MORE), (1,), 0.04),
+    ("temporaries", None, (1, 2, MORE), (1,), 0.25),
+    ("octree", None, (1, 2, MORE), (1, 2), 0.05),
+    ("neighbours", None, (1, 2, MORE), (1,), 0.05),
+    ("sparse", None, (1, 2, MORE), (1, 2), 0.08),
+    ("containers", None, (1, 2, MORE), (1, 2), 0.06),
+    ("threads", None, (1, 2, MORE), (2,), 0.08),
+    ("sharing", "active", (2, MORE), (2,), 0.12),
+    ("sharing", "passive", (2, MORE), (2,), 0.12),
+    ("fragmentation", None, (1, 2, MORE), (1, 2), 0.06),
 )
 
 
@@ -53,28 +48,34 @@ class Case:
         return [self.program] + self.arguments
 
     def selected(self, only):
-        return not only or self.name in only or self.name.split("@")[0].split("-")[0] in only
+        words = self.name.split("@")[0]
+        return not only or any(each in only for each in (self.name, words, words.split("-")[0]))
 
 
-def thread_count(threads, cores):
-    return {"all": max(2, cores), "more": max(4, cores)}.get(threads, threads)
+def more_threads(cores):
+    return min(max(4, 2 * cores), MOST_THREADS)
 
 
-def patterns(build, cores, scale):
-    for program, mode, threads in PATTERNS:
-        threads = thread_count(threads, cores)
-        name = program + ("-" + mode if mode else "") + ("@%d" % threads if threads > 1 else "")
-        arguments = ["--threads=%d" % threads, "--scale=%g" % scale]
-        if mode:
-            arguments.append("--mode=" + mode)
-        yield Case("pattern", name, os.path.join(build, "benchmarks", program), arguments)
+def patterns(build, cores, quick, chosen, factor):
+    """Every pattern's cases; under --quick those that --only names with their full name are there too."""
+    for program, mode, all_threads, few_threads, scale in PATTERNS:
+        for threads in all_threads:
+            count = more_threads(cores) if threads == MORE else threads
+            name = program + ("-" + mode if mode else "") + ("@%d" % count if count > 1 else "")
+            if quick and threads not in few_threads and name not in chosen:
+                continue
+            arguments = ["--threads=%d" % count, "--scale=%g" % (scale * factor if quick else 1)]
+            if mode:
+                arguments.append("--mode=" + mode)
+            yield Case("pattern", name, os.path.join(build, "benchmarks", program), arguments)
 
 
-def every(build, source, cores, quick):
-    """All cases in the order of the table."""
+def every(build, source, cores, quick, chosen=(), factor=1.0):
+    """All cases in the order of the table. The simulation takes a second a run: --quick has it only when it is asked for."""
     folder = "doc/examples/lj"
-    found = list(patterns(build, cores, QUICK_SCALE if quick else 1.0))
+    found = list(patterns(build, cores, quick, chosen, factor))
     found.append(Case("start", "start", os.path.join(build, "benchmarks/pair-loop"), ["empty", "1"]))
-    found.append(Case("mpi", "lj@2", os.path.join(build, folder, "lj-melt-plain"),
-                      [os.path.join(source, folder, "small.in" if quick else "melt.in")], ranks=2))
+    if not quick or "lj" in chosen or "lj@2" in chosen:
+        found.append(Case("mpi", "lj@2", os.path.join(build, folder, "lj-melt-plain"),
+                          [os.path.join(source, folder, "small.in" if quick else "melt.in")], ranks=2))
     return found

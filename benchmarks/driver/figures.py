@@ -15,18 +15,33 @@ def summary(values):
     return {"median": median, "low": low, "high": high, "least": min(values), "most": max(values), "samples": len(values)}
 
 
+def paired(case, name, base, measure):
+    """Ratios of the runs of one repetition, which met the machine in the same state: their spread is the ratio's."""
+    return [ours[measure] / theirs[measure] for ours, theirs in zip(case["samples"][name], case["samples"][base])
+            if theirs[measure]]
+
+
 def summarize(case):
     """Adds "figures" to a case's record: allocator to measure to summary and ratios."""
     figures = {}
     for name, samples in case["samples"].items():
         if samples and name not in case["unavailable"]:
             figures[name] = {measure: summary([sample[measure] for sample in samples]) for measure in MEASURES}
-    for entry in figures.values():
+    for name, entry in figures.items():
         for measure in MEASURES:
             for base in ("numarena", "glibc"):
                 other = figures[base][measure]["median"] if base in figures else 0
                 entry[measure]["to_" + base] = entry[measure]["median"] / other if other else None
+                entry[measure]["spread_to_" + base] = spread(paired(case, name, base, measure)) if other else None
     case["figures"] = figures
+
+
+def spread(values):
+    """Half the distance of the quartiles over the median; None for a single value."""
+    if len(values) < 2:
+        return None
+    found = summary(values)
+    return (found["high"] - found["low"]) / 2 / found["median"]
 
 
 def geometric(values):
@@ -45,6 +60,13 @@ def ratios(cases, name, measure, base, only_large=False):
     return found
 
 
+def mean_spread(cases, name, measure, base):
+    """Spread of the mean: that of the means of the single repetitions."""
+    usable = [case for case in cases if name in case["figures"] and base in case["figures"]]
+    columns = zip(*[paired(case, name, base, measure) for case in usable])
+    return spread([geometric(column) for column in columns])
+
+
 def means(cases, names):
     """Geometric means over the patterns; "peak_kib_large" leaves out the cases whose smallest peak is below 8 MiB."""
     patterns = [case for case in cases if case["kind"] == "pattern"]
@@ -58,15 +80,16 @@ def means(cases, names):
                 values = ratios(patterns, name, measure, base, large)
                 found[name][key]["to_" + base] = geometric(values)
                 found[name][key]["cases"] = len(values)
+            found[name][key]["spread_to_numarena"] = mean_spread(patterns, name, measure, "numarena")
     return found
 
 
-def losses(cases, measure):
-    """Cases where the best of the others beats numarena by more than 2% and outside both quartile ranges."""
+def losses(cases, measure, names):
+    """Cases where the best of `names` beats numarena by more than 2% and outside both quartile ranges."""
     found = []
     for case in cases:
         figures = case["figures"]
-        others = {name: entry[measure] for name, entry in figures.items() if name != "numarena"}
+        others = {name: entry[measure] for name, entry in figures.items() if name in names}
         if "numarena" not in figures or not others:
             continue
         best = min(others, key=lambda name: others[name]["median"])

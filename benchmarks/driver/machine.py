@@ -54,3 +54,13 @@ def describe(variables):
         "mpi": output_of("mpirun", "--version"),
         "python": platform.python_version(),
     }
+
+
+def available_mib():
+    """What can still be allocated: of the machine, or of the control group where that is less."""
+    found = [int(first("/proc/meminfo", r"^MemAvailable:\s*(\d+) kB") or 1 << 20) // 1024]
+    for limit, used in (("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),):
+        most, now = first(limit, r"^(\d+)$"), first(used, r"^(\d+)$")
+        if most and now:
+            found.append((int(most) - int(now)) >> 20)
+    return max(0, min(found))

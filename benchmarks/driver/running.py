@@ -13,15 +13,16 @@ import subprocess
 import tempfile
 import time
 
-STARTS = 20  # processes for one sample of "start"
+STARTS = 10  # processes for one sample of "start"
 
 
 class Failure(Exception):
     pass
 
 
-def environment():
+def environment(variables=None):
     clean = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    clean.update(variables or {})
     if os.geteuid() == 0:
         # Open MPI refuses root, which is what containers run as.
         clean.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
@@ -53,41 +54,62 @@ def stop(process):
             continue
 
 
+def check(measured, err):
+    if measured["signal"]:
+        raise Failure("killed by signal %d" % measured["signal"])
+    if measured["status"]:
+        raise Failure("exit status %d: %s" % (measured["status"], last_line(err, "no message")))
+
+
 class Runner:
     def __init__(self, build, timeout):
         self.build = build
         self.measure = os.path.join(build, "benchmarks/measure")
         self.timeout = timeout
 
-    def call(self, command, ranks):
-        """Output, seconds, and measure's line of every rank."""
+    def program(self, name):
+        return os.path.join(self.build, "benchmarks", name)
+
+    def execute(self, command, variables):
+        """Standard output, standard error and exit status of a command that ends in time."""
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True, env=environment(variables), start_new_session=True)
+        try:
+            out, err = process.communicate(timeout=self.timeout)
+        except subprocess.TimeoutExpired:
+            stop(process)
+            raise Failure("no end after %g s" % self.timeout)
+        except BaseException:
+            stop(process)
+            raise
+        return out, err, process.returncode
+
+    def single(self, command, variables):
+        """Output of a program and measure's line on it, which comes last."""
+        out, err, status = self.execute(command, variables)
+        said, _, line = out.rstrip("\n").rpartition("\n")
+        try:
+            measured = json.loads(line)
+        except ValueError:
+            raise Failure(last_line(err, "exit status %d" % status))
+        check(measured, err)
+        return said, measured
+
+    def ranked(self, command, variables, ranks):
+        """Output of an MPI program, seconds, and measure's line of every rank."""
         with tempfile.TemporaryDirectory(prefix="numarena-bench-") as folder:
             place = command.index(self.measure) + 1
-            command = command[:place] + ["--output=" + folder] + command[place:]
             began = time.monotonic()
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True)
-            try:
-                out, err = process.communicate(timeout=self.timeout)
-            except subprocess.TimeoutExpired:
-                stop(process)
-                raise Failure("no end after %g s" % self.timeout)
-            except BaseException:
-                stop(process)
-                raise
+            out, err, status = self.execute(command[:place] + ["--output=" + folder] + command[place:], variables)
             wall = time.monotonic() - began
             measured = []
             for name in sorted(os.listdir(folder)):
                 with open(os.path.join(folder, name), encoding="utf-8") as file:
                     measured.append(json.load(file))
         for each in measured:
-            if each["signal"]:
-                raise Failure("killed by signal %d" % each["signal"])
-            if each["status"]:
-                raise Failure("exit status %d: %s" % (each["status"], last_line(err, "no message")))
-        if process.returncode or len(measured) != ranks:
-            raise Failure(last_line(err, "exit status %d, %d of %d ranks measured" %
-                                    (process.returncode, len(measured), ranks)))
+            check(each, err)
+        if status or len(measured) != ranks:
+            raise Failure(last_line(err, "exit status %d, %d of %d ranks measured" % (status, len(measured), ranks)))
         return out, wall, measured
 
     def wrapped(self, case, allocator, *options):
@@ -102,7 +124,7 @@ class Runner:
         return {"pattern": self.pattern, "start": self.start, "mpi": self.mpi}[case.kind](case, allocator)
 
     def pattern(self, case, allocator):
-        out, _, (measured,) = self.call(self.wrapped(case, allocator), 1)
+        out, measured = self.single(self.wrapped(case, allocator), allocator.variables)
         try:
             said = json.loads(out)
         except ValueError:
@@ -115,7 +137,7 @@ class Runner:
 
     def start(self, case, allocator):
         """Too short to be looked at while it runs: the probe has shown that this library loads."""
-        runs = [self.call(self.wrapped(case, allocator), 1)[2][0] for _ in range(STARTS)]
+        runs = [self.single(self.wrapped(case, allocator), allocator.variables)[1] for _ in range(STARTS)]
         walls, peaks = [run["wall"] for run in runs], [run["peak_kib"] for run in runs]
         return {"seconds": statistics.median(walls), "peak_kib": statistics.median(peaks), "result": None,
                 "walls": walls, "peaks_kib": peaks}
@@ -126,7 +148,7 @@ class Runner:
         if not mpirun:
             raise Failure("there is no mpirun")
         command = [mpirun, "--oversubscribe", "-n", str(case.ranks)] + self.wrapped(case, allocator, "--verify")
-        out, wall, ranks = self.call(command, case.ranks)
+        out, wall, ranks = self.ranked(command, allocator.variables, case.ranks)
         if allocator.library and not all(rank["preloaded"] for rank in ranks):
             raise Failure("the preload had no effect: %s is not in a rank's maps" %
                           shown(allocator.library, self.build))

@@ -24,19 +24,30 @@ def median(case, name, measure):
     return (form + " ±%2.0f%%") % (figure["median"] / unit, 100 * spread)
 
 
-def ratio(value):
-    return "-" if value is None else "%.2f" % value
+def ratio(value, spread=None):
+    if value is None:
+        return "-"
+    return "%.2f" % value if spread is None else "%.2f ±%2.0f%%" % (value, 100 * spread)
 
 
 def ratio_rows(results, names, measure, base):
+    """To numarena with the spread; to glibc without, for whoever thinks in that measure."""
     rows = [["case"] + names]
     for case in results["cases"]:
-        rows.append([case["name"]] + [ratio(case["figures"][name][measure]["to_" + base])
-                                      if name in case["figures"] else "-" for name in names])
+        row = [case["name"]]
+        for name in names:
+            figure = case["figures"].get(name, {}).get(measure, {})
+            row.append(ratio(figure.get("to_" + base), figure.get("spread_to_" + base)
+                             if base == "numarena" and name != base else None))
+        rows.append(row)
     means = results["geometric_means"]
-    rows.append(["geometric mean of the patterns"] + [ratio(means[name][measure]["to_" + base]) for name in names])
+    keys = [("geometric mean of the patterns", measure)]
     if measure == "peak_kib":
-        rows.append(["... of 8 MiB and more"] + [ratio(means[name]["peak_kib_large"]["to_" + base]) for name in names])
+        keys.append(("... of 8 MiB and more", "peak_kib_large"))
+    for title, key in keys:
+        rows.append([title] + [ratio(means[name][key]["to_" + base], means[name][key]["spread_to_numarena"]
+                                     if key == measure and base == "numarena" and name != base else None)
+                               for name in names])
     return rows
 
 
@@ -49,12 +60,13 @@ def heading(results):
              "%s, %d runs each, interleaved; load before and after: %.2f, %.2f" %
              (results["date"], results["options"]["repeat"], machine["load_before"], machine["load_after"])]
     for name, allocator in results["allocators"].items():
-        lines.append("  %-10s %s" % (name, allocator["version"] if allocator["available"] else
-                                     "UNAVAILABLE: %s" % allocator["reason"]))
+        words = [allocator["version"] if allocator["available"] else "UNAVAILABLE: %s" % allocator["reason"]]
+        words += ["%s=%s" % variable for variable in allocator["variables"].items()]
+        lines.append("  %-10s %s" % (name, " ".join(words)))
     for name, value in results["settings"].items():
         lines.append("  in the environment: %s=%s" % (name, value))
     if results["options"]["quick"]:
-        lines.append("  --quick: too short to conclude anything from")
+        lines.append("  --quick: short runs, fewer thread counts; a first impression")
     return lines
 
 
@@ -79,7 +91,8 @@ def render(results):
         parts.append("\n".join([title + ": median and half the distance of the quartiles", ""] + align(rows)))
         for base in ("numarena", "glibc"):
             if base in names:
-                parts.append("\n".join(["%s: ratio to %s (above 1: %s is better)" % (title.split(",")[0], base, base),
+                parts.append("\n".join(["%s: ratio to %s (above 1: worse than %s)%s" %
+                                            (title.split(",")[0], base, base, ", with its spread" if base == "numarena" else ""),
                                         ""] + align(ratio_rows(results, names, measure, base))))
     if "numarena" in names:
         for measure, (title, _, _) in UNITS.items():
