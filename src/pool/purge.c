@@ -233,12 +233,37 @@ uint64_t na_pool_purge_some(struct na_pool *pool, uint64_t most)
 	return purge(pool, true, most);
 }
 
+/* The pool's ith segment and how many slices it has now; NULL past the last. Another thread may be giving empty ones back. */
+static struct na_segment *segment_at(struct na_pool *pool, uint32_t i, uint32_t *slices)
+{
+	struct na_segment *segment = NULL;
+
+	na_lock(&pool->lock);
+	if (i < pool->segments) {
+		segment = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
+		*slices = (uint32_t)(segment->length / NA_SLICE);
+	}
+	na_unlock(&pool->lock);
+	return segment;
+}
+
+static struct na_segment *first_huge(struct na_pool *pool)
+{
+	struct na_segment *segment;
+
+	na_lock(&pool->lock);
+	segment = pool->huge_live;
+	na_unlock(&pool->lock);
+	return segment;
+}
+
 void na_pool_reset(struct na_pool *pool)
 {
-	for (uint32_t i = 0; i < pool->segments; i++) {
-		struct na_segment *segment = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
+	struct na_segment *segment;
+	uint32_t slices;
 
-		for (uint32_t at = 0; at < segment->length / NA_SLICE; at++) {
+	for (uint32_t i = 0; (segment = segment_at(pool, i, &slices)); i++)
+		for (uint32_t at = 0; at < slices; at++) {
 			struct na_span *span = &segment->span[at];
 
 			if (na_span_kind(span) == NA_SPAN_SMALL)
@@ -246,8 +271,7 @@ void na_pool_reset(struct na_pool *pool)
 			else if (na_span_kind(span) == NA_SPAN_LARGE)
 				na_large_give(span, (void *)span->base);
 		}
-	}
-	while (pool->huge_live)
-		na_large_give(&pool->huge_live->span[0], (void *)pool->huge_live->base);
+	while ((segment = first_huge(pool)))
+		na_large_give(&segment->span[0], (void *)segment->base);
 	na_pool_purge(pool, true);
 }
