@@ -122,6 +122,7 @@ struct na_cache {
 	uint64_t tended;		    /* maintenance thread: refills and spills when it last looked */
 	uint64_t remote;		    /* blocks of other caches freed here; same */
 	uint64_t since_published;	    /* bytes taken since */
+	uint64_t publish_after;		    /* owner: when they are as many it publishes */
 	_Atomic int64_t published;	    /* our share of na_live; of a named pool: bytes live in small blocks */
 	_Atomic int64_t away[NA_MAX_POOLS]; /* bytes freed here that belong to another pool than ours */
 	struct na_cache *next_idle;
@@ -166,6 +167,16 @@ static inline uint32_t na_cache_id(const struct na_cache *c, unsigned int cls)
 static inline struct na_bin *na_cache_bin(struct na_cache *c, uint32_t id)
 {
 	return (struct na_bin *)((char *)c + id);
+}
+
+#define NA_STACK_OWN (INT64_C(16) << 10) /* bytes of blocks that every stack may have room for */
+
+/* What a stack of `count` blocks takes of the bytes that a cache's stacks may grow by together. */
+static inline int64_t na_cache_growth(unsigned int cls, uint32_t count)
+{
+	int64_t bytes = (int64_t)(count * na_class_size(cls));
+
+	return bytes > NA_STACK_OWN ? bytes - NA_STACK_OWN : 0;
 }
 
 /* The bins of c's own pool. */

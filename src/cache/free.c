@@ -7,7 +7,9 @@
 #include "cache/check.h"
 #include "cache/fast.h"
 
-#define PENDING_BYTES 16384 /* an entry is sent when its blocks are together this large */
+#define MANY_SPILLS    3     /* in a row, from which on a thread is taken to go on freeing */
+#define SHRINK_CLASSES 16    /* up to 256 bytes a stack keeps room for 64 blocks, above for 16 */
+#define PENDING_BYTES  16384 /* an entry is sent when its blocks are together this large */
 
 /* At the tail: a span that was full until just now has one free slot, and by the time it reaches the
  * head it has gathered more. The list is a ring, so that the class needs one pointer. */
@@ -340,26 +342,26 @@ void na_cache_give(struct na_cache *c, struct na_bin *bin, uint32_t count)
 	__atomic_store_n(&bin->word, bin->word - count, __ATOMIC_RELAXED);
 }
 
-/* Half at first; a thread that goes on freeing keeps less and less, for it will not want it soon, and each block kept may
+/* Half at first, three times; a thread that goes on freeing keeps less and less, for it will not want it soon, and each block kept may
  * hold a span that is empty but for it. What goes home anyway goes at once. */
 void na_cache_spill(struct na_cache *c, struct na_bin *bin)
 {
 	uint32_t size = (uint32_t)bin->limit - bin->floor, depth = (uint32_t)bin->top - bin->floor;
-	bool ours = bin == na_cache_bin(c, na_cache_id(c, bin->cls));
+	bool many = bin->spilled >= MANY_SPILLS, ours = bin == na_cache_bin(c, na_cache_id(c, bin->cls));
 
 	__atomic_store_n(&c->spills, c->spills + 1, __ATOMIC_RELAXED);
 	na_lock(&c->lock);
-	na_cache_give(c, bin, bin->spilled || !ours ? depth : (depth + 1) / 2);
-	if (bin->spilled && ours && size > 16) {
+	na_cache_give(c, bin, many || !ours ? depth : (depth + 1) / 2);
+	if (many && ours && size > (bin->cls < SHRINK_CLASSES ? 64 : 16)) {
 		bin->limit = (uint16_t)(bin->floor + size / 2);
-		c->grown_bytes -= (int64_t)((size - size / 2) * na_class_size(bin->cls));
+		c->grown_bytes -= na_cache_growth(bin->cls, size) - na_cache_growth(bin->cls, size / 2);
 	}
 	if (bin->spilled < UINT8_MAX)
 		bin->spilled++;
 	na_cache_enforce(c, "spill");
 	na_unlock(&c->lock);
 	c->since_published += (uint64_t)depth * na_class_size(bin->cls);
-	if (c->since_published >= 65536)
+	if (c->since_published >= c->publish_after)
 		na_cache_publish(c);
 }
 

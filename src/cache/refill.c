@@ -186,7 +186,7 @@ static void resize_stack(struct na_cache *c, struct na_bin *bin, uint32_t size)
 	bin->limit = (uint16_t)(bin->floor + size);
 }
 
-/* Bytes by which all stacks of a cache may grow: a sixteenth of what is live, but of small programs more, and of large ones no
+/* Bytes by which all stacks of a cache may grow beyond what each may have: a sixteenth of what is live, but of small programs more, and of large ones no
  * more than serves. */
 static int64_t growth_allowed(void)
 {
@@ -199,9 +199,9 @@ static int64_t growth_allowed(void)
 static uint32_t appetite(struct na_cache *c, struct na_bin *bin)
 {
 	uint32_t size = bin->limit - bin->floor, larger = size * 2 < bin->most ? size * 2 : bin->most;
-	int64_t cost = (int64_t)((larger - size) * na_class_size(bin->cls));
+	int64_t cost = na_cache_growth(bin->cls, larger) - na_cache_growth(bin->cls, size);
 
-	if (!bin->spilled && cost && c->grown_bytes + cost <= growth_allowed()) {
+	if (!bin->spilled && larger > size && c->grown_bytes + cost <= growth_allowed()) {
 		c->grown_bytes += cost;
 		size = larger;
 	}
@@ -277,7 +277,7 @@ void *na_cache_refill(struct na_cache *c, unsigned int cls)
 		if (!span)
 			return NULL;
 	}
-	if (c->since_published >= 65536 || atomic_load_explicit(&na_publish_often, memory_order_relaxed))
+	if (c->since_published >= c->publish_after || atomic_load_explicit(&na_publish_often, memory_order_relaxed))
 		na_cache_publish(c);
 	return na_bin_pop(bin);
 }

@@ -34,6 +34,15 @@ void na_live_add(int64_t bytes)
 		;
 }
 
+/* Bytes that a cache may take or give before it counts again: a 64th of what is live, so that the sum over some threads is right to
+ * a few percent. */
+static uint64_t publish_after(void)
+{
+	int64_t share = atomic_load_explicit(&na_live, memory_order_relaxed) / 64;
+
+	return share < 65536 ? 65536 : share < (1 << 20) ? (uint64_t)share : 1 << 20;
+}
+
 void na_cache_publish(struct na_cache *c)
 {
 	int64_t own = 0, before;
@@ -42,19 +51,20 @@ void na_cache_publish(struct na_cache *c)
 		if (c->kind[i].held || i < NA_LINE_CLASSES)
 			own += (c->kind[i].held - na_cache_depth(c, i)) * (int64_t)na_class_size(i);
 	c->since_published = 0;
+	c->publish_after = publish_after();
 	before = atomic_load_explicit(&c->published, memory_order_relaxed);
 	atomic_store_explicit(&c->published, own, memory_order_relaxed);
 	if (own != before)
 		na_live_add(own - before);
 }
 
-/* Blocks of a full-grown stack: 64 KiB of them, 32 KiB above 512 bytes, but at least 4 and at most 512. */
+/* Blocks of a full-grown stack: 64 KiB of them, 32 KiB above 512 bytes, but at least 4 and at most 1024. */
 static uint32_t stack_most(unsigned int cls, bool split)
 {
 	size_t size = na_class_size(cls), most = (size <= 512 ? 65536 : 32768) / size;
 
-	if (most > (split ? 64 : 512))
-		most = split ? 64 : 512;
+	if (most > (split ? 64 : 1024))
+		most = split ? 64 : 1024;
 	return most < 4 ? 4 : (uint32_t)most;
 }
 
