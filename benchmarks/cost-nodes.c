@@ -67,7 +67,8 @@ int main(int argc, char **argv)
 {
 	nodes = argc == 6 ? atoi(argv[1]) : 0;
 	if (nodes < 1 || nodes > NA_MAX_POOLS) {
-		fprintf(stderr, "Usage: cost-nodes NODES THREADS LIVE SIZE OPERATIONS   (at most %d nodes)\n", NA_MAX_POOLS);
+		fprintf(stderr, "Usage: cost-nodes NODES THREADS LIVE SIZE OPERATIONS   (at most %d nodes)\n",
+			NA_MAX_POOLS);
 		return 2;
 	}
 	na_os.nodes = our_nodes;

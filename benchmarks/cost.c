@@ -194,7 +194,8 @@ static void print(long threads, uint64_t held)
 	}
 	if (!dladdr(dlsym(RTLD_DEFAULT, "malloc"), &from))
 		bench_fail("cannot tell where malloc comes from");
-	printf("{\"malloc\": \"%s\", \"threads\": %ld, \"live\": %zu, \"size\": %zu, \"ns\": %.3f, \"control_ns\": %.3f, "
+	printf("{\"malloc\": \"%s\", \"threads\": %ld, \"live\": %zu, \"size\": %zu, \"ns\": %.3f, \"control_ns\": "
+	       "%.3f, "
 	       "\"live_bytes\": %llu, \"held_bytes\": %lld}\n",
 	       from.dli_fname, threads, live, size, (double)ns / count, (double)control_ns / count,
 	       (unsigned long long)bytes, (long long)held);

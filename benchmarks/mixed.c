@@ -11,7 +11,8 @@ enum { LIVE = 40000 };
 static void work(struct bench_thread *me)
 {
 	size_t live = (size_t)(bench.scale < 0.02 ? LIVE / 10 : LIVE);
-	long replacements = bench_scaled(5000000, 1000);
+	/* More threads than two share the work of two. */
+	long replacements = bench_scaled(bench.threads > 2 ? 10000000 / bench.threads : 5000000, 1000);
 	void **blocks = malloc(live * sizeof(*blocks));
 	size_t i;
 	long r;

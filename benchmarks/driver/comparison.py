@@ -2,7 +2,7 @@
 """A comparison: every case under every allocator, interleaved, and all that is derived from it.
 
 In each repetition, every case is run under one allocator after another, and the order is rotated from one repetition and case to
-the next, so that whatever drifts on the machine (frequency, neighbours, caches) meets all of them alike.
+the next, and turned round in every second repetition, so that whatever drifts on the machine (frequency, neighbours, caches) meets all of them alike.
 """
 import datetime
 import json
@@ -51,9 +51,10 @@ def probe(runner, folder, found):
             progress("%s is unavailable: %s" % (allocator.name, allocator.reason))
 
 
-def rotated(items, by):
+def rotated(items, by, backwards):
     by %= len(items)
-    return items[by:] + items[:by]
+    turned = items[by:] + items[:by]
+    return turned[::-1] if backwards else turned
 
 
 def sample(runner, case, allocator, record):
@@ -94,7 +95,7 @@ def run_all(runner, options, source, found, began):
         progress("repetition %d of %s%d" % (repetition + 1, "up to " if options.quick else "", options.repeat))
         start = time.monotonic()
         for i, (case, record) in enumerate(zip(options.cases, records)):
-            for allocator in rotated(available, repetition + i) if available else ():
+            for allocator in rotated(available, repetition + i, repetition % 2) if available else ():
                 sample(runner, case, allocator, record)
         longest = max(longest, time.monotonic() - start)
     for record in records:

@@ -4,7 +4,7 @@ that describes them.
 
 Points are medians of interleaved runs of benchmarks/cost. Time is the allocator's own: an operation (a malloc and a free) less the
 same loop without the calls. Formulas are fitted by least squares of relative errors, so that small and large values count
-alike; of those that describe the points within 10%, the shortest is taken.
+alike; of those that describe the points within 10%, the shortest is taken. Where none does, a curve may have several, each for a range.
 """
 import json
 import math
@@ -17,12 +17,10 @@ LEAST_NS = 0.1  # the difference of two noisy times can be nothing, or less
 
 
 class Axis:
-    """points: x to the arguments of the program; others: whether it is measured for other allocators too; split: where
-    what happens changes its nature, so that each side has a formula of its own."""
+    """points: x to the arguments of the program; others: whether it is measured for other allocators too."""
 
-    def __init__(self, name, title, program, points, others=True, split=None):
+    def __init__(self, name, title, program, points, others=True):
         self.name, self.title, self.program, self.points, self.others = name, title, program, points, others
-        self.split = split
 
 
 def rounded(*values):
@@ -47,8 +45,7 @@ def axes(quick):
              {each: rounded(1, each, 64, min(work, 400000)) for each in live}),
         Axis("size", "bytes of a block, one thread with 64 MiB live (at least 4 blocks, at most 20,000)", "cost",
              {each: rounded(1, max(4, min(20000, 2 ** 26 // each)), each,
-                            max(24, min(work // 2, (2 ** 28 if quick else 2 ** 31) // each))) for each in sizes},
-             split=32768),
+                            max(24, min(work // 2, (2 ** 28 if quick else 2 ** 31) // each))) for each in sizes}),
     ]
 
 
@@ -90,6 +87,7 @@ def measure(runner, found, axis, repeat, progress):
 
 # ---- formulas
 
+SIDE = 3  # points that a formula needs
 GOOD = 0.10  # relative error of a formula that describes a curve well enough not to look for a longer one
 
 # Name and text of the functions that a formula adds up.
@@ -158,23 +156,39 @@ def candidates(pairs):
     yield 2, "%.3g x^%.2f" % (a, b), [a, b], model
 
 
-def fit_all(pairs):
+def fit_one(pairs):
     """The formula with the least error among the shortest of which one is good; the best of all if none is good; None for
     less than three points. The error is the mean factor by which formula and points differ, less one."""
-    if len(pairs) < 3:
-        return None
     best = None
-    for parameters, text, coefficients, model in candidates(pairs):
+    for parameters, text, coefficients, model in candidates(pairs) if len(pairs) >= SIDE else ():
         error = math.exp(math.sqrt(statistics.fmean(math.log(model(x) / y) ** 2 for x, y in pairs))) - 1
         rank = (error > GOOD, parameters if error <= GOOD else 0, error)
         if best is None or rank < best[0]:
             best = (rank, {"text": text, "coefficients": coefficients, "relative_error": error, "from": pairs[0][0],
-                           "to": pairs[-1][0], "model": model})
-    return best[1]
+                           "to": pairs[-1][0], "points": len(pairs), "model": model})
+    return best and best[1]
 
 
-def fit(points, key, split=None):
-    """Formulas for one allocator's points, one for each side of `split`; points at the floor of what can be told apart are left out."""
-    pairs = [(float(x), point[key]) for x, point in points.items() if point[key] > (LEAST_NS if key == TIME else 0)]
-    sides = [[pair for pair in pairs if pair[0] <= split], [pair for pair in pairs if pair[0] > split]] if split else [pairs]
-    return [found for found in map(fit_all, sides) if found]
+def joint_error(parts):
+    """Of formulas side by side, as if they were one."""
+    squares = sum(part["points"] * math.log(1 + part["relative_error"]) ** 2 for part in parts)
+    return math.exp(math.sqrt(squares / sum(part["points"] for part in parts))) - 1
+
+
+def fit_parts(pairs, deep):
+    """One formula; or, where it is not good and two side by side are better by half, as many as that leads to: what happens
+    may change its nature on the way (a cache that is full, blocks that are given back to the system)."""
+    whole = fit_one(pairs)
+    if not whole or whole["relative_error"] <= GOOD or len(pairs) < 2 * SIDE or not deep:
+        return [whole] if whole else []
+    splits = [[fit_one(pairs[:at]), fit_one(pairs[at:])] for at in range(SIDE, len(pairs) - SIDE + 1)]
+    best = min(splits, key=joint_error)
+    if joint_error(best) > whole["relative_error"] / 2:
+        return [whole]
+    at = best[0]["points"]
+    return fit_parts(pairs[:at], deep - 1) + fit_parts(pairs[at:], deep - 1)
+
+
+def fit(points, key):
+    """Formulas for one allocator's points, one after another; points at the floor of what can be told apart are left out."""
+    return fit_parts([(float(x), point[key]) for x, point in points.items() if point[key] > (LEAST_NS if key == TIME else 0)], 2)
