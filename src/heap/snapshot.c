@@ -170,22 +170,28 @@ static size_t copy_ranges(struct na_pool *pool, struct na_segment **list, size_t
 	return n;
 }
 
-/* Segments are never unmapped and the table only grows. A huge block may go while we ask: then the kernel says
- * that nothing is mapped there, and it counts for nothing. */
+/* The pool's ith segment, of no length if it was given back; false past the last. */
+static bool segment_range(struct na_pool *pool, uint32_t i, struct range *out)
+{
+	struct na_segment *s = NULL;
+
+	na_lock(&pool->lock);
+	if (i < pool->segments) {
+		s = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
+		*out = (struct range){ s->base, s->length, pool->node };
+	}
+	na_unlock(&pool->lock);
+	return s != NULL;
+}
+
+/* A segment or a huge block may go while we ask: then the kernel says that nothing is mapped there, and it counts for nothing. */
 static void locate_pool(struct na_pool *pool, struct na_node_figures *f, bool *nodes_known)
 {
 	struct na_segment **lists[] = { &pool->huge_live, &pool->huge_kept };
 	struct range ranges[RANGES];
-	uint32_t count;
 
-	na_lock(&pool->lock);
-	count = pool->segments;
-	na_unlock(&pool->lock);
-	for (uint32_t i = 0; i < count; i++) {
-		struct na_segment *s = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
-
-		locate(s->base, s->length, pool->node, f, nodes_known);
-	}
+	for (uint32_t i = 0; segment_range(pool, i, ranges); i++)
+		locate(ranges[0].base, ranges[0].length, pool->node, f, nodes_known);
 	for (size_t list = 0; list < 2; list++)
 		for (size_t skip = 0, n = RANGES; n == RANGES; skip += n) {
 			n = copy_ranges(pool, lists[list], skip, ranges);
