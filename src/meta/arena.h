@@ -13,7 +13,7 @@
 
 #include "os/lock.h"
 
-#define NA_ARENA_LISTS 12 /* 64 << 0 ... 64 << 11 = 128 KiB */
+#define NA_ARENA_LISTS 13 /* 64 bytes to 256 KiB: a thread cache on a machine of 64 nodes */
 
 struct na_arena {
 	struct na_lock lock;
@@ -25,7 +25,7 @@ struct na_arena {
 	_Atomic uint64_t mapped; /* bytes; relaxed */
 };
 
-/* At least `size` bytes (up to 128 KiB), 64-byte aligned
+/* At least `size` bytes (up to 256 KiB), 64-byte aligned
  * (128 from 128 bytes on); NULL without memory. *fresh tells whether
  * they are zero; it may be NULL. */
 void *na_arena_take(struct na_arena *arena, size_t size, int *fresh);

@@ -137,6 +137,19 @@ static void a_node_without_a_pool_is_served_by_a_neighbour(void **state)
 	here = 1;
 }
 
+/* The arena's largest block is what a thread cache must fit in, on the largest machine. */
+static void a_thread_cache_of_64_nodes_can_be_had(void **state)
+{
+	static struct na_arena arena = { .node = -1 };
+	uint32_t count = na_pool_count;
+
+	(void)state;
+	na_pool_count = NA_MAX_POOLS;
+	assert_non_null(na_arena_take(&arena, na_cache_bytes(), NULL));
+	na_pool_count = count;
+	na_arena_release(&arena);
+}
+
 static int refuse_bind(void *at, size_t size, int node)
 {
 	(void)at;
@@ -177,6 +190,7 @@ int main(void)
 		cmocka_unit_test(blocks_of_every_kind_come_from_the_threads_node),
 		cmocka_unit_test(a_thread_that_moves_allocates_there_within_100_calls),
 		cmocka_unit_test(blocks_go_home_from_another_node),
+		cmocka_unit_test(a_thread_cache_of_64_nodes_can_be_had),
 		cmocka_unit_test(a_node_without_a_pool_is_served_by_a_neighbour),
 		cmocka_unit_test(where_binding_is_forbidden_allocation_goes_on),
 	};
