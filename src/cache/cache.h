@@ -125,6 +125,7 @@ struct na_cache {
 	uint64_t publish_after;		    /* owner: when they are as many it publishes */
 	_Atomic int64_t published;	    /* our share of na_live; of a named pool: bytes live in small blocks */
 	_Atomic int64_t away[NA_MAX_POOLS]; /* bytes freed here that belong to another pool than ours */
+	_Atomic uint32_t asleep; /* times in a row that they were the same; written under the lock, relaxed */
 	struct na_cache *next_idle;
 	struct na_cache *next_all; /* constant once registered */
 
@@ -271,6 +272,8 @@ struct na_cache *na_cache_first(void);
 void na_cache_tend(void);
 /* From the maintenance thread: gives back the free pages of partial spans that are half empty or more; bytes. */
 uint64_t na_cache_purge_pages(void);
+/* The same of threads that have done nothing for a decay time: what their stacks hold keeps whole spans from going back. */
+uint64_t na_cache_purge_sleepers(void);
 /* In a forked child: other threads' caches are nobody's now. */
 void na_cache_after_fork(void);
 

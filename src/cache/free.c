@@ -98,21 +98,35 @@ static bool put_slot(struct na_cache *c, struct na_span *span, const void *p)
 	return true;
 }
 
+/* A span off the queue. It is SILENT before we look, as in park(): a free that we do not see queues it again. */
+static void drain_span(struct na_cache *c, struct na_span *span, bool idle)
+{
+	uint32_t silent = NA_SILENT;
+	bool at_hand;
+
+	atomic_store_explicit(&span->flag, NA_SILENT, memory_order_seq_cst);
+	na_cache_collect(span);
+	if (na_cache_release_if_empty(c, span))
+		return;
+	at_hand = span->listed || c->kind[span->cls].span == span;
+	if (!at_hand && span->used == span->slots) /* taken again, all of it: parked */
+		return;
+	if (!idle && !atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
+							      memory_order_relaxed))
+		return; /* queued again: it comes back */
+	if (!at_hand)
+		na_cache_list(c, span);
+}
+
 void na_cache_drain(struct na_cache *c)
 {
 	/* acquire: pairs with the push's release, so that next_queued is seen. */
 	struct na_span *span = atomic_exchange_explicit(&c->queue, NULL, memory_order_acquire), *next;
-	uint32_t watch =
-		atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_IDLE ? NA_SILENT : NA_WATCHED;
+	bool idle = atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_IDLE;
 
 	for (; span; span = next) {
 		next = span->next_queued;
-		atomic_store_explicit(&span->flag, watch, memory_order_seq_cst); /* before the look: as in park() */
-		na_cache_collect(span);
-		if (na_cache_release_if_empty(c, span))
-			continue;
-		if (!span->listed && c->kind[span->cls].span != span && span->used < span->slots)
-			na_cache_list(c, span);
+		drain_span(c, span, idle);
 	}
 }
 

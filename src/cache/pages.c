@@ -68,16 +68,16 @@ static bool worth_it(const struct na_span *span)
 /* Under the lock. */
 static bool begin(struct na_span *span, struct task *t)
 {
-	uint32_t watched = NA_WATCHED, from, to;
+	uint32_t flag = atomic_load_explicit(&span->flag, memory_order_relaxed), from, to;
 
 	if (!worth_it(span))
 		return false;
 	span->left_at = (uint16_t)span->used;
 	if (!next_run(span, 0, &from, &to))
 		return false;
-	/* SILENT, or QUEUED by somebody else: another time. */
-	if (!atomic_compare_exchange_strong_explicit(&span->flag, &watched, NA_QUEUED, memory_order_acq_rel,
-						     memory_order_relaxed))
+	/* QUEUED by somebody else, now or meanwhile: another time. */
+	if (flag == NA_QUEUED || !atomic_compare_exchange_strong_explicit(&span->flag, &flag, NA_QUEUED,
+									  memory_order_acq_rel, memory_order_relaxed))
 		return false;
 	t->span = span;
 	t->slots = 0;
@@ -134,6 +134,9 @@ static uint32_t begin_some(struct na_cache *c, unsigned int *cls, struct task *t
 		struct na_span *span, *next;
 		uint32_t count;
 
+		span = c->kind[*cls].span;
+		if (span && n < BATCH && begin(span, &tasks[n]))
+			n++;
 		na_cache_each (&c->kind[*cls], span, next, count)
 			if (n < BATCH && begin(span, &tasks[n]))
 				n++;
@@ -166,13 +169,24 @@ static uint64_t purge_cache(struct na_cache *c)
 	return bytes;
 }
 
-uint64_t na_cache_purge_pages(void)
+static uint64_t purge_caches(bool sleepers)
 {
 	uint64_t bytes = 0;
 
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
-		if (atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_RUNNING)
+		if (atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_RUNNING &&
+		    (!sleepers || atomic_load_explicit(&c->asleep, memory_order_relaxed) == NA_EPOCHS_KEPT))
 			bytes += purge_cache(c);
 	atomic_fetch_add_explicit(&na_pool_purged, bytes, memory_order_relaxed);
 	return bytes;
+}
+
+uint64_t na_cache_purge_pages(void)
+{
+	return purge_caches(false);
+}
+
+uint64_t na_cache_purge_sleepers(void)
+{
+	return purge_caches(true);
 }

@@ -73,13 +73,17 @@ static uint32_t carve_slots(struct na_span *span, na_entry *top, uint32_t want)
 
 /* The current span is full. Its owner stops looking: whoever frees into it from now on must say
  * so. False if somebody freed in between and it is worth another look. seq_cst pairs with send() of free.c:
- * of the two, at least one sees the other's store. */
+ * of the two, at least one sees the other's store. A span that is QUEUED stays so: it is on its way to drain(), which looks. */
 static bool park(struct na_kind *kind, struct na_span *span)
 {
-	uint32_t expected = NA_SILENT;
+	uint32_t expected = NA_WATCHED;
 
 	kind->span = NULL;
-	atomic_store_explicit(&span->flag, NA_SILENT, memory_order_seq_cst);
+	if (!atomic_compare_exchange_strong_explicit(&span->flag, &expected, NA_SILENT, memory_order_seq_cst,
+						     memory_order_seq_cst) &&
+	    expected == NA_QUEUED)
+		return true;
+	expected = NA_SILENT;
 	for (uint32_t word = 0; word < (span->slots + 63u) / 64; word++) {
 		if (!atomic_load_explicit(&span->remote[word], memory_order_seq_cst))
 			continue;

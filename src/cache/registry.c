@@ -386,6 +386,7 @@ static void tend(struct na_cache *c)
 {
 	uint64_t done = __atomic_load_n(&c->refills, __ATOMIC_RELAXED) + __atomic_load_n(&c->spills, __ATOMIC_RELAXED);
 	struct na_span *span, *next;
+	uint32_t asleep;
 
 	if (!na_trylock(&c->lock))
 		return;
@@ -398,7 +399,9 @@ static void tend(struct na_cache *c)
 		    span->used < span->slots)
 			na_cache_list(c, span);
 	}
-	if (done == c->tended)
+	asleep = done == c->tended ? atomic_load_explicit(&c->asleep, memory_order_relaxed) + 1 : 0;
+	atomic_store_explicit(&c->asleep, asleep, memory_order_relaxed);
+	if (asleep)
 		tend_sleeper(c);
 	c->tended = done;
 	na_unlock(&c->lock);
