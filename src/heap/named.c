@@ -77,6 +77,28 @@ int na_named_create(const char *name, int node, uint64_t limit, size_t alignment
 	return 0;
 }
 
+/* What the pool has: read under its own lock, for others free into it, and the maintenance thread purges it. */
+struct holdings {
+	uint64_t held, large_live, large_count, large_freed, large_reused, reserved;
+};
+
+static struct holdings holdings_of(struct na_named *n)
+{
+	struct na_pool *pool = &n->pool;
+	struct holdings h;
+
+	na_lock(&pool->lock);
+	h = (struct holdings){ .held = (pool->used_slices + pool->dirty_slices) * NA_SLICE + pool->huge_bytes +
+				       pool->huge_kept_bytes,
+			       .large_live = pool->large_live,
+			       .large_count = pool->large_count,
+			       .large_freed = pool->large_freed,
+			       .large_reused = pool->large_reused,
+			       .reserved = pool->reserved };
+	na_unlock(&pool->lock);
+	return h;
+}
+
 static void *allocate_locked(struct na_named *n, size_t size)
 {
 	size_t rounded = (size + n->alignment - 1) & ~(n->alignment - 1);
@@ -101,10 +123,10 @@ static void *allocate_locked(struct na_named *n, size_t size)
 		live = atomic_load_explicit(&n->cache.published, memory_order_relaxed);
 	}
 	na_live_add(bytes);
-	live += (int64_t)n->pool.large_live;
+	live += (int64_t)holdings_of(n).large_live;
 	if (live > n->peak)
 		n->peak = live;
-	n->allocations++;
+	__atomic_store_n(&n->allocations, n->allocations + 1, __ATOMIC_RELAXED);
 	return p;
 }
 
@@ -173,7 +195,9 @@ void na_named_reset(struct na_named *named)
 	int64_t live;
 
 	na_lock(&named->lock);
-	live = atomic_load_explicit(&named->cache.published, memory_order_relaxed) + (int64_t)named->pool.large_live;
+	live = atomic_load_explicit(&named->cache.published, memory_order_relaxed) +
+	       (int64_t)holdings_of(named).large_live;
+	na_lock(&named->cache.lock);
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		struct na_kind *kind = &named->cache.kind[i];
 
@@ -182,6 +206,7 @@ void na_named_reset(struct na_named *named)
 	}
 	atomic_store_explicit(&named->cache.queue, NULL, memory_order_relaxed);
 	atomic_store_explicit(&named->cache.published, 0, memory_order_relaxed);
+	na_unlock(&named->cache.lock);
 	na_pool_reset(&named->pool);
 	na_unlock(&named->lock);
 	na_live_add(-live);
@@ -232,9 +257,7 @@ static uint64_t note_peak(struct na_named *n)
 {
 	int64_t live = atomic_load_explicit(&n->cache.published, memory_order_relaxed);
 
-	na_lock(&n->pool.lock);
-	live += (int64_t)n->pool.large_live;
-	na_unlock(&n->pool.lock);
+	live += (int64_t)holdings_of(n).large_live;
 	if (live > n->peak)
 		n->peak = live;
 	return (uint64_t)live;
@@ -248,25 +271,27 @@ void na_named_grew(struct na_named *named)
 }
 
 /* Blocks that went back: all that were given but those that are out. */
-static uint64_t releases(struct na_named *n)
+static uint64_t releases(struct na_named *n, const struct holdings *h)
 {
-	int64_t live = (int64_t)(n->pool.large_count - n->pool.large_freed);
+	int64_t live = (int64_t)(h->large_count - h->large_freed);
 
+	na_lock(&n->cache.lock);
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
 		live += n->cache.kind[i].held;
-	return n->allocations - (uint64_t)live;
+	na_unlock(&n->cache.lock);
+	return __atomic_load_n(&n->allocations, __ATOMIC_RELAXED) - (uint64_t)live;
 }
 
 void na_named_figures(struct na_named *named, struct na_named_figures *out)
 {
+	struct holdings h;
+
 	na_lock(&named->lock);
-	na_lock(&named->cache.lock);
-	out->releases = releases(named);
-	na_unlock(&named->cache.lock);
+	h = holdings_of(named);
+	out->releases = releases(named, &h);
 	out->live = note_peak(named);
 	out->peak = (uint64_t)named->peak;
-	out->held = (named->pool.used_slices + named->pool.dirty_slices) * NA_SLICE + named->pool.huge_bytes +
-		    named->pool.huge_kept_bytes;
+	out->held = h.held;
 	out->allocations = named->allocations;
 	out->node = named->pool.node;
 	out->name = named->pool.name;
@@ -277,25 +302,24 @@ void na_named_snapshot(struct na_snapshot *out)
 {
 	na_lock(&list_lock);
 	for (struct na_named *n = list; n; n = n->next) {
-		uint64_t held = (n->pool.used_slices + n->pool.dirty_slices) * NA_SLICE + n->pool.huge_bytes +
-				n->pool.huge_kept_bytes;
+		struct holdings h = holdings_of(n);
 		uint64_t live =
-			(uint64_t)atomic_load_explicit(&n->cache.published, memory_order_relaxed) + n->pool.large_live;
+			(uint64_t)atomic_load_explicit(&n->cache.published, memory_order_relaxed) + h.large_live;
 
-		out->allocations += n->allocations;
-		out->releases += releases(n);
-		out->large_live_bytes += n->pool.large_live;
-		out->large_allocations += n->pool.large_count;
-		out->large_reused += n->pool.large_reused;
+		out->allocations += __atomic_load_n(&n->allocations, __ATOMIC_RELAXED);
+		out->releases += releases(n, &h);
+		out->large_live_bytes += h.large_live;
+		out->large_allocations += h.large_count;
+		out->large_reused += h.large_reused;
 		out->live_bytes += live;
-		out->held_bytes += held;
-		out->reserved_bytes += n->pool.reserved;
+		out->held_bytes += h.held;
+		out->reserved_bytes += h.reserved;
 		out->metadata_bytes += atomic_load_explicit(&n->pool.arena.mapped, memory_order_relaxed);
 		for (uint32_t i = 0; i < out->node_count; i++)
 			if (out->nodes[i].node == n->pool.node) {
 				out->nodes[i].live_bytes += live;
-				out->nodes[i].held_bytes += held;
-				out->nodes[i].reserved_bytes += n->pool.reserved;
+				out->nodes[i].held_bytes += h.held;
+				out->nodes[i].reserved_bytes += h.reserved;
 			}
 	}
 	na_unlock(&list_lock);
