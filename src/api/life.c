@@ -75,6 +75,11 @@ static __attribute__((constructor)) void start(void)
 	if (na_options_unknown())
 		na_log(NA_LOG_WARNING, "%s: no such setting, ignored (numarena-run --help lists them)",
 		       na_options_unknown());
+	if (na_pools_missing())
+		na_log(NA_LOG_WARNING,
+		       "of %u NUMA nodes with memory the first %u have a pool: threads on the others get "
+		       "memory of the nearest of those",
+		       na_pool_count + na_pools_missing(), na_pool_count);
 	na_heap_hooks.tick = tick;
 	na_heap_start();
 	pthread_atfork(before_fork, in_parent, in_child);

@@ -9,13 +9,16 @@
 struct na_pool na_pools[NA_MAX_POOLS];
 uint32_t na_pool_count;
 
+#define MOST_NODES 1024 /* the kernel's own limit */
+
 enum { COLD, BOOTING, READY };
 static _Atomic int state; /* READY is stored with release and read with acquire */
 static char complaint[256];
 
-/* A node without a pool of its own (without memory, or not allowed) uses the nearest one's by distance, or where that is not
- * known the next lower one's. */
-static uint8_t pool_of_node[1024];
+/* A node without a pool of its own (without memory, not allowed, or beyond the pools that there are) uses the nearest one's by
+ * distance, or where that is not known the next lower one's. */
+static uint8_t pool_of_node[MOST_NODES];
+static uint32_t without_pool; /* nodes that have memory for us, and no pool */
 
 static int position_of(int node)
 {
@@ -27,11 +30,11 @@ static int position_of(int node)
 
 static void find_neighbours(void)
 {
-	static int online[NA_MAX_POOLS], near[NA_MAX_POOLS]; /* of the one thread that boots */
-	size_t count = na_os.online(online, NA_MAX_POOLS);
+	static int online[MOST_NODES], near[MOST_NODES]; /* of the one thread that boots */
+	size_t count = na_os.online(online, MOST_NODES);
 
 	for (size_t k = 0; k < count; k++) {
-		size_t n = position_of(online[k]) < 0 ? na_os.nearest(online[k], near, NA_MAX_POOLS) : 0;
+		size_t n = position_of(online[k]) < 0 ? na_os.nearest(online[k], near, MOST_NODES) : 0;
 		int position = -1;
 
 		for (size_t i = 0; i < n && position < 0; i++)
@@ -43,13 +46,15 @@ static void find_neighbours(void)
 
 static void boot(void)
 {
-	int nodes[NA_MAX_POOLS];
-	uint32_t count;
+	int nodes[MOST_NODES];
+	uint32_t count, all;
 	uint64_t limit;
 
 	na_options_load(complaint, sizeof(complaint));
 	na_map_slim();
-	count = (uint32_t)na_os.nodes(nodes, NA_MAX_POOLS);
+	all = (uint32_t)na_os.nodes(nodes, MOST_NODES);
+	count = all < NA_MAX_POOLS ? all : NA_MAX_POOLS;
+	without_pool = all - count;
 	for (uint32_t i = 0; i < count; i++)
 		na_pool_init(&na_pools[i], nodes[i], count > 1);
 	/* With one pool the table is right as it is, and its page stays untouched. */
@@ -108,6 +113,11 @@ struct na_pool *na_pool_of_node(int node)
 		if (na_pools[i].node == node)
 			return &na_pools[i];
 	return NULL;
+}
+
+uint32_t na_pools_missing(void)
+{
+	return without_pool;
 }
 
 const char *na_pools_complaint(void)

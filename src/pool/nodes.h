@@ -20,6 +20,9 @@ struct na_pool *na_pool_here(void);
 /* The pool of a node, or NULL if none of ours is there. */
 struct na_pool *na_pool_of_node(int node);
 
+/* How many nodes have memory that we may use but no pool, for there are more than NA_MAX_POOLS. Valid after boot. */
+uint32_t na_pools_missing(void);
+
 /* What was wrong in the environment; "" if nothing. Valid after boot. */
 const char *na_pools_complaint(void);
 
