@@ -5,8 +5,8 @@
  *   exchange   a million blocks are freed by a thread of another node; then fresh blocks lie on their thread's node
  *              ("exchange compare": only the figure)
  *   cpuless    nothing lies on the node without CPUs, which nobody asked for
- *   allowed    of restricted nodes: everything works, and nothing lies on a forbidden one
- *   denied     with system calls refused: everything works; where pages lie is asked only if it may be
+ *   nodes A B C D   the threads' memory lies on these: where their own node may not be used, or has none, or no pool
+ *   denied     with system calls refused: everything works, and unless nobody tells, lies on its thread's node still
  */
 #include <dlfcn.h>
 #include <numarena/numarena.h>
@@ -19,7 +19,7 @@ enum { THREADS = 4, OPERATIONS = 250000, LIVE = 2000, FRESH = 4000, ROUND = 500,
 
 struct worker {
 	pthread_t thread;
-	int cpu, node;
+	int cpu, node; /* where its memory shall be */
 	unsigned int seed;
 	void *blocks[LIVE];
 	size_t sizes[LIVE];
@@ -87,7 +87,8 @@ static void *work(void *argument)
 	struct worker *w = argument;
 
 	guest_run_on(w->cpu);
-	w->node = guest_node_here();
+	if (w->node < 0)
+		w->node = guest_node_here();
 	w->seed = (unsigned int)w->cpu + 1;
 	pthread_barrier_wait(&barrier);
 	if (exchanging)
@@ -135,38 +136,51 @@ static long long misplaced(unsigned long long *resident)
 	return sum;
 }
 
+struct tally {
+	uint64_t own, all, cpuless, bound, elsewhere;
+	unsigned long long resident;
+	long long away;
+};
+
+static struct tally add_up(void)
+{
+	struct tally t = { 0 };
+
+	for (int i = 0; i < THREADS; i++)
+		for (int n = 0; n < NODES; n++) {
+			t.all += workers[i].counts[n];
+			t.own += n == workers[i].node ? workers[i].counts[n] : 0;
+			t.cpuless += n == CPULESS ? workers[i].counts[n] : 0;
+		}
+	t.bound = guest_bound_pages(&t.elsewhere);
+	t.away = misplaced(&t.resident);
+	misplaced(&t.resident); /* once more: what is unavailable is said once */
+	return t;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "mixed";
-	bool compare = argc > 2, denied = strcmp(what, "denied") == 0, allowed = strcmp(what, "allowed") == 0;
-	uint64_t own = 0, all = 0, cpuless = 0, forbidden = 0;
-	unsigned long long resident = 0;
-	long long away;
-	bool bad;
+	bool chosen = argc == 2 + THREADS, compare = argc == 3, denied = strcmp(what, "denied") == 0, bad;
+	struct tally t;
 
+	for (int i = 0; i < THREADS; i++)
+		workers[i].node = chosen ? atoi(argv[2 + i]) : -1;
 	exchanging = strcmp(what, "exchange") == 0;
 	run();
-	for (int i = 0; i < THREADS; i++)
-		for (int n = 0; n < NODES; n++) {
-			all += workers[i].counts[n];
-			own += n == workers[i].node ? workers[i].counts[n] : 0;
-			cpuless += n == CPULESS ? workers[i].counts[n] : 0;
-			forbidden += n == 0 ? workers[i].counts[n] : 0;
-		}
-	away = misplaced(&resident);
-	misplaced(&resident); /* once more: what is unavailable is said once */
-	if (denied)
-		bad = false;
-	else if (allowed)
-		bad = forbidden != 0 || all == 0;
-	else if (strcmp(what, "cpuless") == 0)
-		bad = cpuless != 0 || all == 0;
-	else
-		bad = own != all || all == 0 || away != 0;
+	t = add_up();
+	bad = t.own != t.all;
+	if (strcmp(what, "cpuless") == 0)
+		bad |= t.cpuless != 0;
+	if (!denied)
+		bad |= t.all == 0 || t.bound == 0 || t.elsewhere != 0 || t.away != 0;
 	printf("%s %s: %llu of %llu pages of live blocks on their thread's node", bad && !compare ? "not ok" : "ok",
-	       what, (unsigned long long)own, (unsigned long long)all);
-	if (away >= 0)
-		printf("; of the pools' %llu KiB %lld KiB elsewhere", resident / 1024, away / 1024);
+	       what, (unsigned long long)t.own, (unsigned long long)t.all);
+	if (t.bound)
+		printf("; of %llu pages in mappings bound to a node %llu elsewhere", (unsigned long long)t.bound,
+		       (unsigned long long)t.elsewhere);
+	if (t.away >= 0)
+		printf("; the library: of the pools' %llu KiB %lld KiB elsewhere", t.resident / 1024, t.away / 1024);
 	printf("\n");
 	return bad && !compare;
 }
