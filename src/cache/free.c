@@ -172,13 +172,46 @@ void na_cache_flush_pending(struct na_cache *c)
 		flush_entry(c, (uint32_t)__builtin_ctz(c->pending_used));
 }
 
+/* `count` blocks of a span that is not c's have left this thread. */
+static void count_remote(struct na_cache *c, const struct na_span *span, uint32_t count)
+{
+	const struct na_pool *home = na_span_segment(span)->pool;
+	struct na_kind *kind = &c->kind[span->cls];
+
+	__atomic_store_n(&kind->held, kind->held - count, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->remote, c->remote + count, __ATOMIC_RELAXED);
+	if (home != c->pool)
+		atomic_fetch_add_explicit(&c->away[home - na_pools], (int64_t)count * span->size, memory_order_relaxed);
+	c->since_published += (uint64_t)count * span->size;
+}
+
+/* One slot waits with its neighbours to be sent; false if it waits already. */
+static bool gather_remote(struct na_cache *c, struct na_span *span, uint32_t word, uint64_t bit)
+{
+	uint32_t i = (uint32_t)(((uintptr_t)span >> 7) ^ word) % NA_PENDING;
+	struct na_pending *e = &c->pending[i];
+
+	if ((c->pending_used >> i & 1) && (e->span != span || e->word != word))
+		flush_entry(c, i);
+	if (!(c->pending_used >> i & 1)) {
+		*e = (struct na_pending){ span, 0, word, 0 };
+		c->pending_used |= 1u << i;
+	}
+	if (e->bits & bit)
+		return false;
+	e->bits |= bit;
+	e->bytes += span->size;
+	if (e->bytes >= PENDING_BYTES || e->bits == ~UINT64_C(0))
+		flush_entry(c, i);
+	return true;
+}
+
 /* A block of a span that is not c's. */
 static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 {
 	struct na_pool *home = na_span_segment(span)->pool;
-	uint32_t slot = na_slot_of(span, p), word = slot / 64, i;
+	uint32_t slot = na_slot_of(span, p), word = slot / 64;
 	uint64_t bit = UINT64_C(1) << (slot % 64);
-	struct na_pending *e;
 
 	if (slot >= span->slots)
 		return -EINVAL;
@@ -191,25 +224,9 @@ static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 		na_live_add(-(int64_t)span->size);
 		return 0;
 	}
-	i = (uint32_t)(((uintptr_t)span >> 7) ^ word) % NA_PENDING;
-	e = &c->pending[i];
-	if ((c->pending_used >> i & 1) && (e->span != span || e->word != word))
-		flush_entry(c, i);
-	if (!(c->pending_used >> i & 1)) {
-		*e = (struct na_pending){ span, 0, word, 0 };
-		c->pending_used |= 1u << i;
-	}
-	if (e->bits & bit)
+	if (!gather_remote(c, span, word, bit))
 		return -EINVAL;
-	e->bits |= bit;
-	e->bytes += span->size;
-	__atomic_store_n(&c->kind[span->cls].held, c->kind[span->cls].held - 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&c->remote, c->remote + 1, __ATOMIC_RELAXED);
-	if (home != c->pool)
-		atomic_fetch_add_explicit(&c->away[home - na_pools], span->size, memory_order_relaxed);
-	c->since_published += span->size;
-	if (e->bytes >= PENDING_BYTES || e->bits == ~UINT64_C(0))
-		flush_entry(c, i);
+	count_remote(c, span, 1);
 	return 0;
 }
 
@@ -288,22 +305,38 @@ struct run {
 	uint32_t freed; /* slots of the span, with those in `bits` */
 };
 
-static void close_word(struct run *r)
+/* Of other caches' spans neighbours are sent together, and a single slot waits for some. */
+static void close_word(struct na_cache *c, struct run *r)
 {
-	if (r->bits)
+	if (!r->bits)
+		return;
+	if (r->own)
 		r->freed -= clear_slots(r->span, r->word, r->bits);
+	else if (r->bits & (r->bits - 1))
+		send(r->span, r->word, r->bits);
+	else if (!gather_remote(c, r->span, r->word, r->bits)) {
+		na_cache_complain(
+			(void *)(r->span->base +
+				 ((uintptr_t)r->word * 64 + (uintptr_t)__builtin_ctzll(r->bits)) * r->span->size),
+			"freed twice", NULL);
+		r->freed--;
+	}
 	r->bits = 0;
 }
 
 static void close_span(struct na_cache *c, struct run *r)
 {
-	close_word(r);
+	close_word(c, r);
 	if (!r->freed)
 		return;
-	__atomic_store_n(&c->kind[r->span->cls].held, c->kind[r->span->cls].held - r->freed, __ATOMIC_RELAXED);
-	r->span->used -= r->freed;
+	if (r->own) {
+		__atomic_store_n(&c->kind[r->span->cls].held, c->kind[r->span->cls].held - r->freed, __ATOMIC_RELAXED);
+		r->span->used -= r->freed;
+		settle_span(c, r->span);
+	} else {
+		count_remote(c, r->span, r->freed);
+	}
 	r->freed = 0;
-	settle_span(c, r->span);
 }
 
 static void open_span(struct na_cache *c, struct run *r, const void *p)
@@ -332,13 +365,8 @@ static void give_blocks(struct na_cache *c, na_entry *block, uint32_t count)
 			na_cache_complain(p, "freed, but is not the start of a block", NULL);
 			continue;
 		}
-		if (!r.own) {
-			if (free_remote(c, r.span, p) < 0)
-				na_cache_complain(p, "freed twice", NULL);
-			continue;
-		}
 		if (slot / 64 != r.word || (r.bits & bit))
-			close_word(&r); /* a bit that is there already: freed twice, which the next close finds */
+			close_word(c, &r); /* a bit that is there already: freed twice, which the next close finds */
 		r.word = slot / 64;
 		r.bits |= bit;
 		r.freed++;
