@@ -118,13 +118,28 @@ static uint32_t allowed_cpus(void)
 	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 1;
 }
 
+/* NULL if it is not to be had, or another machine's: its numbers mean nothing to this kernel. */
+static const struct na_topology *topology(void)
+{
+	static _Atomic bool told;
+	const struct na_topology *t = NULL;
+
+	if (na_topology_get(&t) < 0)
+		return NULL;
+	if (t->real)
+		return t;
+	if (!atomic_exchange_explicit(&told, true, memory_order_relaxed))
+		na_log(NA_LOG_WARNING,
+		       "hwloc's topology is not this machine's (HWLOC_SYNTHETIC, HWLOC_XMLFILE): memory is "
+		       "placed by the kernel's nodes, without CPUs, bandwidth and capacity");
+	return NULL;
+}
+
 /* Pools of nodes with CPUs, or all if the topology is not to be had. */
 static void usual_nodes(struct na_placement *p)
 {
-	const struct na_topology *t = NULL;
+	const struct na_topology *t = topology();
 
-	if (na_topology_get(&t) < 0 || !t->real)
-		t = NULL;
 	for (uint32_t i = 0; i < na_pool_count && p->count < NA_PLACEMENT_NODES; i++) {
 		const struct na_topology_node *n = t ? na_topology_node(t, na_pools[i].node) : NULL;
 
@@ -176,12 +191,12 @@ static int spread(size_t size, const struct na_wish *wish, void **out, char *why
  * for bandwidth, for capacity the slowest, which others need least. -1: no attributes. */
 static int best_node(bool bandwidth)
 {
-	const struct na_topology *t;
+	const struct na_topology *t = topology();
 	int here = na_os.current_node(), best = -1;
 	uint64_t most = 0, most_second = 0;
 	int32_t from;
 
-	if (na_topology_get(&t) < 0 || !t->real || here < 0 || (uint32_t)here >= t->node_slots)
+	if (!t || here < 0 || (uint32_t)here >= t->node_slots)
 		return -1;
 	from = t->node_position[here];
 	if (from < 0 || (bandwidth && !t->bandwidth))

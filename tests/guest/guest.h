@@ -32,12 +32,21 @@ static inline int guest_node_of(const void *p)
 static inline void guest_count(const void *block, size_t size, uint64_t counts[NODES])
 {
 	uintptr_t from = (uintptr_t)block & ~(PAGE - 1), to = (uintptr_t)block + size;
+	enum { CHUNK = 256 };
 
-	for (uintptr_t a = from; a < to; a += PAGE) {
-		int node = guest_node_of((void *)a);
+	while (from < to) {
+		void *pages[CHUNK];
+		int status[CHUNK];
+		unsigned long n = 0;
 
-		if (node >= 0 && node < NODES)
-			counts[node]++;
+		for (; n < CHUNK && from < to; n++, from += PAGE)
+			pages[n] = (void *)from;
+		if (syscall(SYS_move_pages, 0, n, pages, NULL, status, 0))
+			for (unsigned long i = 0; i < n; i++)
+				status[i] = guest_node_of(pages[i]);
+		for (unsigned long i = 0; i < n; i++)
+			if (status[i] >= 0 && status[i] < NODES)
+				counts[status[i]]++;
 	}
 }
 
