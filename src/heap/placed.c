@@ -175,6 +175,8 @@ static int spread(size_t size, const struct na_wish *wish, void **out, char *why
 		return -ENOMEM;
 	}
 	na_live_add((int64_t)na_span_of(*out)->length);
+	if (na_pool_count == 1) /* there is nowhere else */
+		refused = 0;
 	if (refused && wish->strict) {
 		na_heap_release_checked(*out);
 		na_format(why, WHY, "the kernel refuses to place memory (mbind: error %d)", -refused);
