@@ -30,6 +30,7 @@ struct worker {
 static struct worker workers[THREADS];
 static pthread_barrier_t barrier;
 static bool exchanging;
+static int operations = OPERATIONS; /* of each thread */
 
 static size_t any_size(struct worker *w)
 {
@@ -54,7 +55,7 @@ static void *take(size_t size)
 
 static void mixed(struct worker *w)
 {
-	for (int i = 0; i < OPERATIONS / 2; i++) {
+	for (int i = 0; i < operations / 2; i++) {
 		int slot = rand_r(&w->seed) % LIVE;
 
 		free(w->blocks[slot]);
@@ -167,6 +168,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < THREADS; i++)
 		workers[i].node = chosen ? atoi(argv[2 + i]) : -1;
 	exchanging = strcmp(what, "exchange") == 0;
+	if (!exchanging && strcmp(what, "mixed") != 0)
+		operations = OPERATIONS / 5;
 	run();
 	t = add_up();
 	bad = t.own != t.all;
