@@ -23,7 +23,9 @@ static void add_cache(struct na_snapshot *out, struct na_cache *c, int64_t node_
 {
 	int64_t bytes = 0;
 
-	na_lock(&c->lock); /* so that no stack moves to another place */
+	/* So that no stack moves to another place. That of threads without a cache has none, and fork does not know its lock. */
+	if (c->pool)
+		na_lock(&c->lock);
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		uint64_t given = take(&na_cache_out(c, i)->word) >> 16;
 		int64_t live = (int64_t)take((const uint64_t *)&c->kind[i].held) - na_cache_depth(c, i);
@@ -34,7 +36,8 @@ static void add_cache(struct na_snapshot *out, struct na_cache *c, int64_t node_
 		out->releases += given - (uint64_t)live;
 		bytes += live * (int64_t)na_class_size(i);
 	}
-	na_unlock(&c->lock);
+	if (c->pool)
+		na_unlock(&c->lock);
 	out->cache_refills += take(&c->refills);
 	out->remote_releases += take(&c->remote);
 	if (c->pool)
