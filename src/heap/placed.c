@@ -16,7 +16,7 @@
 #define MOST_MAPPINGS 32768 /* of vm.max_map_count, 65530 by default, for blocks with a mapping of their own */
 
 static struct na_named *_Atomic node_pools[NA_MAX_POOLS]; /* release: once each; acquire: any thread */
-static _Atomic uint32_t turn;				   /* relaxed: of small interleaved blocks */
+static _Atomic uint32_t turn;				  /* relaxed: of small interleaved blocks */
 
 static struct na_named *named_of_node(struct na_pool *pool)
 {
@@ -53,8 +53,8 @@ static int no_memory(size_t size, char *why)
 static int take_mapping(struct na_pool *pool, size_t size, size_t alignment, const struct na_placement *p, void **out,
 			int *refused)
 {
-	uint64_t mappings = (uint64_t)atomic_load_explicit(&pool->huge_count, memory_order_relaxed) *
-			    na_placement_mappings(p);
+	uint64_t mappings =
+		(uint64_t)atomic_load_explicit(&pool->huge_count, memory_order_relaxed) * na_placement_mappings(p);
 
 	if (mappings >= MOST_MAPPINGS)
 		return -EAGAIN;
@@ -190,7 +190,8 @@ static int too_many(size_t size, const struct na_wish *wish, void **out, char *w
 	}
 	if (!atomic_exchange_explicit(&told, true, memory_order_relaxed))
 		na_log(NA_LOG_WARNING,
-		       "this process has %d mappings of spread blocks: further ones lie on one node each", MOST_MAPPINGS);
+		       "this process has %d mappings of spread blocks: further ones lie on one node each",
+		       MOST_MAPPINGS);
 	return unspread(size, wish, out, why);
 }
 

@@ -49,7 +49,7 @@ int na_placed_where(const void *p, struct na_whereabouts *out)
 	memset(out, 0, sizeof(*out));
 	placement = &na_span_segment(block.span)->placement;
 	out->node = placement->kind ? na_placement_home(placement) : block.pool->node;
-	out->placement = !placement->kind || out->node >= 0		? NA_ON_NODE
+	out->placement = !placement->kind || out->node >= 0	    ? NA_ON_NODE
 			 : placement->kind == NA_PLACED_INTERLEAVED ? NA_INTERLEAVED
 								    : NA_PARTITIONED;
 	from = block.start & ~(NA_PAGE - 1);

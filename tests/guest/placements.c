@@ -277,8 +277,8 @@ static void narrow(char **argv)
 	release_memory(allocate_placed(100, NULL));
 	guest_run_on(1);
 	p = place(c, 8 << 20, counts);
-	say(p && counts[1] == 1024 && counts[2] == 1024 && guest_node_of(p) == 1 &&
-		    guest_node_of(p + (4 << 20)) == 2 && report_agrees(p, counts, 0),
+	say(p && counts[1] == 1024 && counts[2] == 1024 && guest_node_of(p) == 1 && guest_node_of(p + (4 << 20)) == 2 &&
+		    report_agrees(p, counts, 0),
 	    "partitioned, of a process on CPUs 1 and 2", "", counts);
 	release_memory(p);
 }

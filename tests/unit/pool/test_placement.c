@@ -98,9 +98,9 @@ static void a_partition_is_one_call_a_node(void **state)
 	na_pool_count = 4;
 	for (size_t m = 0; m < 4; m++)
 		for (size_t i = 0; i < 11; i++) {
-			struct na_placement p = {
-				.kind = NA_PLACED_PARTITIONED, .count = 4, .nodes = { 2, 3, 7, 100 }
-			};
+			struct na_placement p = { .kind = NA_PLACED_PARTITIONED,
+						  .count = 4,
+						  .nodes = { 2, 3, 7, 100 } };
 
 			bound_count = ordinary_count = huge_count = 0;
 			na_placement_divide(&p, machines[m], some_parts[i]);
