@@ -32,13 +32,13 @@ typedef enum memory_placement {
 
 typedef struct memory_placement_config {
 	memory_placement_t placement;
-	int node;	  /* PLACEMENT_NODE */
-	size_t parts;	  /* PLACEMENT_PARTITIONED, up to 65536; 0: the CPUs that the calling thread may run on. Of
-			   * P pages part i has those from i * P / parts to (i + 1) * P / parts, rounded down, and lies on the
-			   * (i * N / parts)th of the N nodes with CPUs */
-	bool strict;	  /* fail rather than use another node: checks the node's free memory, touches every page, and asks
+	int node;     /* PLACEMENT_NODE */
+	size_t parts; /* PLACEMENT_PARTITIONED, up to 65536; 0: one for each of the C CPUs that the process might run on
+			   * when it started. Of P pages part i has those from i * P / parts to (i + 1) * P / parts, rounded
+			   * down, and lies on the node of the (i * C / parts)th CPU, counted node by node */
+	bool strict;  /* fail rather than use another node: checks the node's free memory, touches every page, and asks
 			   * where they are. Not for interleaved and partitioned ones, where it only insists that they can be placed */
-	bool huge_pages;  /* interleaved and partitioned: in units of 2 MiB, on transparent huge pages */
+	bool huge_pages; /* from 2 MiB on: transparent huge pages; the unit of interleaving and of parts is then 2 MiB */
 	size_t alignment; /* a power of two up to 1 GiB; 0: 16 */
 } memory_placement_config_t;
 
@@ -46,10 +46,13 @@ typedef struct memory_placement_config {
  * that is too full), MEMORY_ERROR_INVALID_ARGUMENT (EINVAL; also a node that this process may not use), MEMORY_ERROR_PERMISSION
  * (EPERM; strict, and the kernel refuses). NULL for the configuration is PLACEMENT_LOCAL. Below 64 KiB interleaved blocks go to the
  * nodes in turn, and partitioned ones are local. The block is freed by release_memory(), free() or return_to_pool();
- * resize_memory() keeps its placement. */
+ * resize_memory() keeps its node, or spreads it anew in the same way; it is not strict. */
 void *allocate_placed(size_t size, const memory_placement_config_t *config) NUMARENA_CALL(allocate_placed);
 
 typedef struct memory_placement_report {
+	memory_placement_t
+		placement;	/* as kept: PLACEMENT_INTERLEAVE, _PARTITIONED, or _NODE for all that lie on one */
+	int node;		/* that one; -1: several */
 	size_t resident_bytes;	/* of the block's pages, those that have been touched */
 	size_t misplaced_bytes; /* of those, on another node than the placement says */
 	size_t node_bytes[64];	/* resident, by node 0 to 63 */

@@ -72,7 +72,10 @@ memory_error_t get_memory_placement(const void *block, memory_placement_report_t
 	if (rc < 0)
 		return na_error(MEMORY_ERROR_PERMISSION,
 				"the kernel does not tell where pages lie (move_pages: error %d)", -rc);
-	*report = (memory_placement_report_t){ .resident_bytes = where.resident, .misplaced_bytes = where.misplaced };
+	*report = (memory_placement_report_t){ .placement = (memory_placement_t)where.placement,
+					       .node = where.node,
+					       .resident_bytes = where.resident,
+					       .misplaced_bytes = where.misplaced };
 	for (size_t i = 0; i < sizeof(where.on) / sizeof(where.on[0]); i++) {
 		if (i < 64)
 			report->node_bytes[i] = where.on[i];

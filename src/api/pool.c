@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "heap/heap.h"
+#include "heap/placed.h"
 #include "heap/pressure.h"
 #include "os/os.h"
 
@@ -340,11 +341,13 @@ memory_error_t get_memory_pool_statistics(memory_pool_t *pool, memory_pool_stats
 
 memory_pool_t *allocation_pool(const void *block)
 {
+	struct na_named *named;
 	struct na_block found;
 
 	if (!na_heap_find(block, &found) || !found.live)
 		return NULL;
-	return (memory_pool_t *)na_named_of(found.pool);
+	named = na_named_of(found.pool);
+	return named && !na_placed_owns(named) ? (memory_pool_t *)named : NULL;
 }
 
 void na_life_lock_configuration(void)

@@ -200,7 +200,7 @@ static void *move_block(void *p, size_t old, size_t size, const struct na_pool *
 	return fresh;
 }
 
-/* A block that is spread over nodes grows into one that is as well. */
+/* A block with a placement of its own becomes one that has it as well. */
 static void *move_placed(void *p, size_t size, const struct na_block *block)
 {
 	void *fresh = na_placed_again(block, size);
@@ -209,7 +209,7 @@ static void *move_placed(void *p, size_t size, const struct na_block *block)
 		errno = ENOMEM;
 		return NULL;
 	}
-	memcpy(fresh, p, block->size);
+	memcpy(fresh, p, size < block->size ? size : block->size);
 	na_heap_release(p);
 	return fresh;
 }
@@ -232,8 +232,8 @@ static void *resize_other(void *p, size_t size)
 	if (na_span_kind(block.span) == NA_SPAN_SMALL) {
 		if (stays(block.size, size))
 			return p;
-	} else if (na_span_segment(block.span)->placement.kind && size > block.size) {
-		return move_placed(p, size, &block);
+	} else if (na_span_segment(block.span)->placement.kind) {
+		return na_placed_stays(&block, size) ? p : move_placed(p, size, &block);
 	} else if (size > NA_SMALL_MAX) {
 		void *q = na_large_resize(block.span, p, size);
 

@@ -65,6 +65,8 @@ bool na_heap_find(const void *p, struct na_block *out);
 struct na_named;
 int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out);
 void *na_named_allocate(struct na_named *named, size_t size);
+/* With more than the pool's own alignment, a power of two. */
+void *na_named_allocate_aligned(struct na_named *named, size_t alignment, size_t size);
 void na_named_grew(struct na_named *named); /* a large block of it was resized */
 void na_named_reset(struct na_named *named);
 void na_named_destroy(struct na_named *named);

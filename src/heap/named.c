@@ -99,16 +99,16 @@ static struct holdings holdings_of(struct na_named *n)
 	return h;
 }
 
-static void *allocate_locked(struct na_named *n, size_t size)
+static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
 {
-	size_t rounded = (size + n->alignment - 1) & ~(n->alignment - 1);
+	size_t rounded = (size + alignment - 1) & ~(alignment - 1);
 	int64_t bytes, live;
 	void *p;
 
 	if (size > PTRDIFF_MAX)
 		return NULL;
-	if (rounded <= NA_SMALL_MAX) {
-		unsigned int cls = n->alignment <= 16 ? na_class_of(size) : na_class_aligned(size, n->alignment);
+	if (alignment <= NA_PAGE && rounded <= NA_SMALL_MAX) {
+		unsigned int cls = alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment);
 
 		p = na_cache_take_one(&n->cache, cls);
 		if (!p)
@@ -116,7 +116,7 @@ static void *allocate_locked(struct na_named *n, size_t size)
 		bytes = (int64_t)na_class_size(cls);
 		live = atomic_fetch_add_explicit(&n->cache.published, bytes, memory_order_relaxed) + bytes;
 	} else {
-		p = na_large_take(&n->pool, size, n->alignment, false);
+		p = na_large_take(&n->pool, size, alignment, false);
 		if (!p)
 			return NULL;
 		bytes = (int64_t)na_span_of(p)->length;
@@ -130,25 +130,30 @@ static void *allocate_locked(struct na_named *n, size_t size)
 	return p;
 }
 
-static void *allocate(struct na_named *n, size_t size)
+static void *allocate(struct na_named *n, size_t alignment, size_t size)
 {
 	void *p;
 
 	na_lock(&n->lock);
-	p = allocate_locked(n, size);
+	p = allocate_locked(n, alignment > n->alignment ? alignment : n->alignment, size);
 	na_unlock(&n->lock);
+	return p;
+}
+
+void *na_named_allocate_aligned(struct na_named *named, size_t alignment, size_t size)
+{
+	void *p;
+
+	na_pressure_check(size);
+	NA_RECOVER(p, size, allocate(named, alignment, size));
+	if (!p)
+		errno = ENOMEM;
 	return p;
 }
 
 void *na_named_allocate(struct na_named *named, size_t size)
 {
-	void *p;
-
-	na_pressure_check(size);
-	NA_RECOVER(p, size, allocate(named, size));
-	if (!p)
-		errno = ENOMEM;
-	return p;
+	return na_named_allocate_aligned(named, 16, size);
 }
 
 uint64_t na_named_limit(const struct na_named *named, uint64_t *used)

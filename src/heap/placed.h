@@ -2,12 +2,13 @@
 /*
  * Blocks on nodes that the program chooses. What a placement means is in numarena/placement.h; how it is kept:
  *
- *  - one node: the pool of that node serves it; small blocks come from a named pool of the node's, made at the first use, because
- *    thread caches are of the thread's node. Pools are bound with preference: a full node spills to the nearest.
- *  - several nodes: a mapping of its own (pool/placement.h); below a slice, where a page may be all there is, interleaved blocks
- *    go to the nodes in turn, and partitioned ones to the thread's node.
+ *  - one node: a named pool of the node's, made at the first use, because thread caches are of the thread's node. Being of that
+ *    pool is what keeps the node when the block is resized. Pools are bound with preference: a full node spills to the nearest.
+ *    With huge pages, and on nodes that have no pool, blocks get a mapping of their own.
+ *  - several nodes: a mapping of its own (pool/placement.h); below a slice, where a page may be all there is, and where a process has
+ *    tens of thousands of such mappings, interleaved blocks go to the nodes in turn, and partitioned ones to the thread's node.
  *
- * Any thread, with no lock held: the topology may be discovered here.
+ * Any thread, with no lock held: the topology may be discovered here, and a strict wish may purge.
  */
 #ifndef NA_HEAP_PLACED_H
 #define NA_HEAP_PLACED_H
@@ -33,10 +34,19 @@ int na_placed_allocate(size_t size, const struct na_wish *wish, void **out, char
 
 struct na_block;
 
-/* A block like this one, of another size; NULL without memory. Only for blocks whose mapping was placed. */
+/* A block placed like this one, of another size; NULL without memory. Only for blocks whose mapping is their own and was placed. */
 void *na_placed_again(const struct na_block *block, size_t size);
 
+/* Whether such a block may stay as it is when it is resized. */
+bool na_placed_stays(const struct na_block *block, size_t size);
+
+/* Whether a named pool is one of those that serve placed blocks. */
+struct na_named;
+bool na_placed_owns(const struct na_named *named);
+
 struct na_whereabouts {
+	enum na_placed placement;     /* as kept: NA_ON_NODE, NA_INTERLEAVED or NA_PARTITIONED */
+	int node;		      /* NA_ON_NODE; else -1 */
 	uint64_t resident, misplaced; /* bytes of the block's pages */
 	uint64_t on[1024];	      /* bytes by node */
 };

@@ -167,7 +167,8 @@ static size_t copy_ranges(struct na_pool *pool, struct na_segment **list, size_t
 			skip--;
 			continue;
 		}
-		out[n++] = (struct range){ s->base, s->committed, s->placement.kind ? -1 : pool->node };
+		out[n++] = (struct range){ s->base, s->committed,
+					   s->placement.kind ? na_placement_home(&s->placement) : pool->node };
 	}
 	na_unlock(&pool->lock);
 	return n;

@@ -166,6 +166,17 @@ static int os_current_node(void)
 	return (int)node;
 }
 
+static size_t os_cpus(unsigned long *mask, size_t bytes)
+{
+	int saved = errno;
+	size_t n = 0;
+
+	if (sched_getaffinity(0, bytes, (cpu_set_t *)(void *)mask) == 0)
+		n = (size_t)CPU_COUNT_S(bytes, (cpu_set_t *)(void *)mask);
+	errno = saved;
+	return n;
+}
+
 #define MOST_TRIES 192 /* of places of 32 MiB: a process with little address space cannot have taken them all */
 
 static int map_pages(void *at, size_t size, size_t page, void **out)
@@ -376,6 +387,7 @@ struct na_os na_os = {
 	.locate = os_locate,
 	.resident = os_resident,
 	.current_node = os_current_node,
+	.cpus = os_cpus,
 	.nodes = os_nodes,
 	.online = os_online,
 	.nearest = os_nearest,

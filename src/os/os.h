@@ -42,6 +42,8 @@ struct na_os {
 	int (*resident)(void *at, size_t size, unsigned char *map);
 	/* The calling thread's node, the kernel's number. */
 	int (*current_node)(void);
+	/* The CPUs that the calling thread may run on, into a mask of zeros; how many, 0 if unknown. */
+	size_t (*cpus)(unsigned long *mask, size_t bytes);
 	/* Nodes that have memory which this process may use, kernel's numbers, ascending; at least one. */
 	size_t (*nodes)(int *nodes, size_t capacity);
 	/* All nodes there are, with memory or not, ascending. */

@@ -127,7 +127,7 @@ static int map_place(size_t length, size_t *mapped, size_t alignment, void **out
 }
 
 static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t mapped, size_t alignment,
-				   const struct na_placement *placement, int *refused)
+				   const struct na_placement *placement)
 {
 	struct na_segment *segment;
 	void *base;
@@ -146,7 +146,8 @@ static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t m
 		goto give_segment;
 	if (placement) {
 		segment->placement = *placement;
-		*refused = na_placement_apply(placement, base, length);
+		segment->placement.length = length;
+		segment->placement.refused = na_placement_apply(placement, base, length);
 	} else {
 		na_pool_bind(pool, base, mapped);
 		if (!segment->hugetlb)
@@ -200,7 +201,7 @@ static void *take_huge(struct na_pool *pool, size_t size, size_t length, size_t 
 		if (zero)
 			memset((void *)segment->base, 0, size < segment->committed ? size : segment->committed);
 	} else {
-		segment = map_huge(pool, length, mapped, alignment, NULL, NULL);
+		segment = map_huge(pool, length, mapped, alignment, NULL);
 		if (!segment)
 			return NULL;
 	}
@@ -217,14 +218,47 @@ static size_t round_length(size_t size, size_t unit)
 	return length & ~(unit - 1);
 }
 
-/* The policy is laid over the pages of the block alone, so a slice is the least that is mapped for it. */
+/* A kept mapping of just this length and placement: its policy is laid over its length. */
+static struct na_segment *take_kept_placed(struct na_pool *pool, size_t length, size_t alignment,
+					   const struct na_placement *placement)
+{
+	struct na_segment *s;
+
+	na_lock(&pool->lock);
+	for (s = pool->huge_kept; s; s = s->next)
+		if (!s->busy && s->placement.kind && s->length == length && s->placement.length == length &&
+		    !(s->base & (alignment - 1)) && na_placement_same(&s->placement, placement))
+			break;
+	/* Some of it may have been given back meanwhile, and is to be charged again. */
+	if (s && na_pool_charge(pool, length - s->committed, length)) {
+		list_remove(&pool->huge_kept, s);
+		list_push(&pool->huge_live, s);
+		pool->huge_kept_bytes -= s->committed;
+		pool->huge_bytes += length;
+		pool->large_reused++;
+	} else {
+		s = NULL;
+	}
+	na_unlock(&pool->lock);
+	return s;
+}
+
+/* The policy is laid over the pages of the block alone, so nothing is mapped beyond them. */
 void *na_large_take_placed(struct na_pool *pool, size_t size, size_t alignment, const struct na_placement *placement,
 			   int *refused)
 {
 	size_t length = round_length(size, placement->huge ? HUGE_UNIT : NA_PAGE);
-	struct na_segment *segment = length ? map_huge(pool, length, length, alignment, placement, refused) : NULL;
+	struct na_segment *segment;
 
-	return segment ? make_live(segment, size, length) : NULL;
+	if (!length)
+		return NULL;
+	segment = take_kept_placed(pool, length, alignment, placement);
+	if (!segment)
+		segment = map_huge(pool, length, length, alignment, placement);
+	if (!segment)
+		return NULL;
+	*refused = segment->placement.refused;
+	return make_live(segment, size, length);
 }
 
 void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool zero)

@@ -18,6 +18,10 @@ static char complaint[256];
 /* A node without a pool of its own (without memory, not allowed, or beyond the pools that there are) uses the nearest one's by
  * distance, or where that is not known the next lower one's. */
 static uint8_t pool_of_node[MOST_NODES];
+#define MOST_CPUS 8192
+#define WORD_BITS (8 * sizeof(unsigned long))
+static unsigned long start_cpus[MOST_CPUS / WORD_BITS];
+
 static uint32_t without_pool; /* nodes that have memory for us, and no pool */
 
 static int position_of(int node)
@@ -66,8 +70,10 @@ static void boot(void)
 	limit = na_options.total_size;
 	atomic_store_explicit(&na_pool_limit, limit ? limit : NA_POOL_UNASKED, memory_order_relaxed);
 	na_pool_count = count;
-	if (count > 1)
+	if (count > 1) {
 		find_neighbours();
+		na_os.cpus(start_cpus, sizeof(start_cpus));
+	}
 }
 
 void na_pools_boot(void)
@@ -97,14 +103,19 @@ uint64_t na_pool_ask_limit(void)
 	return atomic_load_explicit(&na_pool_limit, memory_order_relaxed);
 }
 
+struct na_pool *na_pool_near(int node)
+{
+	return &na_pools[node >= 0 && node < (int)sizeof(pool_of_node) ? pool_of_node[node] : 0];
+}
+
 struct na_pool *na_pool_here(void)
 {
-	int node;
+	return na_pool_count == 1 ? &na_pools[0] : na_pool_near(na_os.current_node());
+}
 
-	if (na_pool_count == 1)
-		return &na_pools[0];
-	node = na_os.current_node();
-	return &na_pools[node >= 0 && node < (int)sizeof(pool_of_node) ? pool_of_node[node] : 0];
+bool na_pools_cpu(uint32_t cpu)
+{
+	return cpu < MOST_CPUS && (start_cpus[cpu / WORD_BITS] >> (cpu % WORD_BITS) & 1);
 }
 
 struct na_pool *na_pool_of_node(int node)

@@ -20,6 +20,13 @@ struct na_pool *na_pool_here(void);
 /* The pool of a node, or NULL if none of ours is there. */
 struct na_pool *na_pool_of_node(int node);
 
+/* The pool that serves threads of a node: its own, or the nearest. */
+struct na_pool *na_pool_near(int node);
+
+/* Whether the process might run on that CPU when it started. A thread's own mask tells less: OpenMP pins the first thread to
+ * one CPU. Known only where there are several pools; else false. */
+bool na_pools_cpu(uint32_t cpu);
+
 /* How many nodes have memory that we may use but no pool, for there are more than NA_MAX_POOLS. Valid after boot. */
 uint32_t na_pools_missing(void);
 

@@ -113,7 +113,7 @@ void na_pool_give_span(struct na_pool *pool, struct na_span *span);
 
 /* Large blocks, of any size and alignment. Zeroed if asked. */
 void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool zero);
-/* A block spread over nodes, zeroed; *refused: the error of binding, if it was. */
+/* A block in a mapping of its own, with its own placement; *refused: the error of binding, or 0. */
 void *na_large_take_placed(struct na_pool *pool, size_t size, size_t alignment, const struct na_placement *placement,
 			   int *refused);
 /* 0; -EINVAL if p is not the start of a live large block (freed twice, say). */

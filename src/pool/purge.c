@@ -85,8 +85,7 @@ static struct na_segment *take_old(struct na_pool *pool, uint8_t epoch, bool all
 	struct na_segment *s;
 
 	na_lock(&pool->lock);
-	for (s = pool->huge_kept; s && (s->busy || (!s->placement.kind && !old_enough(s->huge_stamp, epoch, all)));
-	     s = s->next)
+	for (s = pool->huge_kept; s && (s->busy || !old_enough(s->huge_stamp, epoch, all)); s = s->next)
 		;
 	if (s) {
 		if (s->prev)

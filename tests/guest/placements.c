@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where placed blocks lie, asked of the kernel, in the guest of five nodes: 0 to 3 with a CPU each, 4 larger, slow, and without. */
+/* Where placed blocks lie, asked of the kernel, in the guest of five nodes: 0 to 3 with a CPU each, 4 larger, without one, and
+ * faster than all others from node 0 alone. "narrow": in a process that started on CPUs 1 and 2; "wide": in the guest of 72 nodes. */
 #include <numarena/numarena.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,6 +20,35 @@ static void say(bool good, const char *what, const char *detail, const uint64_t 
 		printf(" %llu", (unsigned long long)counts[n]);
 	printf("%s%s\n", good ? "" : "; ", good ? "" : last_memory_error_message());
 	bad |= !good;
+}
+
+/* Bytes in huge pages of the mapping that p is in. */
+static uint64_t huge_bytes(const void *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long long from, to, kilobytes = 0;
+	bool here = false;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%llx-%llx ", &from, &to) == 2)
+			here = (uintptr_t)p >= from && (uintptr_t)p < to;
+		else if (here && sscanf(line, "AnonHugePages: %llu", &kilobytes) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kilobytes * 1024;
+}
+
+/* Only who asks for them shall have any. */
+static void huge_pages_on_request(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "w");
+
+	if (!f || fputs("madvise", f) < 0 || fclose(f) != 0) {
+		printf("not ok: transparent huge pages cannot be set\n");
+		exit(1);
+	}
 }
 
 static char *place(memory_placement_config_t c, size_t size, uint64_t counts[NODES])
@@ -67,7 +97,8 @@ static void on_one_node(bool huge)
 							       .node = (node + 2) % 5,
 							       .huge_pages = huge },
 				  sizes[s], counts);
-			if (!p || !all_on(counts, (node + 2) % 5) || !report_agrees(p, counts, 0)) {
+			if (!p || !all_on(counts, (node + 2) % 5) || !report_agrees(p, counts, 0) ||
+			    (huge && sizes[s] > 2 << 20 && huge_bytes(p) < sizes[s] / 2)) {
 				snprintf(detail, sizeof(detail), " %d, %zu bytes%s", (node + 2) % 5, sizes[s],
 					 huge ? ", huge" : "");
 				say(false, "node", detail, counts);
@@ -82,6 +113,26 @@ static void on_one_node(bool huge)
 	say(!bad, "local and node", huge ? ", huge pages" : "", counts);
 }
 
+/* A block of a node, as it grows and shrinks, on a thread of another. */
+static void resized(void)
+{
+	static const size_t sizes[] = { 100, 20000, 60000, 3000000, 24000000, 1000000, 40000, 50 };
+	uint64_t counts[NODES], seen[NODES] = { 0 };
+	char *p = NULL;
+
+	guest_run_on(0);
+	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		p = s ? resize_memory(p, sizes[s])
+		      : place((memory_placement_config_t){ .placement = PLACEMENT_NODE, .node = 2 }, sizes[s], counts);
+		if (!p)
+			break;
+		memset(p, 1, sizes[s]);
+		guest_count(p, sizes[s], seen);
+	}
+	say(p && all_on(seen, 2), "node, resized", "", seen);
+	release_memory(p);
+}
+
 static void interleaved(bool huge)
 {
 	size_t size = (size_t)32 << 20, share = size / PAGE / CPUS;
@@ -94,13 +145,16 @@ static void interleaved(bool huge)
 		good &= counts[n] == share;
 	for (size_t page = 1; p && !huge && page < 64; page++) /* page by page, not in clumps */
 		good &= guest_node_of(p + page * PAGE) != guest_node_of(p + (page - 1) * PAGE);
-	say(p && good && counts[4] == 0 && report_agrees(p, counts, 0), "interleaved", huge ? ", huge pages" : "",
-	    counts);
-	p = resize_memory(p, size * 2);
-	memset(counts, 0, sizeof(counts));
-	memset(p, 1, size * 2);
-	guest_count(p, size * 2, counts);
-	say(counts[0] == 2 * share && counts[3] == 2 * share, "interleaved, resized", "", counts);
+	good &= p && (huge ? huge_bytes(p) >= size / 2 : huge_bytes(p) == 0);
+	say(good && counts[4] == 0 && report_agrees(p, counts, 0), "interleaved", huge ? ", huge pages" : "", counts);
+	for (int factor = 4; factor > 0; factor /= 4) { /* to twice the size, then to half of it */
+		p = resize_memory(p, size / 2 * factor);
+		memset(counts, 0, sizeof(counts));
+		memset(p, 1, size / 2 * factor);
+		guest_count(p, size / 2 * factor, counts);
+		say(counts[0] == share * factor / 2 && counts[3] == share * factor / 2, "interleaved, resized", "",
+		    counts);
+	}
 	release_memory(p);
 	for (int i = 0; i < 100; i++) {
 		p = place((memory_placement_config_t){ .placement = PLACEMENT_INTERLEAVE }, 8192, counts);
@@ -122,19 +176,21 @@ static void partitioned(bool huge)
 		for (size_t u = units * part / 8; u < units * (part + 1) / 8; u++)
 			for (size_t at = u * unit; at < (u + 1) * unit && at < size; at += PAGE)
 				wrong += guest_node_of(p + at) != (int)(part * CPUS / 8);
-	say(p && wrong == 0 && report_agrees(p, counts, 0), "partitioned in 8", huge ? ", huge pages" : "", counts);
+	say(p && wrong == 0 && report_agrees(p, counts, 0) && (huge ? huge_bytes(p) > 0 : huge_bytes(p) == 0),
+	    "partitioned in 8", huge ? ", huge pages" : "", counts);
 	release_memory(p);
 }
 
 static void tiers(void)
 {
+	static const int fastest[CPUS] = { 4, 1, 2, 3 };
 	uint64_t counts[NODES];
 	char *p;
 
 	for (int cpu = 0; cpu < CPUS; cpu++) {
 		guest_run_on(cpu);
 		p = place((memory_placement_config_t){ .placement = PLACEMENT_BANDWIDTH }, 2000000, counts);
-		say(p && all_on(counts, cpu), "bandwidth", "", counts);
+		say(p && all_on(counts, fastest[cpu]), "bandwidth", "", counts);
 		release_memory(p);
 		p = place((memory_placement_config_t){ .placement = PLACEMENT_CAPACITY }, 2000000, counts);
 		say(p && all_on(counts, LARGEST), "capacity", "", counts);
@@ -183,7 +239,6 @@ static void full(void)
 	p = place(c, 10000000, counts);
 	say(p && all_on(counts, 2), "strict, with room", "", counts);
 	release_memory(p);
-	flush_memory_pools();
 	child = hog(2, 24 << 20);
 	p = allocate_placed(64 << 20, &c);
 	memset(counts, 0, sizeof(counts));
@@ -196,12 +251,72 @@ static void full(void)
 	release_memory(p);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
+	/* What is kept of the block that was spilled must not do for a strict one. */
+	c.strict = true;
+	p = place(c, 64 << 20, counts);
+	say(p && all_on(counts, 2), "strict, when there is room again", "", counts);
+	release_memory(p);
 }
 
-int main(void)
+/* A process that started on CPUs 1 and 2, and whose first thread was then pinned, as OpenMP does. */
+static void narrow(char **argv)
 {
+	memory_placement_config_t c = { .placement = PLACEMENT_PARTITIONED };
+	uint64_t counts[NODES];
+	cpu_set_t two;
+	char *p;
+
+	if (!argv[2]) {
+		CPU_ZERO(&two);
+		CPU_SET(1, &two);
+		CPU_SET(2, &two);
+		if (sched_setaffinity(0, sizeof(two), &two) == 0)
+			execl("/proc/self/exe", argv[0], argv[1], "again", NULL);
+		exit(1);
+	}
+	release_memory(allocate_placed(100, NULL));
+	guest_run_on(1);
+	p = place(c, 8 << 20, counts);
+	say(p && counts[1] == 1024 && counts[2] == 1024 && guest_node_of(p) == 1 && guest_node_of(p + (4 << 20)) == 2 &&
+		    report_agrees(p, counts, 0),
+	    "partitioned, of a process on CPUs 1 and 2", "", counts);
+	release_memory(p);
+}
+
+/* Node 66 has memory, but no pool of ours. */
+static void wide(void)
+{
+	memory_placement_config_t c = { .placement = PLACEMENT_NODE, .node = 66, .strict = true };
+	memory_placement_report_t r;
+	uint64_t counts[NODES];
+	char *p = place(c, 1 << 20, counts);
+
+	say(p && all_on(counts, 66) && get_memory_placement(p, &r) == MEMORY_ERROR_NONE && r.node == 66 &&
+		    r.other_bytes == 1 << 20 && r.misplaced_bytes == 0,
+	    "a node without a pool", "", counts);
+	release_memory(p);
+	p = place(c, 100, counts);
+	say(!p && errno == EINVAL && strstr(last_memory_error_message(), "node 66 is beyond"), "and its small blocks",
+	    "", counts);
+	c.node = 71;
+	p = place(c, 1 << 20, counts);
+	say(!p && errno == EINVAL && strstr(last_memory_error_message(), "node 71"), "a node without memory", "",
+	    counts);
+}
+
+int main(int argc, char **argv)
+{
+	huge_pages_on_request();
+	if (argc > 1) {
+		if (strcmp(argv[1], "narrow") == 0)
+			narrow(argv);
+		else
+			wide();
+		return bad;
+	}
 	on_one_node(false);
 	on_one_node(true);
+	resized();
 	interleaved(false);
 	interleaved(true);
 	partitioned(false);
