@@ -70,7 +70,8 @@ _Static_assert(sizeof(struct na_bin) == 16, "four bins a line");
 
 typedef void *__attribute__((may_alias)) na_entry;
 
-#define NA_STACK_FIRST 16 /* blocks for which every stack has room at first */
+#define NA_STACK_FIRST	16 /* blocks for which every stack has room at first */
+#define NA_STACK_MIDDLE 64 /* blocks for which it has room in its second place */
 
 #define NA_BIN_POP ((UINT64_C(1) << 16) - 1) /* added to word: one more taken, one entry less */
 
@@ -109,10 +110,12 @@ struct na_cache {
 	struct na_pool *pool;
 	struct na_lock lock;
 	_Atomic uint32_t state;
-	uint32_t number;       /* of caches made before */
-	bool split;	       /* malloc's bins are `out`, not free's */
-	bool settled;	       /* idle: its stacks are empty, its spans SILENT; who holds it off the list */
-	na_entry *grown_first; /* where stacks move to that outgrow their first place */
+	uint32_t number;	/* of caches made before */
+	bool split;		/* malloc's bins are `out`, not free's */
+	bool settled;		/* idle: its stacks are empty, its spans SILENT; who holds it off the list */
+	na_entry *middle_first; /* where stacks move to that outgrow their first place */
+	na_entry *middle_next;
+	na_entry *grown_first; /* and their second */
 	na_entry *grown_next;
 	int64_t grown_bytes;   /* of blocks that stacks have room for beyond what they had at first; owner */
 	uint32_t pending_used; /* bit an entry; owner */
@@ -194,6 +197,10 @@ static inline struct na_bin *na_cache_out(struct na_cache *c, unsigned int cls)
 
 /* The calling thread's cache, of the pool where it runs; NULL without memory. */
 struct na_cache *na_cache_here(void);
+
+/* For a thread that has no cache and frees: whether it has one now. Not so at its end, when the C library frees what was the
+ * thread's own and nobody would take the cache back. */
+bool na_cache_begin_to_free(void);
 
 /* A block of class cls from the cache c of the calling thread, whose stack is empty; NULL without memory. */
 void *na_cache_refill(struct na_cache *c, unsigned int cls);

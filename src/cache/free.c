@@ -280,89 +280,45 @@ int na_cache_free_slow(struct na_cache *c, struct na_span *span, void *p)
 	return free_remote(c, span, p);
 }
 
-/* Slots of one word of a span of c's; how many. Under the lock. */
-static uint32_t clear_slots(struct na_span *span, uint32_t word, uint64_t bits)
-{
-	uint64_t twice = bits & ~na_span_taken(span, word);
-
-	na_span_free(span, word, bits);
-	if (na_likely(!twice))
-		return 0;
-	for (uint64_t rest = twice; rest; rest &= rest - 1)
-		na_cache_complain(
-			(void *)(span->base + ((uintptr_t)word * 64 + (uintptr_t)__builtin_ctzll(rest)) * span->size),
-			"freed twice", NULL);
-	return na_popcount(twice);
-}
-
-/* Blocks that came one after the other out of a stack. */
+/* Blocks that came one after the other out of a stack, of one span of another cache's. */
 struct run {
 	struct na_span *span;
-	bool own;	 /* the span is c's */
-	uintptr_t slice; /* of the last block */
-	uint32_t word;	 /* of the last block's slot, with the bits of those in `bits` */
+	uint32_t word; /* of the last block's slot, with the bits of those in `bits` */
 	uint64_t bits;
 	uint32_t freed; /* slots of the span, with those in `bits` */
 };
 
-/* Of other caches' spans neighbours are sent together, and a single slot waits for some. */
+static void complain_twice(const struct na_span *span, uint32_t slot)
+{
+	na_cache_complain((void *)(span->base + (uintptr_t)slot * span->size), "freed twice", NULL);
+}
+
+/* Neighbours are sent together, and a single slot waits for some. */
 static void close_word(struct na_cache *c, struct run *r)
 {
 	if (!r->bits)
 		return;
-	if (r->own)
-		r->freed -= clear_slots(r->span, r->word, r->bits);
-	else if (r->bits & (r->bits - 1))
+	if (r->bits & (r->bits - 1)) {
 		send(r->span, r->word, r->bits);
-	else if (!gather_remote(c, r->span, r->word, r->bits)) {
-		na_cache_complain(
-			(void *)(r->span->base +
-				 ((uintptr_t)r->word * 64 + (uintptr_t)__builtin_ctzll(r->bits)) * r->span->size),
-			"freed twice", NULL);
+	} else if (!gather_remote(c, r->span, r->word, r->bits)) {
+		complain_twice(r->span, r->word * 64 + (uint32_t)__builtin_ctzll(r->bits));
 		r->freed--;
 	}
 	r->bits = 0;
 }
 
-static void close_span(struct na_cache *c, struct run *r)
+/* The blocks from block[i] on that lie in its slice, which is of another cache's span; returns where another slice begins. */
+static uint32_t give_others(struct na_cache *c, struct na_span *span, na_entry *block, uint32_t i, uint32_t count)
 {
-	close_word(c, r);
-	if (!r->freed)
-		return;
-	if (r->own) {
-		__atomic_store_n(&c->kind[r->span->cls].held, c->kind[r->span->cls].held - r->freed, __ATOMIC_RELAXED);
-		r->span->used -= r->freed;
-		settle_span(c, r->span);
-	} else {
-		count_remote(c, r->span, r->freed);
-	}
-	r->freed = 0;
-}
+	uintptr_t slice = (uintptr_t)block[i] >> NA_SLICE_SHIFT;
+	struct run r = { .span = span };
 
-static void open_span(struct na_cache *c, struct run *r, const void *p)
-{
-	close_span(c, r);
-	r->slice = (uintptr_t)p >> NA_SLICE_SHIFT;
-	r->span = na_span_of(p);
-	r->own = atomic_load_explicit(&r->span->cache, memory_order_relaxed) == c;
-}
+	for (; i < count && (uintptr_t)block[i] >> NA_SLICE_SHIFT == slice; i++) {
+		uint32_t slot = na_slot_of(span, block[i]);
+		uint64_t bit = UINT64_C(1) << (slot % 64);
 
-/* Neighbours in a stack are mostly of one span, often of one word: each is looked up, written and settled once. */
-static void give_blocks(struct na_cache *c, na_entry *block, uint32_t count)
-{
-	struct run r = { 0 };
-
-	for (uint32_t i = 0; i < count; i++) {
-		void *p = block[i];
-		uint32_t slot;
-		uint64_t bit;
-
-		if ((uintptr_t)p >> NA_SLICE_SHIFT != r.slice)
-			open_span(c, &r, p);
-		slot = na_slot_of(r.span, p);
-		bit = UINT64_C(1) << (slot % 64);
-		if (na_unlikely(r.span->base + (uintptr_t)slot * r.span->size != (uintptr_t)p)) {
-			na_cache_complain(p, "freed, but is not the start of a block", NULL);
+		if (na_unlikely(!na_slot_starts(span, block[i]))) {
+			na_cache_complain(block[i], "freed, but is not the start of a block", NULL);
 			continue;
 		}
 		if (slot / 64 != r.word || (r.bits & bit))
@@ -371,7 +327,54 @@ static void give_blocks(struct na_cache *c, na_entry *block, uint32_t count)
 		r.bits |= bit;
 		r.freed++;
 	}
-	close_span(c, &r);
+	close_word(c, &r);
+	if (r.freed)
+		count_remote(c, span, r.freed);
+	return i;
+}
+
+/* The same of a span of c's own. What the loop needs of the span is in registers: it runs for each block that leaves a
+ * thread, and in a program that frees in no order at all once for each span. Under the lock. */
+static uint32_t give_own(struct na_cache *c, struct na_span *span, na_entry *block, uint32_t i, uint32_t count)
+{
+	uintptr_t slice = (uintptr_t)block[i] >> NA_SLICE_SHIFT, base = span->base;
+	uint64_t reciprocal = span->reciprocal, size = span->size;
+	uint32_t used = span->used;
+
+	for (; i < count && (uintptr_t)block[i] >> NA_SLICE_SHIFT == slice; i++) {
+		uintptr_t offset = (uintptr_t)block[i] - base;
+		uint64_t slot = (offset * reciprocal) >> 32, bit = UINT64_C(1) << (slot % 64), taken;
+
+		if (na_unlikely(slot * size != offset)) {
+			na_cache_complain(block[i], "freed, but is not the start of a block", NULL);
+			continue;
+		}
+		taken = na_span_taken(span, (uint32_t)(slot / 64));
+		if (na_unlikely(!(taken & bit))) {
+			complain_twice(span, (uint32_t)slot);
+			continue;
+		}
+		atomic_store_explicit(&span->taken[slot / 64], taken ^ bit, memory_order_relaxed);
+		used--;
+	}
+	__atomic_store_n(&c->kind[span->cls].held, c->kind[span->cls].held - (span->used - used), __ATOMIC_RELAXED);
+	span->used = used;
+	if (na_unlikely(used == 0 || !span->listed))
+		settle_span(c, span);
+	return i;
+}
+
+/* Neighbours in a stack are mostly of one slice: its span is looked up and settled once. */
+static void give_blocks(struct na_cache *c, na_entry *block, uint32_t count)
+{
+	for (uint32_t i = 0; i < count;) {
+		struct na_span *span = na_span_of(block[i]);
+
+		if (atomic_load_explicit(&span->cache, memory_order_relaxed) == c)
+			i = give_own(c, span, block, i, count);
+		else
+			i = give_others(c, span, block, i, count);
+	}
 }
 
 void na_cache_give(struct na_cache *c, struct na_bin *bin, uint32_t count)

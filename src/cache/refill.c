@@ -178,13 +178,21 @@ static uint32_t gather(struct na_cache *c, struct na_kind *kind, na_entry *top, 
 	}
 }
 
-/* Sets the size of an empty stack. One that outgrows what it had at first moves to where there is room for all it may become;
- * so the stacks of classes that are hardly used lie together on few pages. */
+/* Sets the size of an empty stack. One that outgrows its place moves: from the first, for NA_STACK_FIRST blocks, to one for NA_STACK_MIDDLE, and from
+ * there to where there is room for all it may become. So the stacks of a small program lie together on few pages. */
 static void resize_stack(struct na_cache *c, struct na_bin *bin, uint32_t size)
 {
-	if (size > NA_STACK_FIRST && na_bin_at(bin, bin->floor) < c->grown_first) {
-		bin->floor = (uint16_t)(c->grown_next - na_bin_at(bin, 0));
+	na_entry *place = na_bin_at(bin, bin->floor), *to = NULL;
+
+	if (size > NA_STACK_MIDDLE && place < c->grown_first) {
+		to = c->grown_next;
 		c->grown_next += bin->most + 1;
+	} else if (size > NA_STACK_FIRST && place < c->middle_first) {
+		to = c->middle_next;
+		c->middle_next += NA_STACK_MIDDLE + 1;
+	}
+	if (to) {
+		bin->floor = (uint16_t)(to - na_bin_at(bin, 0));
 		__atomic_store_n(&bin->word, (bin->word & ~UINT64_C(0xffff)) | bin->floor, __ATOMIC_RELAXED);
 	}
 	bin->limit = (uint16_t)(bin->floor + size);
@@ -199,13 +207,18 @@ static int64_t growth_allowed(void)
 	return share < GROWTH_LEAST ? GROWTH_LEAST : share < GROWTH_MOST ? share : GROWTH_MOST;
 }
 
-/* How many slots to fetch: half of the stack, which grows as long as it is emptied without being full before. */
+#define SWINGS 2 /* spills before a stack ran empty: what it gave then it would want now */
+
+/* How many slots to fetch: half of the stack. It grows if it runs empty without having been full before, and surely if it was full a
+ * little before: a program that takes a batch and frees a batch swings wider than the stack is. Half of what stacks may grow by is kept for
+ * those. One that was full many times is of a thread that frees much and would not use the room. */
 static uint32_t appetite(struct na_cache *c, struct na_bin *bin)
 {
 	uint32_t size = bin->limit - bin->floor, larger = size * 2 < bin->most ? size * 2 : bin->most;
-	int64_t cost = na_cache_growth(bin->cls, larger) - na_cache_growth(bin->cls, size);
+	int64_t cost = na_cache_growth(bin->cls, larger) - na_cache_growth(bin->cls, size), allowed = growth_allowed();
 
-	if (!bin->spilled && larger > size && c->grown_bytes + cost <= growth_allowed()) {
+	if (larger > size && bin->spilled <= SWINGS &&
+	    c->grown_bytes + cost <= (bin->spilled ? allowed : allowed / 2)) {
 		c->grown_bytes += cost;
 		size = larger;
 	}

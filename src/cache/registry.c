@@ -71,12 +71,27 @@ static uint32_t stack_most(unsigned int cls, bool split)
 #define HOME_MOST	    15 /* blocks below a line that wait to go home, for each set of owners */
 #define FIRST_PLACES(split) ((NA_CLASSES * ((split) ? 2 : 1) + NA_OWNERS * NA_LINE_CLASSES) * (NA_STACK_FIRST + 1))
 
+/* Entries of a stack's second place, and of its third; none if it never outgrows the one before. */
+static uint32_t middle_place(unsigned int cls, bool split)
+{
+	uint32_t most = stack_most(cls, split);
+
+	return most > NA_STACK_FIRST ? NA_STACK_MIDDLE + 1 : 0;
+}
+
+static uint32_t grown_place(unsigned int cls, bool split)
+{
+	uint32_t most = stack_most(cls, split);
+
+	return most > NA_STACK_MIDDLE ? most + 1 : 0;
+}
+
 static size_t stacks_bytes(bool split)
 {
 	size_t entries = 0;
 
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
-		entries += stack_most(i, split) + 1;
+		entries += middle_place(i, split) + grown_place(i, split);
 	return (entries * (split ? 2 : 1) + FIRST_PLACES(split)) * sizeof(void *);
 }
 
@@ -119,6 +134,9 @@ void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state
 		init_bin(bin, i % NA_LINE_CLASSES, HOME_MOST, &next);
 		bin->limit = (uint16_t)(bin->floor + HOME_MOST);
 	}
+	c->middle_first = c->middle_next = next;
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		next += middle_place(i, c->split) * (c->split ? 2 : 1);
 	c->grown_first = c->grown_next = next;
 	for (size_t size = 0; size <= NA_DIRECT_MAX; size++)
 		c->direct[size] = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
@@ -156,10 +174,13 @@ static void push_idle(struct na_cache *c)
 	na_unlock(&pool->lock);
 }
 
+static char gone; /* the key's value of a thread that is ending: it gets no cache for what it still frees */
+
 static void thread_exit(void *cache)
 {
 	(void)cache;
 	na_cache_leave();
+	pthread_setspecific(thread_key, &gone);
 }
 
 /* Asks to hear of this thread's end. Keys made early lie in the thread's own block: setting them
@@ -224,6 +245,12 @@ struct na_cache *na_cache_here(void)
 	na_cache_current = fresh;
 	watch_thread(fresh);
 	return fresh;
+}
+
+bool na_cache_begin_to_free(void)
+{
+	return atomic_load_explicit(&key_state, memory_order_acquire) == 2 && !pthread_getspecific(thread_key) &&
+	       na_cache_here();
 }
 
 static void empty_stack(struct na_cache *c, struct na_bin *bin)

@@ -115,6 +115,12 @@ __attribute__((noinline)) void na_heap_release_slow(void *p)
 			na_bin_push(bin, bin->top, p);
 		return;
 	}
+	/* A consumer that never allocates: without a cache it would pay several atomics a block. */
+	if (c == &na_cache_none && na_address_valid(p) && na_id_of(p) && na_cache_begin_to_free()) {
+		errno = saved;
+		na_heap_release(p);
+		return;
+	}
 	if (p && (!na_address_valid(p) || release_other(p, na_span_of(p)) < 0))
 		na_cache_complain(p,
 				  na_segment_of(p) ? "freed twice, or is not the start of a block"

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "base/log.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -305,7 +306,7 @@ static int count_bits(const uint64_t mask[MASK_WORDS], int *last)
 		if (!mask[i])
 			continue;
 		*last = i * 64 + 63 - __builtin_clzl(mask[i]);
-		n += __builtin_popcountl(mask[i]);
+		n += (int)na_popcount(mask[i]);
 	}
 	return n;
 }

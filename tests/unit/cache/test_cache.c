@@ -137,7 +137,7 @@ static size_t caches(void)
 static void a_new_thread_takes_over_the_cache_of_one_that_ended(void **state)
 {
 	uint64_t before = live();
-	size_t made;
+	size_t made = 0;
 
 	(void)state;
 	in_thread(allocate_all, (void *)1000);
@@ -196,6 +196,62 @@ static void a_double_free_is_told_wherever_the_block_is(void **state)
 	sound(na_cache_current);
 }
 
+static pthread_key_t last_key;
+static int caches_of_freeing_threads;
+
+static void free_last(void *block)
+{
+	na_heap_release(block);
+}
+
+/* Frees, and leaves one block to a destructor of its own, which may run before or after the cache's. */
+static void *only_free(void *unused)
+{
+	(void)unused;
+	for (size_t i = 1; i < 64; i++)
+		na_heap_release(blocks[i]);
+	caches_of_freeing_threads += na_cache_current != &na_cache_none;
+	pthread_setspecific(last_key, blocks[0]);
+	return NULL;
+}
+
+static void a_thread_that_only_frees_has_a_cache_while_it_lives(void **state)
+{
+	uint64_t before = live();
+	size_t made = 0;
+
+	(void)state;
+	assert_int_equal(pthread_key_create(&last_key, free_last), 0);
+	for (int round = 0; round < 100; round++) {
+		if (round == 1) /* an idle cache there may be before, or not */
+			made = caches();
+		for (size_t i = 0; i < 64; i++)
+			blocks[i] = na_heap_allocate(200);
+		in_thread(only_free, NULL);
+	}
+	assert_int_equal(caches(), made);
+	assert_int_equal(caches_of_freeing_threads, 100);
+	pthread_key_delete(last_key);
+	assert_int_equal(live(), before);
+}
+
+/* As programs do that work in bundles: what a stack gives away when it is full it would fetch again at once. */
+static void a_stack_grows_to_the_bundles_that_a_program_takes_and_frees(void **state)
+{
+	uint64_t spills;
+
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		spills = na_cache_current->spills;
+		for (size_t i = 0; i < 700; i++)
+			blocks[i] = na_heap_allocate(32);
+		for (size_t i = 0; i < 700; i++)
+			na_heap_release(blocks[i]);
+	}
+	assert_int_equal(na_cache_current->spills, spills);
+	sound(na_cache_current);
+}
+
 static void foreign_pointers_are_told(void **state)
 {
 	int on_stack;
@@ -229,6 +285,8 @@ int main(void)
 		cmocka_unit_test(a_new_thread_takes_over_the_cache_of_one_that_ended),
 		cmocka_unit_test(idle_spans_empty_themselves_into_the_pool),
 		cmocka_unit_test(a_double_free_is_told_wherever_the_block_is),
+		cmocka_unit_test(a_thread_that_only_frees_has_a_cache_while_it_lives),
+		cmocka_unit_test(a_stack_grows_to_the_bundles_that_a_program_takes_and_frees),
 		cmocka_unit_test(foreign_pointers_are_told),
 	};
 
