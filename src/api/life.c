@@ -19,6 +19,7 @@
 #include "config.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
+#include "os/os.h"
 #include "report/process.h"
 #include "tracking/tracking.h"
 
@@ -82,7 +83,7 @@ static __attribute__((constructor)) void start(void)
 		       na_pool_count + na_pools_missing(), na_pool_count);
 	na_heap_hooks.tick = tick;
 	na_heap_start();
-	pthread_atfork(before_fork, in_parent, in_child);
+	na_os_at_fork(before_fork, in_parent, in_child);
 	if (na_options.report[0])
 		start_record();
 	if (na_options.monitoring)

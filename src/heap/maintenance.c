@@ -305,7 +305,7 @@ void na_heap_start(void)
 	if (atomic_exchange_explicit(&started, true, memory_order_relaxed))
 		return;
 	na_pools_boot();
-	pthread_atfork(fork_prepare, fork_parent, fork_child);
+	na_os_at_fork(fork_prepare, fork_parent, fork_child);
 	atomic_store_explicit(&allowed, true, memory_order_relaxed);
 	na_maintenance_consider();
 }

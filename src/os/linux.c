@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mempolicy.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -421,6 +422,20 @@ static uint64_t clock_ns(clockid_t id)
 
 	clock_gettime(id, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* pthread_atfork() is linked from the C library's static part, so it lies behind all of our code, among what only a report needs, and calling
+ * it at every start would bring those pages in. It does just this. */
+int na_os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+#if defined(__GLIBC__)
+	extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *);
+	extern void *__dso_handle __attribute__((visibility("hidden")));
+
+	return __register_atfork(prepare, parent, child, __dso_handle);
+#else
+	return pthread_atfork(prepare, parent, child);
+#endif
 }
 
 uint64_t na_os_now_ns(void)

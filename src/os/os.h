@@ -66,6 +66,9 @@ uint64_t na_os_node_free(int node);
 uint64_t na_os_now_ns(void);	/* CLOCK_MONOTONIC */
 uint64_t na_os_coarse_ms(void); /* CLOCK_MONOTONIC_COARSE: a few ns, good to a few ms */
 
+/* pthread_atfork(): 0, or an error number. */
+int na_os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
 /* How many of the table's mapping calls were made; relaxed. */
 uint64_t na_os_calls(void);
 

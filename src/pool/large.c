@@ -9,7 +9,7 @@
  * counts against the limits; what is behind a block that did not grow goes back after the decay time.
  *
  * A kept huge mapping is handed out again whole: to a request of 80% to 100% of its committed bytes, to one that is larger, or to a
- * block that grows. Its metadata block goes back to the arena when it is unmapped, all zero (the grow path of pool.c relies on it).
+ * block that grows, also to one that outgrows the mapping it has. Its metadata block goes back to the arena when it is unmapped, all zero (the grow path of pool.c relies on it).
  */
 #include <errno.h>
 #include <sched.h>
@@ -48,28 +48,38 @@ static void list_remove(struct na_segment **head, struct na_segment *s)
 		s->next->prev = s->prev;
 }
 
-/* How well a kept mapping suits: less is better; SIZE_MAX: not at all. A block that grows gets the one that has most: what it does not
- * reach would else lie idle beside it, and fresh memory be touched instead. */
-static size_t misfit(const struct na_segment *s, size_t length, size_t mapped, size_t alignment, bool growing)
+enum wish {
+	FITTING, /* for a block that stays as it is: little more than it needs, or less */
+	GROWING, /* for one that will grow: some more than it needs, or less */
+	TOUCHED	 /* for one that has outgrown its own: all that it needs, and some more */
+};
+
+/* A block that grows gets what is at most so many times longer: a longer one would lie idle beside it, for most blocks stop. */
+#define ROOM 4
+
+/* How well a kept mapping suits: less is better; SIZE_MAX: not at all. The least that is enough, or the most of what is not, for the rest must
+ * be touched afresh. */
+static size_t misfit(const struct na_segment *s, size_t length, size_t mapped, size_t alignment, enum wish wish)
 {
 	if (s->busy || s->placement.kind || s->length < mapped || (s->base & (alignment - 1)))
 		return SIZE_MAX;
-	if (growing || s->committed < length)
-		return SIZE_MAX / 2 - s->committed;
-	if (s->committed - s->committed / 5 > length)
+	if (s->committed < length)
+		return wish == TOUCHED ? SIZE_MAX : SIZE_MAX / 2 - s->committed;
+	if (wish == FITTING ? s->committed - s->committed / 5 > length : s->committed / ROOM > length)
 		return SIZE_MAX;
 	return s->committed - length;
 }
 
 /* A kept mapping of at least `mapped` bytes for a block that will commit `length`. */
-static struct na_segment *take_kept(struct na_pool *pool, size_t length, size_t mapped, size_t alignment, bool growing)
+static struct na_segment *take_kept(struct na_pool *pool, size_t length, size_t mapped, size_t alignment,
+				    enum wish wish)
 {
 	struct na_segment *best = NULL;
 	size_t least = SIZE_MAX, more;
 
 	na_lock(&pool->lock);
 	for (struct na_segment *s = pool->huge_kept; s; s = s->next) {
-		size_t m = misfit(s, length, mapped, alignment, growing);
+		size_t m = misfit(s, length, mapped, alignment, wish);
 
 		if (m < least) {
 			least = m;
@@ -193,9 +203,9 @@ static void *make_live(struct na_segment *segment, size_t size, size_t length)
 
 /* A huge block that commits `length` bytes of at least `mapped`. */
 static void *take_huge(struct na_pool *pool, size_t size, size_t length, size_t mapped, size_t alignment, bool zero,
-		       bool growing)
+		       enum wish wish)
 {
-	struct na_segment *segment = take_kept(pool, length, mapped, alignment, growing);
+	struct na_segment *segment = take_kept(pool, length, mapped, alignment, wish);
 
 	if (segment) {
 		if (zero)
@@ -270,7 +280,7 @@ void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool ze
 	if (size > NA_RUN_MAX || alignment > NA_RUN_MAX) {
 		size_t length = na_pages_round(round_length(size, HUGE_UNIT));
 
-		return length ? take_huge(pool, size, length, length, alignment, zero, false) : NULL;
+		return length ? take_huge(pool, size, length, length, alignment, zero, FITTING) : NULL;
 	}
 	slices = (uint32_t)((size + NA_SLICE - 1) >> NA_SLICE_SHIFT);
 	if (slices == 0)
@@ -400,15 +410,35 @@ static void begin_change(struct na_pool *pool, struct na_segment *segment)
 	na_unlock(&pool->lock);
 }
 
+/* A block that has outgrown what it has touched goes on in a kept mapping where all was touched: that it is copied costs no more than the
+ * faults of as much fresh memory, and what is kept comes into use instead of lying beside it. */
+static void *move_to_kept(struct na_segment *segment, void *p, size_t size, size_t length)
+{
+	struct na_span *span = &segment->span[0];
+	struct na_segment *to = take_kept(segment->pool, length, length, 16, TOUCHED);
+	void *q;
+
+	if (!to)
+		return NULL;
+	q = make_live(to, size, length);
+	memcpy(q, p, span->length);
+	na_large_give(span, p);
+	return q;
+}
+
 static void *resize_huge(struct na_segment *segment, void *p, size_t size)
 {
 	size_t length = round_length(size, size > NA_RUN_MAX ? HUGE_UNIT : NA_SLICE);
 	struct na_span *span = &segment->span[0];
 	struct na_pool *pool = segment->pool;
+	void *q;
 
 	if (!length || (segment->placement.kind && size > segment->committed) ||
 	    (size < segment->committed / 2 && size < span->length / 2))
 		return NULL; /* much smaller: the caller moves it */
+	q = size > segment->committed ? move_to_kept(segment, p, size, length) : NULL;
+	if (q)
+		return q;
 	begin_change(pool, segment);
 	if (size > segment->committed)
 		p = commit_more(segment, p, length);
@@ -441,7 +471,7 @@ static void *grow_run(struct na_pool *pool, struct na_span *span, void *p, size_
 	mapped = length <= NA_SEGMENT / 2 ? NA_SEGMENT : round_length(length * 2, HUGE_UNIT);
 	if (!length || !mapped)
 		return NULL;
-	q = take_huge(pool, size, length, mapped, 16, false, true);
+	q = take_huge(pool, size, length, mapped, 16, false, GROWING);
 	if (!q)
 		return NULL;
 	memcpy(q, p, span->length);

@@ -259,7 +259,7 @@ int na_process_start(const char *folder, const struct na_process_source *source,
 		setenv(NA_IDENTITY_VARIABLE, inherit, 1);
 	}
 	if (!source) {
-		pthread_atfork(NULL, NULL, na_process_forked);
+		na_os_at_fork(NULL, NULL, na_process_forked);
 		na_maintenance_start();
 	}
 	return rc;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "os/os.h"
 #include "topology/share.h"
 
 static _Atomic(const struct na_topology *) published; /* release: once; acquire: any thread */
@@ -52,7 +53,7 @@ static void watch_forks(void)
 	void *volatile block = malloc(1);
 
 	free(block);
-	if (pthread_atfork(before_fork, after_fork, after_fork) != 0)
+	if (na_os_at_fork(before_fork, after_fork, after_fork) != 0)
 		na_log(NA_LOG_WARNING,
 		       "no fork handler for the topology: a fork during its discovery can hang the child");
 }

@@ -128,6 +128,35 @@ static void a_huge_block_keeps_its_contents_as_it_grows(void **state)
 	assert_int_equal(pool->reserved, 0);
 }
 
+/* Of two blocks that grow side by side the shorter one, which stops, does not take what a long one has left; the longer one goes on there when it has
+ * outgrown its own, and what it leaves is kept in turn. */
+static void a_growing_block_goes_on_in_what_a_long_one_left(void **state)
+{
+	const size_t mib = 1 << 20, size = NA_RUN_MAX + 2 * mib;
+	struct na_pool *pool = new_pool();
+	unsigned char *past = na_large_take(pool, 60 * mib, 16, false), *shorter = na_large_take(pool, size, 16, false),
+		      *longer = na_large_take(pool, size, 16, false), *grown;
+	uint64_t held = pool->huge_bytes;
+
+	(void)state;
+	na_large_give(na_span_of(past), past);
+	memset(shorter, 1, size);
+	memset(longer, 2, size);
+	grown = na_large_resize(na_span_of(shorter), shorter, size + mib);
+	assert_ptr_not_equal(grown, past); /* that is more than four times as long */
+	shorter = grown;
+	grown = na_large_resize(na_span_of(longer), longer, 2 * size);
+	assert_ptr_equal(grown, past);
+	for (size_t i = 0; i < size; i++)
+		assert_int_equal(grown[i], 2);
+	assert_true(pool->huge_bytes + pool->huge_kept_bytes <= held + 2 * mib); /* nothing fresh but the rounding */
+	assert_int_equal(pool->huge_kept_bytes, (size + 2 * mib - 1) / (2 * mib) * (2 * mib));
+	na_large_give(na_span_of(grown), grown);
+	na_large_give(na_span_of(shorter), shorter);
+	na_pool_purge(pool, true);
+	assert_int_equal(pool->reserved, 0);
+}
+
 static void purging_returns_pages_that_then_read_zero(void **state)
 {
 	struct na_pool *pool = new_pool();
@@ -337,6 +366,7 @@ int main(void)
 		cmocka_unit_test(a_large_block_is_reused_while_dirty_and_zero_when_asked),
 		cmocka_unit_test(alignments_up_to_a_gigabyte_hold),
 		cmocka_unit_test(a_huge_block_keeps_its_contents_as_it_grows),
+		cmocka_unit_test(a_growing_block_goes_on_in_what_a_long_one_left),
 		cmocka_unit_test(purging_returns_pages_that_then_read_zero),
 		cmocka_unit_test(the_limit_holds_and_memory_kept_for_reuse_gives_way),
 		cmocka_unit_test(every_failing_system_call_is_survived),
