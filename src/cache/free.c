@@ -307,18 +307,18 @@ static void close_word(struct na_cache *c, struct run *r)
 	r->bits = 0;
 }
 
-/* The blocks from block[i] on that lie in its slice, which is of another cache's span; returns where another slice begins. */
-static uint32_t give_others(struct na_cache *c, struct na_span *span, na_entry *block, uint32_t i, uint32_t count)
+/* Blocks of another cache's span, as far as they lie in the slice of the first. Returns where another begins. */
+static na_entry *give_others(struct na_cache *c, struct na_span *span, na_entry *block, const na_entry *end)
 {
-	uintptr_t slice = (uintptr_t)block[i] >> NA_SLICE_SHIFT;
+	uintptr_t slice = (uintptr_t)*block >> NA_SLICE_SHIFT;
 	struct run r = { .span = span };
 
-	for (; i < count && (uintptr_t)block[i] >> NA_SLICE_SHIFT == slice; i++) {
-		uint32_t slot = na_slot_of(span, block[i]);
+	for (; block < end && (uintptr_t)*block >> NA_SLICE_SHIFT == slice; block++) {
+		uint32_t slot = na_slot_of(span, *block);
 		uint64_t bit = UINT64_C(1) << (slot % 64);
 
-		if (na_unlikely(!na_slot_starts(span, block[i]))) {
-			na_cache_complain(block[i], "freed, but is not the start of a block", NULL);
+		if (na_unlikely(!na_slot_starts(span, *block))) {
+			na_cache_complain(*block, "freed, but is not the start of a block", NULL);
 			continue;
 		}
 		if (slot / 64 != r.word || (r.bits & bit))
@@ -330,50 +330,48 @@ static uint32_t give_others(struct na_cache *c, struct na_span *span, na_entry *
 	close_word(c, &r);
 	if (r.freed)
 		count_remote(c, span, r.freed);
-	return i;
+	return block;
 }
 
-/* The same of a span of c's own. What the loop needs of the span is in registers: it runs for each block that leaves a
- * thread, and in a program that frees in no order at all once for each span. Under the lock. */
-static uint32_t give_own(struct na_cache *c, struct na_span *span, na_entry *block, uint32_t i, uint32_t count)
+/* The same of a span of c's own, as far as blocks lie in it: `end` is behind the last. What the loop needs of the span is in registers: it
+ * runs for each block that leaves a thread, and in a program that frees in no order at all once for each span. Under the lock. */
+static na_entry *give_own(struct na_cache *c, struct na_span *span, na_entry *block, const na_entry *end)
 {
-	uintptr_t slice = (uintptr_t)block[i] >> NA_SLICE_SHIFT, base = span->base;
-	uint64_t reciprocal = span->reciprocal, size = span->size;
+	uintptr_t base = span->base, offset = (uintptr_t)*block - base;
+	uint64_t reciprocal = span->reciprocal, size = span->size, extent = span->slots * size;
 	uint32_t used = span->used;
 
-	for (; i < count && (uintptr_t)block[i] >> NA_SLICE_SHIFT == slice; i++) {
-		uintptr_t offset = (uintptr_t)block[i] - base;
-		uint64_t slot = (offset * reciprocal) >> 32, bit = UINT64_C(1) << (slot % 64), taken;
+	do {
+		uint64_t slot = (offset * reciprocal) >> 32, bit = UINT64_C(1) << (slot % 64);
+		_Atomic uint64_t *word = &span->taken[slot / 64];
+		uint64_t taken = atomic_load_explicit(word, memory_order_relaxed);
 
 		if (na_unlikely(slot * size != offset)) {
-			na_cache_complain(block[i], "freed, but is not the start of a block", NULL);
-			continue;
-		}
-		taken = na_span_taken(span, (uint32_t)(slot / 64));
-		if (na_unlikely(!(taken & bit))) {
+			na_cache_complain(*block, "freed, but is not the start of a block", NULL);
+		} else if (na_unlikely(!(taken & bit))) {
 			complain_twice(span, (uint32_t)slot);
-			continue;
+		} else {
+			atomic_store_explicit(word, taken ^ bit, memory_order_relaxed);
+			used--;
 		}
-		atomic_store_explicit(&span->taken[slot / 64], taken ^ bit, memory_order_relaxed);
-		used--;
-	}
+	} while (++block < end && (offset = (uintptr_t)*block - base) < extent);
 	__atomic_store_n(&c->kind[span->cls].held, c->kind[span->cls].held - (span->used - used), __ATOMIC_RELAXED);
 	span->used = used;
 	if (na_unlikely(used == 0 || !span->listed))
 		settle_span(c, span);
-	return i;
+	return block;
 }
 
 /* Neighbours in a stack are mostly of one slice: its span is looked up and settled once. */
 static void give_blocks(struct na_cache *c, na_entry *block, uint32_t count)
 {
-	for (uint32_t i = 0; i < count;) {
-		struct na_span *span = na_span_of(block[i]);
+	for (const na_entry *end = block + count; block < end;) {
+		struct na_span *span = na_span_of(*block);
 
 		if (atomic_load_explicit(&span->cache, memory_order_relaxed) == c)
-			i = give_own(c, span, block, i, count);
+			block = give_own(c, span, block, end);
 		else
-			i = give_others(c, span, block, i, count);
+			block = give_others(c, span, block, end);
 	}
 }
 
