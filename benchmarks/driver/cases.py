@@ -35,7 +35,7 @@ PATTERNS = (
 
 
 class Case:
-    """kind is "pattern" (prints the harness's JSON), "start" (a process that does nothing) or "mpi"."""
+    """kind is "pattern" (prints the harness's JSON), "apart" (the same, but not of the means), "start" (a process that does nothing) or "mpi"."""
 
     def __init__(self, kind, name, program, arguments, ranks=1):
         self.kind = kind
@@ -74,6 +74,7 @@ def every(build, source, cores, quick, chosen=(), factor=1.0):
     """All cases in the order of the table. The simulation takes a second a run: --quick has it only when it is asked for."""
     folder = "doc/examples/lj"
     found = list(patterns(build, cores, quick, chosen, factor))
+    found.append(Case("apart", "fields", os.path.join(build, "benchmarks/fields"), ["--scale=%g" % (0.05 * factor if quick else 1)]))
     found.append(Case("start", "start", os.path.join(build, "benchmarks/pair-loop"), ["empty", "1"]))
     if not quick or "lj" in chosen or "lj@2" in chosen:
         found.append(Case("mpi", "lj@2", os.path.join(build, folder, "lj-melt-plain"),

@@ -121,7 +121,7 @@ class Runner:
         for program in (self.measure, case.program):
             if not os.access(program, os.X_OK):
                 raise Failure("%s is not built" % shown(program, self.build))
-        return {"pattern": self.pattern, "start": self.start, "mpi": self.mpi}[case.kind](case, allocator)
+        return {"pattern": self.pattern, "apart": self.pattern, "start": self.start, "mpi": self.mpi}[case.kind](case, allocator)
 
     def pattern(self, case, allocator):
         out, measured = self.single(self.wrapped(case, allocator), allocator.variables)

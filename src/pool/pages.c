@@ -22,6 +22,11 @@ static uint64_t wanted(void)
 	return __atomic_load_n(&na_options.hugepages, __ATOMIC_RELAXED);
 }
 
+bool na_pages_whole(void)
+{
+	return wanted() == NA_PAGES_HUGETLB;
+}
+
 size_t na_pages_round(size_t length)
 {
 	size_t rounded;

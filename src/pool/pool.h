@@ -97,8 +97,9 @@ static inline bool na_pool_has_kept(const struct na_pool *pool)
 	return atomic_load_explicit(&pool->dirty_slices, memory_order_relaxed) >= 4;
 }
 
-/* Huge pages as the settings want them; see pages.c. A length that suits them, hugetlb memory for a block's own mapping (negative:
+/* Huge pages as the settings want them; see pages.c. Whether blocks' own mappings are of whole huge pages, a length that suits them, hugetlb memory for a block's own mapping (negative:
  * none, take ordinary), and advice for a segment and for a block's mapping, of which it uses `length` bytes. */
+bool na_pages_whole(void);
 size_t na_pages_round(size_t length);
 int na_pages_map(size_t length, size_t alignment, void **out);
 void na_pages_advise_segment(void *base, size_t length);

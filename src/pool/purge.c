@@ -156,7 +156,7 @@ static struct na_segment *next_to_trim(struct na_pool *pool, uint8_t epoch, bool
 		if (s->busy || s->hugetlb || na_span_kind(&s->span[0]) != NA_SPAN_HUGE ||
 		    !old_enough(s->huge_stamp, epoch, all))
 			continue;
-		used = (s->span[0].length + NA_SLICE - 1) & ~(NA_SLICE - 1);
+		used = (s->span[0].base - s->base + s->span[0].length + NA_SLICE - 1) & ~(NA_SLICE - 1);
 		if (s->committed - s->committed / 5 <= used)
 			continue;
 		s->busy = true;
@@ -271,6 +271,6 @@ void na_pool_reset(struct na_pool *pool)
 				na_large_give(span, (void *)span->base);
 		}
 	while ((segment = first_huge(pool)))
-		na_large_give(&segment->span[0], (void *)segment->base);
+		na_large_give(&segment->span[0], (void *)segment->span[0].base);
 	na_pool_purge(pool, true);
 }

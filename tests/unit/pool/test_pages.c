@@ -19,8 +19,8 @@
 #define GIB ((size_t)1 << 30)
 
 static struct na_os real;
-static size_t reserved;	      /* made-up hugetlb bytes left */
-static size_t mapped_page;    /* of the last one that was given */
+static size_t reserved;	       /* made-up hugetlb bytes left */
+static size_t mapped_page;     /* of the last one that was given */
 static size_t advised, purged; /* bytes */
 
 static int map_hugetlb(void *at, size_t size, size_t page, void **out)
@@ -176,7 +176,7 @@ static void gigantic_pages_serve_what_wastes_little_of_them(void **state)
 	p = na_large_take(pool, 2 * GIB - 100 * MIB, 16, false);
 	assert_non_null(p);
 	assert_int_equal(mapped_page, GIB);
-	assert_int_equal((uintptr_t)p % GIB, 0);
+	assert_int_equal(na_segment_of(p)->base % GIB, 0);
 	free_all(pool, p);
 	p = na_large_take(pool, GIB + 100 * MIB, 16, false);
 	assert_non_null(p);
@@ -204,11 +204,12 @@ static void smaps_is_read_line_by_line(void **state)
 	(void)state;
 	files_begin();
 	for (int i = 0; i < 100; i++) /* longer than what is read at once */
-		n += (size_t)sprintf(text + n,
-				     "%x000-%x000 rw-p 00000000 00:00 0    /some/long/path/of/a/library/that/is/mapped\n"
-				     "Size:               4096 kB\nAnonHugePages:  %8d kB\nShmemPmdMapped:        4 kB\n"
-				     "Private_Hugetlb:    %4d kB\nVmFlags: rd wr mr mw me ac sd\n",
-				     0x1000 + i, 0x1001 + i, i % 10 == 3 ? 2048 : 0, i == 50 ? 4096 : 0);
+		n += (size_t)sprintf(
+			text + n,
+			"%x000-%x000 rw-p 00000000 00:00 0    /some/long/path/of/a/library/that/is/mapped\n"
+			"Size:               4096 kB\nAnonHugePages:  %8d kB\nShmemPmdMapped:        4 kB\n"
+			"Private_Hugetlb:    %4d kB\nVmFlags: rd wr mr mw me ac sd\n",
+			0x1000 + i, 0x1001 + i, i % 10 == 3 ? 2048 : 0, i == 50 ? 4096 : 0);
 	files_put("/proc/self/smaps", text);
 	assert_int_equal(na_hugepages_of_maps(add, sum), 0);
 	assert_int_equal(sum[0], (10 * 2048 + 4096) * 1024);
@@ -228,7 +229,8 @@ static void coverage_is_what_the_kernel_says(void **state)
 	na_os = real;
 	ordinary = na_large_take(pool, 32 * MIB, 16, false);
 	memset(ordinary, 1, 32 * MIB);
-	if (strcmp(na_hugepages_mode(), "always") != 0 && na_hugepages_in((uintptr_t)ordinary, 32 * MIB, &by_range) == 0)
+	if (strcmp(na_hugepages_mode(), "always") != 0 &&
+	    na_hugepages_in((uintptr_t)ordinary, 32 * MIB, &by_range) == 0)
 		assert_int_equal(by_range, 0);
 	assert_int_equal(na_hugepages_of_maps(add, by_maps), 0);
 	na_options.hugepages = NA_PAGES_AUTO;
