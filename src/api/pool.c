@@ -12,8 +12,8 @@
 #include "api/life.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "heap/groups.h"
 #include "heap/heap.h"
-#include "heap/placed.h"
 #include "heap/pressure.h"
 #include "os/os.h"
 
@@ -194,8 +194,7 @@ static void *bad_pointer(const void *block, const char *what, const void *caller
 
 static void *resize_by_moving(void *block, const struct na_block *found, size_t size)
 {
-	struct na_named *named = na_named_of(found->pool);
-	void *fresh = named ? na_named_allocate(named, size) : allocate_from_pool(size);
+	void *fresh = found->pool->named ? na_heap_another(found->pool, found->size, size) : allocate_from_pool(size);
 
 	if (!fresh)
 		return NULL;
@@ -347,7 +346,7 @@ memory_pool_t *allocation_pool(const void *block)
 	if (!na_heap_find(block, &found) || !found.live)
 		return NULL;
 	named = na_named_of(found.pool);
-	return named && !na_placed_owns(named) ? (memory_pool_t *)named : NULL;
+	return named && !na_group_is(named) ? (memory_pool_t *)named : NULL;
 }
 
 void na_life_lock_configuration(void)
