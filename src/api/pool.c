@@ -11,7 +11,7 @@
 #include "api/error.h"
 #include "api/life.h"
 #include "base/log.h"
-#include "base/options.h"
+#include "base/settings.h"
 #include "heap/groups.h"
 #include "heap/heap.h"
 #include "heap/pressure.h"
@@ -82,22 +82,27 @@ static memory_error_t set_limit(uint64_t wanted)
 	return MEMORY_ERROR_NONE;
 }
 
-static void set_option(enum na_option_id id, uint64_t *field, uint64_t value)
+/* A field left zero is the next one's to set: a level's, or the default. */
+static void set_option(enum na_option_id id, uint64_t value)
 {
-	if (!na_option_from_environment(id))
-		__atomic_store_n(field, value, __ATOMIC_RELAXED);
+	if (value)
+		na_setting_put(id, NA_FROM_PROGRAM, value);
+	else
+		na_setting_drop(id, NA_FROM_PROGRAM);
 }
 
 static void apply(const memory_pool_config_t *config)
 {
 	uint64_t threshold = (uint64_t)(config->defrag_threshold * 1000.0 + 0.5);
 
-	set_option(NA_OPTION_block_size, &na_options.block_size, config->block_size ? config->block_size : 4096);
-	set_option(NA_OPTION_alignment, &na_options.alignment, config->alignment ? config->alignment : 64);
-	set_option(NA_OPTION_defragmentation, &na_options.defragmentation, config->enable_defragmentation);
 	if (config->defrag_threshold > 0.0 && threshold == 0)
 		threshold = 1;
-	set_option(NA_OPTION_defrag_threshold, &na_options.defrag_threshold, threshold ? threshold : 700);
+	set_option(NA_OPTION_total_size, config->total_size);
+	set_option(NA_OPTION_block_size, config->block_size);
+	set_option(NA_OPTION_alignment, config->alignment);
+	na_life_align_to_lines(true);
+	set_option(NA_OPTION_defragmentation, config->enable_defragmentation);
+	set_option(NA_OPTION_defrag_threshold, threshold);
 }
 
 memory_error_t initialize_memory_pool(const memory_pool_config_t *config)
