@@ -264,6 +264,13 @@ void na_cache_tidy(struct na_cache *c);
  * call, or `any` is said. */
 void na_cache_tidy_shared(struct na_cache *c, bool any);
 
+/* Of a named pool's cache, under its lock: bytes of blocks that are out. Others read them, relaxed. */
+static inline void na_cache_tally(struct na_cache *c, int64_t bytes)
+{
+	atomic_store_explicit(&c->published, atomic_load_explicit(&c->published, memory_order_relaxed) + bytes,
+			      memory_order_relaxed);
+}
+
 void na_cache_publish(struct na_cache *c);
 void na_live_add(int64_t bytes);
 

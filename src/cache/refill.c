@@ -316,6 +316,8 @@ void *na_cache_take_one(struct na_cache *c, unsigned int cls)
 			make_current(c, span);
 		got = gather(c, kind, &p, 1);
 		kind->held += got;
+		if (got)
+			na_cache_tally(c, (int64_t)na_class_size(cls));
 		__atomic_store_n(&c->refills, c->refills + got, __ATOMIC_RELAXED);
 		na_cache_enforce(c, "take_one");
 		na_unlock(&c->lock);

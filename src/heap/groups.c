@@ -100,12 +100,9 @@ static void *take(struct na_named *n, size_t alignment, size_t size)
 
 	if (alignment <= NA_PAGE && ((size + alignment - 1) & ~(alignment - 1)) <= NA_SMALL_MAX) {
 		unsigned int cls = alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment);
-		struct na_cache *c = cache_here(n);
 
-		p = na_cache_take_one(c, cls);
+		p = na_cache_take_one(cache_here(n), cls);
 		bytes = (int64_t)na_class_size(cls);
-		if (p)
-			atomic_fetch_add_explicit(&c->published, bytes, memory_order_relaxed);
 	} else {
 		p = na_large_take(&n->pool, size, alignment, false);
 		bytes = p ? (int64_t)na_span_of(p)->length : 0;

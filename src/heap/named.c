@@ -123,16 +123,14 @@ static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
 		if (!p)
 			return NULL;
 		bytes = (int64_t)na_class_size(cls);
-		live = atomic_fetch_add_explicit(&n->cache.published, bytes, memory_order_relaxed) + bytes;
 	} else {
 		p = na_large_take(&n->pool, size, alignment, false);
 		if (!p)
 			return NULL;
 		bytes = (int64_t)na_span_of(p)->length;
-		live = atomic_load_explicit(&n->cache.published, memory_order_relaxed);
 	}
 	na_live_add(bytes);
-	live += (int64_t)holdings_of(n).large_live;
+	live = atomic_load_explicit(&n->cache.published, memory_order_relaxed) + (int64_t)holdings_of(n).large_live;
 	if (live > n->peak)
 		n->peak = live;
 	__atomic_store_n(&n->allocations, n->allocations + 1, __ATOMIC_RELAXED);

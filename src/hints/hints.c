@@ -7,6 +7,7 @@
 #include "base/options.h"
 #include "heap/heap.h"
 #include "heap/placed_nodes.h"
+#include "heap/pressure.h"
 #include "os/limit.h"
 #include "os/os.h"
 
@@ -78,14 +79,21 @@ static int room_for(size_t size, char *why)
 	return -ENOMEM;
 }
 
+/* Most blocks just want their group, on the thread's node: the long way is for mappings of their own, and other nodes. */
 static int allocate(size_t size, const struct na_wish *wish, void **out, char *why)
 {
-	if (wish->hint || wish->placement != NA_LOCAL)
+	struct na_named *group;
+
+	if (wish->placement != NA_LOCAL || (wish->huge && size >= NA_HINT_HUGE))
 		return na_placed_allocate(size, wish, out, why);
-	*out = na_heap_allocate_aligned(wish->alignment, size, false);
+	group = wish->hint ? na_group_of(na_pool_here(), wish->hint) : NULL;
+	if (group)
+		*out = na_group_allocate(group, wish->alignment, size);
+	else
+		*out = wish->hint ? NULL : na_heap_allocate_aligned(wish->alignment, size, false);
 	if (*out)
 		return 0;
-	na_format(why, WHY, "out of memory");
+	na_recovery_why(size, why, WHY);
 	return -ENOMEM;
 }
 
