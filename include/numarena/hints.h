@@ -41,7 +41,8 @@ typedef enum memory_lifetime {
 
 typedef enum memory_priority {
 	PRIORITY_NORMAL,
-	PRIORITY_LOW, /* rather on a slow tier: a node without CPUs and of less bandwidth than the thread's own, if there is one */
+	PRIORITY_LOW, /* rather on a slow tier: a node without CPUs and of less bandwidth, for the CPUs nearest to it, than the
+		       * thread's own node for its own; if there is one */
 	PRIORITY_HIGH /* every page is there when the call returns; on the node of most bandwidth from here, where the machine tells
 		       * bandwidths; never compressed */
 } memory_priority_t;

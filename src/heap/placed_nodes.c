@@ -114,26 +114,22 @@ int na_placed_best_node(bool bandwidth)
 	return best;
 }
 
-/* Another socket's memory is slower from here as well, but it is fast for others: only nodes without CPUs are a tier. */
+/* By the CPUs that are best placed for each: another socket's fast memory is slow from here, if the kernel tells at all, but no tier
+ * to put away into. */
 int na_placed_slow_node(void)
 {
 	const struct na_topology *t = real_topology();
 	int here = na_os.current_node(), slow = -1;
-	const uint32_t *speed;
+	const struct na_topology_node *own = t ? na_topology_node(t, here) : NULL;
 	uint64_t most = 0;
-	int32_t from;
 
-	if (!t || !t->bandwidth || here < 0 || (uint32_t)here >= t->node_slots)
+	if (!own || own->bandwidth == NA_TOPOLOGY_UNKNOWN)
 		return -1;
-	from = t->node_position[here];
-	if (from < 0)
-		return -1;
-	speed = &t->bandwidth[(uint32_t)from * t->node_count];
-	for (uint32_t to = 0; to < t->node_count; to++) {
-		const struct na_topology_node *n = &t->nodes[to];
+	for (uint32_t i = 0; i < t->node_count; i++) {
+		const struct na_topology_node *n = &t->nodes[i];
 
-		if (n->cpu_count || speed[to] == NA_TOPOLOGY_UNKNOWN || speed[from] == NA_TOPOLOGY_UNKNOWN ||
-		    speed[to] >= speed[from] || n->memory <= most || !na_pool_of_node(n->os_index))
+		if (n->cpu_count || n->bandwidth == NA_TOPOLOGY_UNKNOWN || n->bandwidth >= own->bandwidth ||
+		    n->memory <= most || !na_pool_of_node(n->os_index))
 			continue;
 		most = n->memory;
 		slow = n->os_index;
