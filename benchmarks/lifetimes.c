@@ -129,7 +129,10 @@ static struct result in_a_process(int with_hints, int steps)
 	pid_t child;
 
 	fflush(NULL);
-	if (pipe(pipes) < 0 || (child = fork()) < 0)
+	if (pipe(pipes) < 0)
+		die("no pipe");
+	child = fork();
+	if (child < 0)
 		die("no process");
 	if (child == 0) {
 		hinted = with_hints;

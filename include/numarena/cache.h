@@ -48,12 +48,13 @@ typedef struct cache_config {
  * 20 to 1000 ns; on processors that cannot flush a line it is taken to be 100 ns. */
 memory_error_t initialize_cache_system(const cache_config_t *config) NUMARENA_CALL(initialize_cache_system);
 
-/* For reading only: the distance in force, and the size of a line. Words that change when they are configured. */
+/* For reading only: the distance in force, and the size of a line. Words that change when they are configured, so they are
+ * read by relaxed loads, which are plain ones to the processor. */
 extern size_t memory_prefetch_distance NUMARENA_DATA(prefetch_distance);
 extern size_t memory_cache_line_size NUMARENA_DATA(cache_line_size);
 
 /* How far ahead to prefetch, in elements of 8 bytes; 0 while prefetching is off: what is then prefetched is at hand. */
-#define PREFETCH_DISTANCE ((size_t)memory_prefetch_distance)
+#define PREFETCH_DISTANCE __atomic_load_n(&memory_prefetch_distance, __ATOMIC_RELAXED)
 
 /* Asks for the line at an address, to be read soon. Never faults, whatever the address is. */
 static inline void prefetch_next_block(const void *p)
@@ -65,7 +66,7 @@ static inline void prefetch_next_block(const void *p)
 #ifndef __cplusplus
 static inline void *align_to_cache_line(const void *p)
 {
-	uintptr_t line = memory_cache_line_size;
+	uintptr_t line = __atomic_load_n(&memory_cache_line_size, __ATOMIC_RELAXED);
 
 	return (void *)(((uintptr_t)p + line - 1) & ~(line - 1));
 }
@@ -76,7 +77,7 @@ NUMARENA_END
 #ifdef __cplusplus
 template <typename T> static inline T *align_to_cache_line(T *p)
 {
-	uintptr_t line = memory_cache_line_size;
+	uintptr_t line = __atomic_load_n(&memory_cache_line_size, __ATOMIC_RELAXED);
 
 	return reinterpret_cast<T *>((reinterpret_cast<uintptr_t>(p) + line - 1) & ~(line - 1));
 }

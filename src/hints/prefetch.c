@@ -150,7 +150,7 @@ void na_prefetch_follow(bool ask)
 		distance = na_prefetch_derive(na_prefetch_latency(&measured),
 					      __atomic_load_n(&na_options.prefetch_reach, __ATOMIC_RELAXED), line);
 	}
-	/* relaxed: user code reads them as they are. What stays is not written: at the start their page is clean. */
+	/* relaxed, as are the loads of numarena/cache.h: nothing else goes by them. What stays is not written: at the start their page is clean. */
 	if (na_cache_line != line)
 		__atomic_store_n(&na_cache_line, line, __ATOMIC_RELAXED);
 	if (na_prefetch_distance != distance)

@@ -4,8 +4,7 @@
  * follow the settings; the derived distance covers the memory's latency, which is measured once in a process, when a program
  * configures caches or numarena-info asks: never in malloc or at the start.
  *
- * na_prefetch_follow() is called under api/'s configuration lock, or at boot. The words are stored relaxed and read by user
- * code as plain words.
+ * na_prefetch_follow() is called under api/'s configuration lock, or at boot. The words are stored and read relaxed.
  */
 #ifndef NA_HINTS_PREFETCH_H
 #define NA_HINTS_PREFETCH_H
