@@ -6,6 +6,9 @@
  *   pool.h        allocate_from_pool, return_to_pool, named pools
  *   memory.h      the C library's allocation calls under names of their own
  *   placement.h   blocks on nodes of your choice
+ *   hints.h       saying what a block is for
+ *   optimization.h  levels: many settings at once; what is set, by whom
+ *   cache.h       cache lines and prefetching
  *   statistics.h  what is live, peak, physical, and on which node
  *   tracking.h    time series and tighter peaks
  *   system.h      bring everything up and down
@@ -15,8 +18,11 @@
 #define NUMARENA_NUMARENA_H
 
 #include <numarena/base.h>
+#include <numarena/cache.h>
 #include <numarena/error.h>
+#include <numarena/hints.h>
 #include <numarena/memory.h>
+#include <numarena/optimization.h>
 #include <numarena/placement.h>
 #include <numarena/pool.h>
 #include <numarena/statistics.h>

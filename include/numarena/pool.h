@@ -19,7 +19,7 @@
 
 NUMARENA_BEGIN
 
-/* The default pool. A field left zero means its default. */
+/* The default pool. A field left zero means its default, or what an optimization level sets. */
 typedef struct memory_pool_config {
 	size_t total_size;           /* bytes, upper bound over all nodes; 0: the smaller of physical memory
 	                              * and the cgroup's limit */

@@ -19,6 +19,7 @@
 #include "config.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
+#include "hints/prefetch.h"
 #include "os/os.h"
 #include "report/process.h"
 #include "tracking/tracking.h"
@@ -81,6 +82,7 @@ static __attribute__((constructor)) void start(void)
 		       "of %u NUMA nodes with memory the first %u have a pool: threads on the others get "
 		       "memory of the nearest of those",
 		       na_pool_count + na_pools_missing(), na_pool_count);
+	na_prefetch_follow(false);
 	na_heap_hooks.tick = tick;
 	na_heap_start();
 	na_os_at_fork(before_fork, in_parent, in_child);

@@ -11,9 +11,9 @@
 #include "api/error.h"
 #include "api/life.h"
 #include "base/log.h"
-#include "base/options.h"
+#include "base/settings.h"
+#include "heap/groups.h"
 #include "heap/heap.h"
-#include "heap/placed.h"
 #include "heap/pressure.h"
 #include "os/os.h"
 
@@ -82,22 +82,27 @@ static memory_error_t set_limit(uint64_t wanted)
 	return MEMORY_ERROR_NONE;
 }
 
-static void set_option(enum na_option_id id, uint64_t *field, uint64_t value)
+/* A field left zero is the next one's to set: a level's, or the default. */
+static void set_option(enum na_option_id id, uint64_t value)
 {
-	if (!na_option_from_environment(id))
-		__atomic_store_n(field, value, __ATOMIC_RELAXED);
+	if (value)
+		na_setting_put(id, NA_FROM_PROGRAM, value);
+	else
+		na_setting_drop(id, NA_FROM_PROGRAM);
 }
 
 static void apply(const memory_pool_config_t *config)
 {
 	uint64_t threshold = (uint64_t)(config->defrag_threshold * 1000.0 + 0.5);
 
-	set_option(NA_OPTION_block_size, &na_options.block_size, config->block_size ? config->block_size : 4096);
-	set_option(NA_OPTION_alignment, &na_options.alignment, config->alignment ? config->alignment : 64);
-	set_option(NA_OPTION_defragmentation, &na_options.defragmentation, config->enable_defragmentation);
 	if (config->defrag_threshold > 0.0 && threshold == 0)
 		threshold = 1;
-	set_option(NA_OPTION_defrag_threshold, &na_options.defrag_threshold, threshold ? threshold : 700);
+	set_option(NA_OPTION_total_size, config->total_size);
+	set_option(NA_OPTION_block_size, config->block_size);
+	set_option(NA_OPTION_alignment, config->alignment);
+	na_life_align_to_lines(true);
+	set_option(NA_OPTION_defragmentation, config->enable_defragmentation);
+	set_option(NA_OPTION_defrag_threshold, threshold);
 }
 
 memory_error_t initialize_memory_pool(const memory_pool_config_t *config)
@@ -194,8 +199,7 @@ static void *bad_pointer(const void *block, const char *what, const void *caller
 
 static void *resize_by_moving(void *block, const struct na_block *found, size_t size)
 {
-	struct na_named *named = na_named_of(found->pool);
-	void *fresh = named ? na_named_allocate(named, size) : allocate_from_pool(size);
+	void *fresh = found->pool->named ? na_heap_another(found->pool, found->size, size) : allocate_from_pool(size);
 
 	if (!fresh)
 		return NULL;
@@ -347,7 +351,7 @@ memory_pool_t *allocation_pool(const void *block)
 	if (!na_heap_find(block, &found) || !found.live)
 		return NULL;
 	named = na_named_of(found.pool);
-	return named && !na_placed_owns(named) ? (memory_pool_t *)named : NULL;
+	return named && !na_group_is(named) ? (memory_pool_t *)named : NULL;
 }
 
 void na_life_lock_configuration(void)

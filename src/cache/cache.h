@@ -205,7 +205,7 @@ bool na_cache_begin_to_free(void);
 /* A block of class cls from the cache c of the calling thread, whose stack is empty; NULL without memory. */
 void *na_cache_refill(struct na_cache *c, unsigned int cls);
 
-/* Under a named pool's lock: one block; NULL without memory. */
+/* Of a named pool's cache, by any thread: one block; NULL without memory. */
 void *na_cache_take_one(struct na_cache *c, unsigned int cls);
 
 /* Makes room in a full stack of ours. */
@@ -259,6 +259,17 @@ static inline int64_t na_cache_depth(struct na_cache *c, unsigned int cls)
 /* Empties stacks that were not touched since the last call: blocks that nobody asks for hold spans that others could
  * use. Called by the owner when it is about to take fresh memory, and now and then. */
 void na_cache_tidy(struct na_cache *c);
+
+/* Of a named pool's cache, which nobody owns: its current spans go back if they are empty, and it has not been used since the last
+ * call, or `any` is said. */
+void na_cache_tidy_shared(struct na_cache *c, bool any);
+
+/* Of a named pool's cache, under its lock: bytes of blocks that are out. Others read them, relaxed. */
+static inline void na_cache_tally(struct na_cache *c, int64_t bytes)
+{
+	atomic_store_explicit(&c->published, atomic_load_explicit(&c->published, memory_order_relaxed) + bytes,
+			      memory_order_relaxed);
+}
 
 void na_cache_publish(struct na_cache *c);
 void na_live_add(int64_t bytes);

@@ -233,18 +233,20 @@ static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 /* Blocks of named pools are freed under the pool's cache's lock, at once, whoever frees. */
 static int free_named(struct na_cache *owner, struct na_span *span, const void *p)
 {
+	unsigned int cls = span->cls; /* afterwards the span may be the pool's again */
 	int64_t size = span->size;
 	bool put;
 
 	na_lock(&owner->lock);
 	put = put_slot(owner, span, p);
-	if (put)
-		owner->kind[span->cls].held--;
+	if (put) {
+		owner->kind[cls].held--;
+		na_cache_tally(owner, -size);
+	}
 	na_cache_enforce(owner, "free_named");
 	na_unlock(&owner->lock);
 	if (!put)
 		return -EINVAL;
-	atomic_fetch_sub_explicit(&owner->published, size, memory_order_relaxed);
 	na_live_add(-size);
 	return 0;
 }

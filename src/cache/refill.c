@@ -299,18 +299,26 @@ void *na_cache_refill(struct na_cache *c, unsigned int cls)
 	return na_bin_pop(bin);
 }
 
+/* A count of refills is one of blocks here. Two threads may come with a fresh span each: the second's joins the list. */
 void *na_cache_take_one(struct na_cache *c, unsigned int cls)
 {
 	struct na_kind *kind = &c->kind[cls];
 	struct na_span *span = NULL;
 	na_entry p = NULL;
 
-	c->refills++;
 	for (;;) {
+		uint32_t got;
+
 		na_lock(&c->lock);
-		if (span)
+		if (span && kind->span)
+			na_cache_list(c, span);
+		else if (span)
 			make_current(c, span);
-		kind->held += gather(c, kind, &p, 1);
+		got = gather(c, kind, &p, 1);
+		kind->held += got;
+		if (got)
+			na_cache_tally(c, (int64_t)na_class_size(cls));
+		__atomic_store_n(&c->refills, c->refills + got, __ATOMIC_RELAXED);
 		na_cache_enforce(c, "take_one");
 		na_unlock(&c->lock);
 		if (p)

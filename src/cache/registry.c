@@ -324,6 +324,17 @@ void na_cache_trim(struct na_cache *c)
 	na_cache_publish(c);
 }
 
+void na_cache_tidy_shared(struct na_cache *c, bool any)
+{
+	na_lock(&c->lock);
+	if (any || c->refills == c->tended)
+		for (unsigned int i = 0; i < NA_CLASSES; i++)
+			drop_current(c, &c->kind[i]); /* others go when they empty, in put_slot() */
+	c->tended = c->refills;
+	na_cache_enforce(c, "tidy_shared");
+	na_unlock(&c->lock);
+}
+
 /* Of an idle cache nobody looks at the partial spans: frees into them must be told. */
 static void silence(struct na_cache *c)
 {

@@ -194,10 +194,16 @@ bool na_heap_find(const void *p, struct na_block *out)
 	}
 }
 
+void *na_heap_another(const struct na_pool *pool, size_t old, size_t size)
+{
+	if (na_placed_grows_into(pool, old, size))
+		return na_placed_for_hints(pool, size);
+	return na_named_allocate(na_named_of(pool), size);
+}
+
 static void *move_block(void *p, size_t old, size_t size, const struct na_pool *pool)
 {
-	struct na_named *named = pool->named ? na_named_of(pool) : NULL;
-	void *fresh = named ? na_named_allocate(named, size) : na_heap_allocate(size);
+	void *fresh = pool->named ? na_heap_another(pool, old, size) : na_heap_allocate(size);
 
 	if (!fresh)
 		return NULL;
@@ -240,7 +246,7 @@ static void *resize_other(void *p, size_t size)
 			return p;
 	} else if (na_span_segment(block.span)->placement.kind) {
 		return na_placed_stays(&block, size) ? p : move_placed(p, size, &block);
-	} else if (size > NA_SMALL_MAX) {
+	} else if (size > NA_SMALL_MAX && !(block.pool->named && na_placed_grows_into(block.pool, block.size, size))) {
 		void *q = na_large_resize(block.span, p, size);
 
 		if (q) {

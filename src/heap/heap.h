@@ -61,6 +61,9 @@ struct na_block {
  * calling thread may free. */
 bool na_heap_find(const void *p, struct na_block *out);
 
+/* A block of the same named pool as one of `old` bytes that is resized; NULL with ENOMEM. */
+void *na_heap_another(const struct na_pool *pool, size_t old, size_t size);
+
 /* Named pools. */
 struct na_named;
 int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out);

@@ -56,7 +56,8 @@ uint64_t na_maintenance_ns(void)
 
 static uint32_t epoch_ms(void)
 {
-	uint64_t ms = na_pressure_decay_ms() / NA_EPOCHS_KEPT, least = na_options.decay_ms / NA_EPOCHS_KEPT;
+	uint64_t ms = na_pressure_decay_ms() / NA_EPOCHS_KEPT,
+		 least = __atomic_load_n(&na_options.decay_ms, __ATOMIC_RELAXED) / NA_EPOCHS_KEPT;
 
 	/* Pressure shortens it, but not so far that a time step loses its temporaries several times over. */
 	if (least > SHORT_MS)
@@ -79,7 +80,8 @@ static bool too_fragmented(void)
 
 static void purge(void)
 {
-	bool all = na_options.decay_ms == 0 || na_pressure_high() || too_fragmented();
+	bool all =
+		__atomic_load_n(&na_options.decay_ms, __ATOMIC_RELAXED) == 0 || na_pressure_high() || too_fragmented();
 
 	na_cache_tend();
 	na_cache_purge_sleepers();
@@ -106,6 +108,9 @@ static void purge_excess(void)
 
 	for (uint32_t i = 0; i < na_pool_count && held > most; i++)
 		held -= na_pool_purge_some(&na_pools[i], held - most);
+	/* What named pools and groups keep serves nobody else. */
+	if (held > most)
+		na_named_purge(true);
 	na_cache_purge_pages();
 	held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
 	atomic_store_explicit(&excess_over, held + EXCESS_STEP, memory_order_relaxed);

@@ -2,7 +2,8 @@
 /*
  * Named pools: a pool of their own, and one cache that every thread shares under the named
  * pool's lock. Slower than the default pool (a lock a call), exact in its counts, and it can be
- * emptied at once. Lock order: named, then its cache, then its pool.
+ * emptied at once. Lock order: named, then its caches, then its pool. Groups (groups.h) are named pools too, with several caches
+ * and no lock of their own on the way; here is what they have in common.
  *
  * A structure is reused after destroy, never unmapped; a magic word tells a live one.
  */
@@ -10,24 +11,12 @@
 #include <sched.h>
 #include <string.h>
 
+#include "heap/groups.h"
 #include "heap/heap.h"
+#include "heap/named.h"
 #include "heap/pressure.h"
 #include "heap/snapshot.h"
 #include "os/os.h"
-
-#define MAGIC UINT32_C(0x6e616d70)
-
-struct na_named {
-	struct na_cache cache;
-	struct na_pool pool;
-	struct na_lock lock;
-	uint32_t magic;
-	uint32_t users; /* under list_lock: threads that purge it, for whom its end waits */
-	size_t alignment;
-	uint64_t allocations;  /* under lock */
-	int64_t peak;	       /* under lock */
-	struct na_named *next; /* list of all live, under list_lock */
-};
 
 static struct na_arena arena = { .node = -1 };
 static struct na_lock list_lock;
@@ -41,7 +30,7 @@ struct na_named *na_named_of(const struct na_pool *pool)
 bool na_named_valid(const struct na_named *named)
 {
 	/* A pointer that is not even aligned must not be read as one. */
-	return named && (uintptr_t)named % alignof(struct na_named) == 0 && named->magic == MAGIC;
+	return named && (uintptr_t)named % alignof(struct na_named) == 0 && named->magic == NA_NAMED_MAGIC;
 }
 
 const char *na_named_name(const struct na_named *named)
@@ -49,16 +38,11 @@ const char *na_named_name(const struct na_named *named)
 	return named->pool.name;
 }
 
-int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out)
+int na_named_make(const char *name, const struct na_pool *home, uint64_t limit, size_t alignment, uint32_t caches,
+		  uint32_t hint, struct na_named **out)
 {
-	struct na_pool *home;
-	struct na_named *n;
+	struct na_named *n = na_arena_take(&arena, sizeof(*n), NULL);
 
-	na_pools_boot();
-	home = node < 0 ? na_pool_here() : na_pool_of_node(node);
-	if (!home)
-		return -EINVAL;
-	n = na_arena_take(&arena, sizeof(*n), NULL);
 	if (!n)
 		return -ENOMEM;
 	memset(n, 0, sizeof(*n));
@@ -67,14 +51,39 @@ int na_named_create(const char *name, int node, uint64_t limit, size_t alignment
 	n->pool.limit = limit;
 	memcpy(n->pool.name, name, strlen(name) + 1);
 	na_cache_init(&n->cache, &n->pool, NA_CACHE_NAMED);
+	atomic_store_explicit(&n->more[0], &n->cache, memory_order_relaxed); /* published by list_lock, or as a group */
+	n->caches = caches;
+	n->hint = hint;
 	n->alignment = alignment;
-	n->magic = MAGIC;
+	n->magic = NA_NAMED_MAGIC;
 	na_lock(&list_lock);
 	n->next = list;
 	list = n;
 	na_unlock(&list_lock);
 	*out = n;
 	return 0;
+}
+
+int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out)
+{
+	struct na_pool *home;
+
+	na_pools_boot();
+	home = node < 0 ? na_pool_here() : na_pool_of_node(node);
+	return home ? na_named_make(name, home, limit, alignment, 1, 0, out) : -EINVAL;
+}
+
+/* Bytes in small blocks. */
+static int64_t small_live(struct na_named *n)
+{
+	int64_t live = 0;
+
+	for (uint32_t i = 0; i < n->caches; i++) {
+		struct na_cache *c = na_named_cache(n, i);
+
+		live += c ? atomic_load_explicit(&c->published, memory_order_relaxed) : 0;
+	}
+	return live;
 }
 
 /* What the pool has: read under its own lock, for others free into it, and the maintenance thread purges it. */
@@ -114,16 +123,14 @@ static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
 		if (!p)
 			return NULL;
 		bytes = (int64_t)na_class_size(cls);
-		live = atomic_fetch_add_explicit(&n->cache.published, bytes, memory_order_relaxed) + bytes;
 	} else {
 		p = na_large_take(&n->pool, size, alignment, false);
 		if (!p)
 			return NULL;
 		bytes = (int64_t)na_span_of(p)->length;
-		live = atomic_load_explicit(&n->cache.published, memory_order_relaxed);
 	}
 	na_live_add(bytes);
-	live += (int64_t)holdings_of(n).large_live;
+	live = atomic_load_explicit(&n->cache.published, memory_order_relaxed) + (int64_t)holdings_of(n).large_live;
 	if (live > n->peak)
 		n->peak = live;
 	__atomic_store_n(&n->allocations, n->allocations + 1, __ATOMIC_RELAXED);
@@ -144,6 +151,8 @@ void *na_named_allocate_aligned(struct na_named *named, size_t alignment, size_t
 {
 	void *p;
 
+	if (named->caches > 1)
+		return na_group_allocate(named, alignment, size);
 	na_pressure_check(size);
 	NA_RECOVER(p, size, allocate(named, alignment, size));
 	if (!p)
@@ -185,9 +194,19 @@ static uint64_t release(struct na_pool *pool, bool all)
 	return na_pool_release(pool);
 }
 
+static uint64_t purge(struct na_pool *pool, bool all)
+{
+	struct na_named *n = na_named_of(pool);
+
+	for (uint32_t i = 0; i < n->caches; i++)
+		if (na_named_cache(n, i))
+			na_cache_tidy_shared(na_named_cache(n, i), all);
+	return na_pool_purge(pool, all);
+}
+
 uint64_t na_named_purge(bool all)
 {
-	return for_each(na_pool_purge, all);
+	return for_each(purge, all);
 }
 
 uint64_t na_named_release(void)
@@ -260,9 +279,8 @@ void na_named_destroy(struct na_named *named)
 /* Under the lock. What is live now may be more than ever: a large block of the pool's may have grown meanwhile. */
 static uint64_t note_peak(struct na_named *n)
 {
-	int64_t live = atomic_load_explicit(&n->cache.published, memory_order_relaxed);
+	int64_t live = small_live(n) + (int64_t)holdings_of(n).large_live;
 
-	live += (int64_t)holdings_of(n).large_live;
 	if (live > n->peak)
 		n->peak = live;
 	return (uint64_t)live;
@@ -275,16 +293,37 @@ void na_named_grew(struct na_named *named)
 	na_unlock(&named->lock);
 }
 
+/* Blocks that were given. In groups each took a refill of one; see na_cache_take_one(). */
+static uint64_t allocations(struct na_named *n, const struct holdings *h)
+{
+	uint64_t count = h->large_count;
+
+	if (n->caches == 1)
+		return __atomic_load_n(&n->allocations, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < n->caches; i++)
+		if (na_named_cache(n, i))
+			count += __atomic_load_n(&na_named_cache(n, i)->refills, __ATOMIC_RELAXED);
+	return count;
+}
+
 /* Blocks that went back: all that were given but those that are out. */
 static uint64_t releases(struct na_named *n, const struct holdings *h)
 {
 	int64_t live = (int64_t)(h->large_count - h->large_freed);
+	uint64_t given = 0;
 
-	na_lock(&n->cache.lock);
-	for (unsigned int i = 0; i < NA_CLASSES; i++)
-		live += n->cache.kind[i].held;
-	na_unlock(&n->cache.lock);
-	return __atomic_load_n(&n->allocations, __ATOMIC_RELAXED) - (uint64_t)live;
+	for (uint32_t k = 0; k < n->caches; k++) {
+		struct na_cache *c = na_named_cache(n, k);
+
+		if (!c)
+			continue;
+		na_lock(&c->lock);
+		for (unsigned int i = 0; i < NA_CLASSES; i++)
+			live += c->kind[i].held;
+		given += c->refills;
+		na_unlock(&c->lock);
+	}
+	return (n->caches > 1 ? given + h->large_count : allocations(n, h)) - (uint64_t)live;
 }
 
 void na_named_figures(struct na_named *named, struct na_named_figures *out)
@@ -297,7 +336,7 @@ void na_named_figures(struct na_named *named, struct na_named_figures *out)
 	out->live = note_peak(named);
 	out->peak = (uint64_t)named->peak;
 	out->held = h.held;
-	out->allocations = named->allocations;
+	out->allocations = allocations(named, &h);
 	out->node = named->pool.node;
 	out->name = named->pool.name;
 	na_unlock(&named->lock);
@@ -308,10 +347,9 @@ void na_named_snapshot(struct na_snapshot *out)
 	na_lock(&list_lock);
 	for (struct na_named *n = list; n; n = n->next) {
 		struct holdings h = holdings_of(n);
-		uint64_t live =
-			(uint64_t)atomic_load_explicit(&n->cache.published, memory_order_relaxed) + h.large_live;
+		uint64_t live = (uint64_t)small_live(n) + h.large_live;
 
-		out->allocations += __atomic_load_n(&n->allocations, __ATOMIC_RELAXED);
+		out->allocations += allocations(n, &h);
 		out->releases += releases(n, &h);
 		out->large_live_bytes += h.large_live;
 		out->large_allocations += h.large_count;
@@ -347,7 +385,9 @@ void na_named_before_fork(void)
 	na_lock(&list_lock);
 	for (struct na_named *n = list; n; n = n->next) {
 		na_lock(&n->lock);
-		na_lock(&n->cache.lock);
+		for (uint32_t i = 0; i < n->caches; i++) /* under the lock none is added */
+			if (na_named_cache(n, i))
+				na_lock(&na_named_cache(n, i)->lock);
 		na_lock(&n->pool.lock);
 		na_lock(&n->pool.arena.lock);
 	}
@@ -364,7 +404,9 @@ void na_named_after_fork(bool child)
 			n->users = 0;
 		leave(&n->pool.arena.lock);
 		leave(&n->pool.lock);
-		leave(&n->cache.lock);
+		for (uint32_t i = n->caches; i-- > 0;)
+			if (na_named_cache(n, i))
+				leave(&na_named_cache(n, i)->lock);
 		leave(&n->lock);
 	}
 	leave(&list_lock);

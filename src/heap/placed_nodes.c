@@ -114,6 +114,29 @@ int na_placed_best_node(bool bandwidth)
 	return best;
 }
 
+/* By the CPUs that are best placed for each: another socket's fast memory is slow from here, if the kernel tells at all, but no tier
+ * to put away into. */
+int na_placed_slow_node(void)
+{
+	const struct na_topology *t = real_topology();
+	int here = na_os.current_node(), slow = -1;
+	const struct na_topology_node *own = t ? na_topology_node(t, here) : NULL;
+	uint64_t most = 0;
+
+	if (!own || own->bandwidth == NA_TOPOLOGY_UNKNOWN)
+		return -1;
+	for (uint32_t i = 0; i < t->node_count; i++) {
+		const struct na_topology_node *n = &t->nodes[i];
+
+		if (n->cpu_count || n->bandwidth == NA_TOPOLOGY_UNKNOWN || n->bandwidth >= own->bandwidth ||
+		    n->memory <= most || !na_pool_of_node(n->os_index))
+			continue;
+		most = n->memory;
+		slow = n->os_index;
+	}
+	return slow;
+}
+
 bool na_placed_allowed(int node)
 {
 	int nodes[1024];

@@ -22,6 +22,10 @@ void na_placed_divide(struct na_placement *p, uint32_t parts);
  * the slowest, which others need least. -1: the machine tells no such attributes. */
 int na_placed_best_node(bool bandwidth);
 
+/* The largest of the nodes without CPUs that have less bandwidth, for the CPUs nearest to them, than the thread's own node for its own; -1:
+ * none is known to be such. */
+int na_placed_slow_node(void);
+
 /* Whether we may use the node's memory, pool or not. */
 bool na_placed_allowed(int node);
 

@@ -27,6 +27,10 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #define HUGE_SHIFT 26 /* of mmap's flags: the page's size */
 #define MASK_WORDS 16 /* 1024 nodes, the kernel's own limit */
 
@@ -135,6 +139,13 @@ static int os_advise_ordinary(void *at, size_t size)
 	int saved = errno;
 
 	return finish(madvise(at, size, MADV_NOHUGEPAGE), saved);
+}
+
+static int os_populate(void *at, size_t size)
+{
+	int saved = errno;
+
+	return finish(madvise(at, size, MADV_POPULATE_WRITE), saved);
 }
 
 static int os_remap(void *at, size_t size, size_t grown, void *to)
@@ -385,6 +396,7 @@ struct na_os na_os = {
 	.bind = os_bind,
 	.interleave = os_interleave,
 	.advise_ordinary = os_advise_ordinary,
+	.populate = os_populate,
 	.remap = os_remap,
 	.locate = os_locate,
 	.resident = os_resident,

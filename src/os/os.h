@@ -33,6 +33,9 @@ struct na_os {
 	int (*interleave)(void *at, size_t size, const int16_t *nodes, size_t count);
 	/* No page larger than the base size, whatever the system's default is. */
 	int (*advise_ordinary)(void *at, size_t size);
+	/* Gives every page of the range memory now. -ENOMEM if there is not enough; -EINVAL where the kernel has no call for it
+	 * (before 5.14). */
+	int (*populate)(void *at, size_t size);
 	/* Grows a mapping: in place if `to` is NULL, else its pages move to `to`, which is a
 	 * mapping of ours that nobody has seen yet. */
 	int (*remap)(void *at, size_t size, size_t grown, void *to);

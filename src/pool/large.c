@@ -209,6 +209,7 @@ static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t m
 	list_push(&pool->huge_live, segment);
 	pool->reserved += mapped;
 	atomic_fetch_add_explicit(&pool->huge_count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&na_pool_mappings, 1, memory_order_relaxed);
 	na_unlock(&pool->lock);
 	return segment;
 

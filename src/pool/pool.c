@@ -16,6 +16,7 @@ _Atomic uint64_t na_pool_limit = UINT64_MAX;
 _Atomic uint64_t na_pool_held;
 _Atomic uint32_t na_pool_epoch;
 _Atomic uint64_t na_pool_purged;
+_Atomic uint64_t na_pool_mappings;
 
 /* Where the next segment is tried first, so that segments are neighbours and need no trimming;
  * 0 before the first. Relaxed: a hint. */

@@ -55,11 +55,12 @@ struct na_pool {
 };
 
 /* Limits and the epoch, for all pools. */
-extern _Atomic uint64_t na_pool_limit;	/* bytes, or NA_POOL_UNASKED; relaxed */
-extern _Atomic uint64_t na_pool_held;	/* bytes in slices used or dirty, and huge; relaxed */
-extern _Atomic uint32_t na_pool_epoch;	/* low byte stamps releases; relaxed */
-extern _Atomic uint64_t na_pool_purged; /* bytes; relaxed */
-#define NA_EPOCHS_KEPT 8		/* the decay time in epochs */
+extern _Atomic uint64_t na_pool_limit;	  /* bytes, or NA_POOL_UNASKED; relaxed */
+extern _Atomic uint64_t na_pool_held;	  /* bytes in slices used or dirty, and huge; relaxed */
+extern _Atomic uint32_t na_pool_epoch;	  /* low byte stamps releases; relaxed */
+extern _Atomic uint64_t na_pool_purged;	  /* bytes; relaxed */
+extern _Atomic uint64_t na_pool_mappings; /* blocks with a mapping of their own, kept ones too; relaxed */
+#define NA_EPOCHS_KEPT 8		  /* the decay time in epochs */
 
 /* The default limit is the machine's or the cgroup's, four files of /proc and /sys that take a tenth of a millisecond to read: a
  * process asks when it holds this much, and most never do. */

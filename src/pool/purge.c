@@ -97,6 +97,7 @@ static struct na_segment *take_old(struct na_pool *pool, uint8_t epoch, bool all
 		pool->huge_kept_bytes -= s->committed;
 		pool->reserved -= s->length;
 		atomic_fetch_sub_explicit(&pool->huge_count, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&na_pool_mappings, 1, memory_order_relaxed);
 	}
 	na_unlock(&pool->lock);
 	return s;
@@ -120,6 +121,7 @@ static uint64_t keep_addresses(struct na_pool *pool, struct na_segment *s, uint8
 	pool->huge_kept_bytes += s->committed;
 	pool->reserved += s->length;
 	atomic_fetch_add_explicit(&pool->huge_count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&na_pool_mappings, 1, memory_order_relaxed);
 	na_unlock(&pool->lock);
 	atomic_fetch_sub_explicit(&na_pool_held, bytes, memory_order_relaxed);
 	return bytes;

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/options.h"
+#include "base/settings.h"
+#include "hints/prefetch.h"
 #include "os/hugepages.h"
 #include "os/limit.h"
 #include "tools/usage.h"
@@ -17,31 +18,64 @@
 
 static void help(void)
 {
-	puts("usage: numarena-info [--settings | --topology | --limits] [--help] [--version]\n"
+	puts("usage: numarena-info [--settings | --levels | --topology | --limits] [--help] [--version]\n"
 	     "\n"
 	     "Prints what numarena sees of this machine, its NUMA nodes, caches and page sizes, the limits on this\n"
-	     "process's memory, and the settings in force. --settings, --topology and --limits print the one part "
-	     "alone.\n"
+	     "process's memory, and the settings in force with where each comes from. --settings, --topology and\n"
+	     "--limits print the one part alone; --levels prints what the optimization levels set.\n"
 	     "\n"
 	     "Exit status: 0; 1 if the topology cannot be found out; 2 for a wrong option or setting.\n");
 	na_usage_settings(stdout);
 }
 
+/* Nothing is measured in other modes: a run of --limits says nothing of latencies. */
+static void print_prefetching(void)
+{
+	bool measured;
+
+	na_prefetch_follow(true);
+	printf("  %-30s %zu\n", "cache line in force, bytes", na_cache_line);
+	printf("  %-30s %zu elements of 8 bytes\n", "prefetch distance in force", na_prefetch_distance);
+	printf("  %-30s %" PRIu32 " ns%s\n", "memory latency", na_prefetch_latency(&measured),
+	       measured ? "" : " (assumed, not measured)");
+}
+
 static void print_settings(void)
 {
 	puts("settings");
-#define NA_PRINT_SIZE(v)   printf("%" PRIu64, (v))
-#define NA_PRINT_COUNT(v)  printf("%" PRIu64, (v))
-#define NA_PRINT_RATIO(v)  printf("%g", (double)(v) / 1000)
-#define NA_PRINT_SWITCH(v) printf("%" PRIu64, (v))
-#define NA_PRINT_PAGES(v)  fputs(na_pages_name(v), stdout)
-#define NA_PRINT_PATH(v)   fputs(*(v) ? (v) : "-", stdout)
-#define NA_OPTION(id, env, kind, def, least, most, text)                                                               \
-	printf("  %-28s ", env);                                                                                       \
-	NA_PRINT_##kind(na_options.id);                                                                                \
-	puts(na_option_from_environment(NA_OPTION_##id) ? "  (environment)" : "");
-#include "base/options.def"
-#undef NA_OPTION
+	for (int i = 0; i < NA_OPTION_COUNT_; i++) {
+		char value[4096], origin[32];
+
+		na_setting_text((enum na_option_id)i, value, sizeof(value));
+		na_setting_origin((enum na_option_id)i, origin, sizeof(origin));
+		printf("  %-30s %s  (%s)\n", na_option_table[i].env, *value ? value : "-", origin);
+	}
+	print_prefetching();
+}
+
+static void print_level(enum na_option_id family, enum na_level level)
+{
+	bool any = false;
+
+	printf("  %s=%s:", na_option_table[family].env, na_level_name(level));
+	for (size_t i = 0; i < na_level_setting_count; i++) {
+		const struct na_level_setting *s = &na_level_settings[i];
+
+		if (s->family != family || s->level != level)
+			continue;
+		printf(" %s=%s", na_option_table[s->setting].env, s->value);
+		any = true;
+	}
+	puts(any ? "" : " nothing");
+}
+
+static void print_levels(void)
+{
+	puts("optimization levels, and what each sets");
+	for (int level = 0; level < NA_LEVEL_COUNT_; level++)
+		print_level(NA_OPTION_optimization, (enum na_level)level);
+	for (int level = 0; level < NA_LEVEL_COUNT_; level++)
+		print_level(NA_OPTION_cache_optimization, (enum na_level)level);
 }
 
 static void print_figure(const char *name, uint64_t value, const char *without)
@@ -90,22 +124,26 @@ static int print_topology(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "settings", no_argument, NULL, 's' }, { "topology", no_argument, NULL, 't' },
-		{ "limits", no_argument, NULL, 'l' },	{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },	{ NULL, 0, NULL, 0 }
-	};
+	static const struct option options[] = { { "settings", no_argument, NULL, 's' },
+						 { "topology", no_argument, NULL, 't' },
+						 { "levels", no_argument, NULL, 'o' },
+						 { "limits", no_argument, NULL, 'l' },
+						 { "help", no_argument, NULL, 'h' },
+						 { "version", no_argument, NULL, 'v' },
+						 { NULL, 0, NULL, 0 } };
 	int c, part = 0, rc = 0;
 	char complaint[512];
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		switch (c) {
+		case 'o':
 		case 's':
 		case 't':
 		case 'l':
 			if (part && part != c)
-				return na_usage_error(TOOL, "--settings, --topology and --limits exclude each other");
+				return na_usage_error(
+					TOOL, "--settings, --levels, --topology and --limits exclude each other");
 			part = c;
 			break;
 		case 'h':
@@ -124,6 +162,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, TOOL ": %s\n", complaint);
 		return NA_EXIT_USAGE;
 	}
+	na_settings_follow_levels();
+	if (part == 'o')
+		print_levels();
 	if (!part || part == 't')
 		rc = print_topology();
 	if (!part || part == 'l')

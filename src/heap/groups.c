@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "heap/groups.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/options.h"
+#include "heap/heap.h"
+#include "heap/named.h"
+#include "heap/pressure.h"
+#include "os/os.h"
+
+/* release: once each; acquire: any thread. Pages of what is not used are never touched. */
+static struct na_named *_Atomic groups[NA_MAX_POOLS][NA_HINT_KINDS];
+
+bool na_group_is(const struct na_named *named)
+{
+	return named->caches > 1;
+}
+
+uint32_t na_group_hint(const struct na_pool *pool)
+{
+	const struct na_named *named = na_named_of(pool);
+
+	return named ? named->hint : 0;
+}
+
+struct na_pool *na_group_pool(struct na_named *group)
+{
+	return &group->pool;
+}
+
+/* For reports: "long low sequential fixed". */
+static void name_of(uint32_t packed, char *out, size_t capacity)
+{
+	static const char *const access[] = { "", " sequential", " random", " strided", " read-mostly" };
+	static const char *const lifetime[] = { "medium", "short", "long", "permanent" };
+	static const char *const priority[] = { "", " low", " high" };
+	struct na_hint h = na_hint_unpack(packed);
+
+	if (packed == 0)
+		na_format(out, capacity, "placed");
+	else
+		na_format(out, capacity, "%s%s%s%s", lifetime[h.lifetime], priority[h.priority], access[h.access],
+			  h.no_move ? " fixed" : "");
+}
+
+struct na_named *na_group_of(const struct na_pool *home, uint32_t hint)
+{
+	struct na_named *_Atomic *place = &groups[home - na_pools][hint];
+	struct na_named *n = atomic_load_explicit(place, memory_order_acquire), *none = NULL;
+	char name[32];
+
+	if (n)
+		return n;
+	name_of(hint, name, sizeof(name));
+	if (na_named_make(name, home, 0, 16, NA_GROUP_CACHES, hint, &n) < 0)
+		return NULL;
+	if (!atomic_compare_exchange_strong_explicit(place, &none, n, memory_order_acq_rel, memory_order_acquire)) {
+		na_named_destroy(n); /* another thread was first */
+		n = none;
+	}
+	return n;
+}
+
+/* Under the group's lock, which fork holds: it finds all caches that there are. */
+static struct na_cache *add_cache(struct na_named *n, uint32_t i)
+{
+	struct na_cache *c = na_arena_take(&n->pool.arena, sizeof(*c), NULL), *there;
+
+	if (!c)
+		return na_named_cache(n, 0);
+	memset(c, 0, sizeof(*c));
+	na_cache_init(c, &n->pool, NA_CACHE_NAMED);
+	na_lock(&n->lock);
+	there = na_named_cache(n, i);
+	if (!there)
+		atomic_store_explicit(&n->more[i], c, memory_order_release);
+	na_unlock(&n->lock);
+	if (!there)
+		return c;
+	na_arena_give(&n->pool.arena, c, sizeof(*c));
+	return there;
+}
+
+static struct na_cache *cache_here(struct na_named *n)
+{
+	struct na_cache *own = na_cache_here(), *c;
+	uint32_t i = own ? own->number % NA_GROUP_CACHES : 0;
+
+	c = na_named_cache(n, i);
+	return c ? c : add_cache(n, i);
+}
+
+static void *take(struct na_named *n, size_t alignment, size_t size)
+{
+	int64_t bytes;
+	void *p;
+
+	if (alignment <= NA_PAGE && ((size + alignment - 1) & ~(alignment - 1)) <= NA_SMALL_MAX) {
+		unsigned int cls = alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment);
+
+		p = na_cache_take_one(cache_here(n), cls);
+		bytes = (int64_t)na_class_size(cls);
+	} else {
+		p = na_large_take(&n->pool, size, alignment, false);
+		bytes = p ? (int64_t)na_span_of(p)->length : 0;
+	}
+	if (p)
+		na_live_add(bytes);
+	return p;
+}
+
+/* Blocks with hints are pool blocks: aligned as these are, also when they are resized. */
+void *na_group_allocate(struct na_named *group, size_t alignment, size_t size)
+{
+	size_t least = group->hint ? __atomic_load_n(&na_options.alignment, __ATOMIC_RELAXED) : 16;
+	void *p = NULL;
+
+	if (size <= PTRDIFF_MAX) {
+		na_pressure_check(size);
+		NA_RECOVER(p, size, take(group, alignment > least ? alignment : least, size));
+	}
+	if (!p) {
+		na_recovery_failed(size);
+		errno = ENOMEM;
+		return NULL;
+	}
+	na_maintenance_consider();
+	return p;
+}
