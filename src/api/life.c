@@ -19,6 +19,9 @@
 #include "config.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
+#include "metrics/counters.h"
+#include "metrics/latency.h"
+#include "metrics/ticks.h"
 #include "os/os.h"
 #include "report/process.h"
 #include "tracking/tracking.h"
@@ -49,10 +52,14 @@ static void before_fork(void)
 	na_life_lock_configuration();
 	na_life_lock_tracking();
 	na_tracking_before_fork();
+	na_counters_before_fork();
+	na_latency_before_fork();
 }
 
 static void in_parent(void)
 {
+	na_latency_after_fork(false);
+	na_counters_after_fork(false);
 	na_tracking_after_fork(false);
 	na_life_unlock_tracking(false);
 	na_life_unlock_configuration(false);
@@ -61,13 +68,25 @@ static void in_parent(void)
 
 static void in_child(void)
 {
+	na_latency_after_fork(true);
+	na_counters_after_fork(true);
 	na_tracking_after_fork(true);
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
 }
 
+/* What could not be had is told by memory_metric_unavailable_reason(); a line of each rank would be too many. */
+static void start_counters(void)
+{
+	int rc = na_counters_start();
+
+	if (rc < 0)
+		na_log(NA_LOG_INFO, "monitor_cache_misses: %s", na_counters_why(rc));
+}
+
 static __attribute__((constructor)) void start(void)
 {
+	na_ticks_begin();
 	na_pools_boot();
 	if (na_pools_complaint()[0]) {
 		na_log(NA_LOG_ERROR, "%s", na_pools_complaint());
@@ -86,6 +105,8 @@ static __attribute__((constructor)) void start(void)
 	na_os_at_fork(before_fork, in_parent, in_child);
 	if (na_options.report[0])
 		start_record();
+	if (na_options.monitor_cache_misses)
+		start_counters();
 	if (na_options.monitoring)
 		na_life_start_monitoring();
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "heap/heap.h"
+#include "metrics/counters.h"
 #include "os/os.h"
 #include "tracking/tracking.h"
 
@@ -63,6 +64,10 @@ memory_error_t cleanup_memory_resources(void)
 		na_maintenance_stop();
 	if (!na_option_from_environment(NA_OPTION_hugepages))
 		__atomic_store_n(&na_options.hugepages, 0, __ATOMIC_RELAXED);
+	if (!na_option_from_environment(NA_OPTION_monitor_cache_misses)) {
+		__atomic_store_n(&na_options.monitor_cache_misses, 0, __ATOMIC_RELAXED);
+		na_counters_stop();
+	}
 	error = initialize_memory_pool(NULL);
 	na_heap_flush(); /* by the defaults' unit */
 	return error;
