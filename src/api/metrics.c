@@ -78,7 +78,7 @@ static void add_pools(struct gather *g, const struct na_snapshot *s)
 	HAVE(g, fragmentation, s->live_bytes >= resident ? 0.0 : 1.0 - (double)s->live_bytes / (double)resident);
 	HAVE(g, maintenance_time, (double)s->maintenance_ns / 1e3);
 	if (limit && limit != NA_LIMIT_NONE)
-		HAVE(g, pool_usage, (double)resident / (double)limit);
+		HAVE(g, pool_usage, resident < limit ? (double)resident / (double)limit : 1.0);
 	else
 		LACK(g, pool_usage, "neither the machine's memory nor a limit of it is known (/proc/meminfo)");
 	if (misplaced_known)

@@ -8,10 +8,12 @@
 #include <numarena/metrics.h>
 #include <numarena/statistics.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/options.h"
 #include "heap/heap.h"
+#include "metrics/counters.h"
 #include "os/os.h"
 #include "pool/nodes.h"
 #include "support/unit.h"
@@ -272,6 +274,163 @@ static void faults_that_nobody_counts(void **state)
 	assert_non_null(strstr(memory_metric_unavailable_reason("major_faults"), "getrusage"));
 }
 
+/* ---- whichever call of the table fails ---- */
+
+static struct {
+	struct na_os real;
+	long calls, fail_at;
+} faulty;
+
+static bool fails(void)
+{
+	return ++faulty.calls == faulty.fail_at;
+}
+
+static int faulty_map(void *at, size_t size, void **out)
+{
+	return fails() ? -ENOMEM : faulty.real.map(at, size, out);
+}
+
+static int faulty_unmap(void *at, size_t size)
+{
+	return fails() ? -ENOMEM : faulty.real.unmap(at, size);
+}
+
+static int faulty_bind(void *at, size_t size, int node)
+{
+	return fails() ? -EPERM : faulty.real.bind(at, size, node);
+}
+
+static int faulty_locate(void **pages, int *status, size_t count)
+{
+	return fails() ? -EPERM : faulty.real.locate(pages, status, count);
+}
+
+static int faulty_faults(uint64_t *minor, uint64_t *major)
+{
+	return fails() ? -EPERM : faulty.real.page_faults(minor, major);
+}
+
+static int faulty_threads(int *ids, size_t capacity, size_t *count)
+{
+	return fails() ? -EACCES : faulty.real.threads(ids, capacity, count);
+}
+
+static int faulty_open(uint32_t type, uint64_t config, int thread, int group, int *out)
+{
+	return fails() ? -EMFILE : faulty.real.counter_open(type, config, thread, group, out);
+}
+
+static int faulty_read(int counter, struct na_counter_value *out)
+{
+	return fails() ? -EIO : faulty.real.counter_read(counter, out);
+}
+
+static int counted_open(uint32_t type, uint64_t config, int thread, int group, int *out)
+{
+	(void)type;
+	(void)config;
+	(void)thread;
+	(void)group;
+	*out = 12345;
+	return 0;
+}
+
+static int counted_read(int counter, struct na_counter_value *out)
+{
+	(void)counter;
+	*out = (struct na_counter_value){ 100, 10, 10 };
+	return 0;
+}
+
+static int counted_close(int counter)
+{
+	assert_int_equal(counter, 12345);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	bool real;
+	size_t at;
+} every[] = {
+#define NA_IS_COUNT false
+#define NA_IS_RATIO true
+#define NA_IS_TIME  true
+#define NA_MEMORY_METRIC(name, kind) { #name, NA_IS_##kind, offsetof(memory_metrics_t, name) },
+#include "api/metrics.def"
+#undef NA_MEMORY_METRIC
+};
+
+/* How many figures are missing; each of those has a reason, and no other. */
+static int missing(const memory_metrics_t *m)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
+		const void *at = (const char *)m + every[i].at;
+		bool is = every[i].real ? isnan(*(const double *)at) : *(const size_t *)at == MEMORY_METRIC_UNAVAILABLE;
+
+		assert_int_equal(is, *memory_metric_unavailable_reason(every[i].name) != '\0');
+		n += is;
+	}
+	return n;
+}
+
+static void install_faulty(void)
+{
+	na_os.counter_open = counted_open;
+	na_os.counter_read = counted_read;
+	na_os.counter_close = counted_close;
+	faulty.real = na_os;
+	na_os.map = faulty_map;
+	na_os.unmap = faulty_unmap;
+	na_os.bind = faulty_bind;
+	na_os.locate = faulty_locate;
+	na_os.page_faults = faulty_faults;
+	na_os.threads = faulty_threads;
+	na_os.counter_open = faulty_open;
+	na_os.counter_read = faulty_read;
+}
+
+/* That one figure is missing, or what hangs on it, and none is wrong; no call of ours fails for it. The latency is measured at most once in ten
+ * seconds: its own failures are in metrics/test_latency.c. */
+static void the_nth_call_fails(void **state)
+{
+	void *p = touched(20 * MIB, 1), *q = touched(30 * MIB, 6);
+	struct na_os real = na_os;
+	memory_metrics_t m;
+	int lacking, failed = 0;
+	long reached;
+
+	(void)state;
+	__atomic_store_n(&na_options.monitor_cache_misses, 1, __ATOMIC_RELAXED);
+	install_faulty();
+	faulty.calls = faulty.fail_at = 0;
+	assert_int_equal(get_memory_metrics(&m), MEMORY_ERROR_NONE);
+	assert_int_equal(m.cache_misses, m.cache_references); /* the made-up counters are alike */
+	lacking = missing(&m);
+	reached = faulty.calls;
+	assert_true(reached > 10);
+	for (long n = 1; n <= reached; n++) {
+		na_counters_stop();
+		faulty.calls = 0;
+		faulty.fail_at = n;
+		assert_int_equal(get_memory_metrics(&m), MEMORY_ERROR_NONE);
+		assert_true(missing(&m) >= lacking);
+		failed += missing(&m) > lacking;
+		assert_true(m.requested_bytes >= 50 * MIB && m.resident_bytes >= 50 * MIB);
+		faulty.calls = 0;
+		assert_int_equal(analyze_memory_system(&result), MEMORY_ERROR_NONE);
+	}
+	assert_true(failed > 4);
+	na_counters_stop();
+	na_os = real;
+	__atomic_store_n(&na_options.monitor_cache_misses, 0, __ATOMIC_RELAXED);
+	na_heap_release(p);
+	na_heap_release(q);
+}
+
 static unsigned long cpus = 0xf;
 
 static size_t make_cpus(unsigned long *mask, size_t bytes)
@@ -335,6 +494,7 @@ int main(void)
 		CASE(limits_and_pressure_are_the_files),
 		CASE(missing_files_are_missing_figures),
 		CASE(faults_that_nobody_counts),
+		CASE(the_nth_call_fails),
 	};
 
 	return cmocka_run_group_tests(tests, quiet, NULL);
