@@ -30,6 +30,7 @@ typedef struct memory_metrics {
 	/* more of the processor's counters */
 	size_t cache_references;
 	double cache_counted; /* share of the time that they really counted; what is less than 1 was scaled up */
+	size_t cache_threads_missed; /* threads that started just as counting began, and may be left out; nearly always 0 */
 
 	double thread_cache_hit_rate; /* 1 - refills / allocations of sizes that thread caches serve */
 

@@ -105,6 +105,7 @@ static void lack_counters(struct gather *g, const char *why)
 	LACK(g, cache_misses, why);
 	LACK(g, cache_references, why);
 	LACK(g, cache_counted, why);
+	LACK(g, cache_threads_missed, why);
 }
 
 static void add_counters(struct gather *g)
@@ -127,6 +128,7 @@ static void add_counters(struct gather *g)
 	}
 	HAVE(g, cache_references, sum.value[0]);
 	HAVE(g, cache_misses, sum.value[1]);
+	HAVE(g, cache_threads_missed, sum.missed);
 	if (sum.enabled_ns)
 		HAVE(g, cache_counted,
 		     sum.running_ns < sum.enabled_ns ? (double)sum.running_ns / (double)sum.enabled_ns : 1.0);

@@ -21,6 +21,7 @@ static const struct {
 	FIELD(REAL, avg_access_latency),
 	FIELD(COUNT, cache_references),
 	FIELD(REAL, cache_counted),
+	FIELD(COUNT, cache_threads_missed),
 	FIELD(REAL, thread_cache_hit_rate),
 	FIELD(COUNT, requested_bytes),
 	FIELD(COUNT, resident_bytes),

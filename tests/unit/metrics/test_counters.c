@@ -234,11 +234,14 @@ static void when_a_thread_comes_it_begins_again(void **state)
 static void threads_that_never_stop_coming_are_told(void **state)
 {
 	struct na_counters_sum sum;
+	memory_metrics_t m;
 
 	(void)state;
 	kernel.grow = 1000;
 	sum = figures();
 	assert_int_equal(sum.missed, 1);
+	assert_int_equal(get_memory_metrics(&m), 0);
+	assert_int_equal(m.cache_threads_missed, 1);
 	assert_int_equal(kernel.open_now, 2 * (int)sum.threads);
 }
 
