@@ -11,18 +11,22 @@
  *   cache.h       cache lines and prefetching
  *   statistics.h  what is live, peak, physical, and on which node
  *   tracking.h    time series and tighter peaks
+ *   metrics.h     times, cache misses, faults, limits and pressure
+ *   analysis.h    what is wrong with it, and what to do
  *   system.h      bring everything up and down
  *   error.h       what went wrong
  */
 #ifndef NUMARENA_NUMARENA_H
 #define NUMARENA_NUMARENA_H
 
+#include <numarena/analysis.h>
 #include <numarena/base.h>
 #include <numarena/cache.h>
 #include <numarena/error.h>
 #include <numarena/hints.h>
 #include <numarena/memory.h>
 #include <numarena/optimization.h>
+#include <numarena/metrics.h>
 #include <numarena/placement.h>
 #include <numarena/pool.h>
 #include <numarena/statistics.h>

@@ -20,6 +20,9 @@
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "hints/prefetch.h"
+#include "metrics/counters.h"
+#include "metrics/latency.h"
+#include "metrics/ticks.h"
 #include "os/os.h"
 #include "report/process.h"
 #include "tracking/tracking.h"
@@ -50,10 +53,14 @@ static void before_fork(void)
 	na_life_lock_configuration();
 	na_life_lock_tracking();
 	na_tracking_before_fork();
+	na_counters_before_fork();
+	na_latency_before_fork();
 }
 
 static void in_parent(void)
 {
+	na_latency_after_fork(false);
+	na_counters_after_fork(false);
 	na_tracking_after_fork(false);
 	na_life_unlock_tracking(false);
 	na_life_unlock_configuration(false);
@@ -62,13 +69,29 @@ static void in_parent(void)
 
 static void in_child(void)
 {
+	na_latency_after_fork(true);
+	na_counters_after_fork(true);
 	na_tracking_after_fork(true);
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
 }
 
+/* What could not be had is told by memory_metric_unavailable_reason(); a line of each rank would be too many. */
+void na_life_follow_counters(void)
+{
+	int rc = 0;
+
+	if (__atomic_load_n(&na_options.monitor_cache_misses, __ATOMIC_RELAXED))
+		rc = na_counters_start();
+	else
+		na_counters_stop();
+	if (rc < 0)
+		na_log(NA_LOG_INFO, "monitor_cache_misses: %s", na_counters_why(rc));
+}
+
 static __attribute__((constructor)) void start(void)
 {
+	na_ticks_begin();
 	na_pools_boot();
 	if (na_pools_complaint()[0]) {
 		na_log(NA_LOG_ERROR, "%s", na_pools_complaint());
@@ -88,6 +111,8 @@ static __attribute__((constructor)) void start(void)
 	na_os_at_fork(before_fork, in_parent, in_child);
 	if (na_options.report[0])
 		start_record();
+	if (na_options.monitor_cache_misses)
+		na_life_follow_counters();
 	if (na_options.monitoring)
 		na_life_start_monitoring();
 }

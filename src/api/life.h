@@ -17,6 +17,9 @@ void na_life_balance(void);
  * done or left if `fresh`. Under the lock. */
 void na_life_align_to_lines(bool fresh);
 
+/* Starts the processor's counters, or stops them, as monitor_cache_misses says. Without the lock. */
+void na_life_follow_counters(void);
+
 /* Takes back what the program has set. */
 void na_life_reset_settings(void);
 

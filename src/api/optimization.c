@@ -133,6 +133,7 @@ memory_error_t initialize_cache_system(const cache_config_t *config)
 	na_prefetch_follow(true);
 	na_life_align_to_lines(false);
 	na_life_unlock_configuration(false);
+	na_life_follow_counters();
 	return MEMORY_ERROR_NONE;
 }
 

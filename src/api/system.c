@@ -52,6 +52,7 @@ memory_error_t cleanup_memory_resources(void)
 	if (!na_options.report[0]) /* a job's report outlives the program's own clean-up */
 		na_maintenance_stop();
 	na_life_reset_settings();
+	na_life_follow_counters();
 	error = initialize_memory_pool(NULL);
 	na_heap_flush(); /* by the defaults' unit */
 	return error;

@@ -7,14 +7,31 @@
 #include "base/log.h"
 #include "heap/placed.h"
 #include "heap/pressure.h"
+#include "heap/timing.h"
 #include "os/os.h"
+
+#define TIMED_REFILLS 6 /* one in 2 to the power of */
+#define TIMED_LARGE   4
+
+struct na_timing na_timing_refills, na_timing_large;
+
+static uint32_t large_weight(void)
+{
+	static _Atomic uint64_t turns; /* relaxed: which ones are timed is chance anyway */
+
+	return na_timing_weight(atomic_fetch_add_explicit(&turns, 1, memory_order_relaxed), TIMED_LARGE);
+}
 
 static void *allocate_large(size_t size, size_t alignment, bool zero)
 {
+	uint32_t weight;
+	uint64_t from;
 	void *p;
 
 	if (size > PTRDIFF_MAX)
 		goto no_memory;
+	weight = large_weight();
+	from = weight ? na_os_ticks() : 0;
 	na_pools_boot();
 	na_pressure_check(size);
 	NA_RECOVER(p, size, na_large_take(na_pool_here(), size, alignment, zero));
@@ -24,6 +41,8 @@ static void *allocate_large(size_t size, size_t alignment, bool zero)
 	}
 	na_live_add((int64_t)na_span_of(p)->length);
 	na_maintenance_consider();
+	if (weight)
+		na_timing_add(&na_timing_large, na_os_ticks() - from, weight);
 	return p;
 
 no_memory:
@@ -42,9 +61,13 @@ static void *allocate_class(unsigned int cls)
 {
 	struct na_cache *c = na_cache_current;
 	void *p = na_bin_pop(na_cache_out(c, cls));
+	uint32_t weight;
+	uint64_t from;
 
 	if (na_likely(p != NULL))
 		return p;
+	weight = c->pool ? na_timing_weight(c->refills, TIMED_REFILLS) : 1; /* 1: the thread gets its cache */
+	from = weight ? na_os_ticks() : 0;
 	na_pressure_check(NA_SLICE);
 	NA_RECOVER(p, NA_SLICE, refill(cls));
 	if (!p) {
@@ -52,6 +75,8 @@ static void *allocate_class(unsigned int cls)
 		errno = ENOMEM;
 	}
 	na_maintenance_consider();
+	if (weight && p)
+		na_timing_add(&na_timing_refills, na_os_ticks() - from, weight);
 	return p;
 }
 

@@ -39,8 +39,7 @@ void na_placed_usual_nodes(struct na_placement *p)
 		p->nodes[p->count++] = (int16_t)na_pools[0].node;
 }
 
-/* How many of the process's CPUs each pool serves; their sum. */
-static uint32_t count_cpus(uint32_t served[NA_MAX_POOLS])
+uint32_t na_placed_count_cpus(uint32_t served[NA_MAX_POOLS])
 {
 	const struct na_topology *t = real_topology();
 	uint32_t all = 0;
@@ -70,7 +69,7 @@ void na_placed_divide(struct na_placement *p, uint32_t parts)
 {
 	uint32_t served[NA_MAX_POOLS] = { 0 }, weight[NA_PLACEMENT_NODES], all;
 
-	all = na_pool_count > 1 ? count_cpus(served) : 0;
+	all = na_pool_count > 1 ? na_placed_count_cpus(served) : 0;
 	for (uint32_t i = 0; all && i < na_pool_count; i++)
 		if (served[i]) {
 			weight[p->count] = served[i];

@@ -22,6 +22,7 @@
 
 #include "base/bits.h"
 #include "base/log.h"
+#include "os/perf.h"
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -405,6 +406,12 @@ struct na_os na_os = {
 	.nodes = os_nodes,
 	.online = os_online,
 	.nearest = os_nearest,
+	.counter_open = na_perf_open,
+	.counter_read = na_perf_read,
+	.counter_close = na_perf_close,
+	.threads = na_perf_threads,
+	.page_faults = na_perf_page_faults,
+	.run_on = na_perf_run_on,
 };
 
 static uint64_t node_figure(int node, const char *what)
