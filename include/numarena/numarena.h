@@ -8,6 +8,7 @@
  *   placement.h   blocks on nodes of your choice
  *   statistics.h  what is live, peak, physical, and on which node
  *   tracking.h    time series and tighter peaks
+ *   profile.h     sampled call stacks: leaks, what made the peak, who allocates; latencies and lifetimes
  *   system.h      bring everything up and down
  *   error.h       what went wrong
  */
@@ -19,6 +20,7 @@
 #include <numarena/memory.h>
 #include <numarena/placement.h>
 #include <numarena/pool.h>
+#include <numarena/profile.h>
 #include <numarena/statistics.h>
 #include <numarena/system.h>
 #include <numarena/tracking.h>

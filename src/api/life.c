@@ -21,6 +21,8 @@
 #include "heap/hooks.h"
 #include "os/os.h"
 #include "report/process.h"
+#include "tracking/phases.h"
+#include "tracking/sample.h"
 #include "tracking/tracking.h"
 
 static uint32_t tick(uint64_t now_ns)
@@ -49,10 +51,14 @@ static void before_fork(void)
 	na_life_lock_configuration();
 	na_life_lock_tracking();
 	na_tracking_before_fork();
+	na_phases_before_fork();
+	na_sample_before_fork();
 }
 
 static void in_parent(void)
 {
+	na_sample_after_fork(false);
+	na_phases_after_fork(false);
 	na_tracking_after_fork(false);
 	na_life_unlock_tracking(false);
 	na_life_unlock_configuration(false);
@@ -61,6 +67,8 @@ static void in_parent(void)
 
 static void in_child(void)
 {
+	na_sample_after_fork(true);
+	na_phases_after_fork(true);
 	na_tracking_after_fork(true);
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
@@ -84,6 +92,10 @@ static __attribute__((constructor)) void start(void)
 	na_heap_hooks.tick = tick;
 	na_heap_start();
 	na_os_at_fork(before_fork, in_parent, in_child);
+	if (na_options.sample_bytes || na_options.profile[0])
+		na_life_start_sampling(0);
+	if (na_options.profile[0])
+		na_life_check_profile();
 	if (na_options.report[0])
 		start_record();
 	if (na_options.monitoring)
@@ -93,6 +105,8 @@ static __attribute__((constructor)) void start(void)
 /* Runs after the program's own exit handlers and destructors. */
 static __attribute__((destructor)) void finish(void)
 {
+	if (na_options.profile[0])
+		na_life_write_profile();
 	if (atomic_load_explicit(&na_process_started, memory_order_acquire))
 		na_process_finish();
 }

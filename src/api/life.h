@@ -10,6 +10,13 @@
 /* Starts tracking with what was configured before, or with the defaults. */
 memory_error_t na_life_start_monitoring(void);
 
+/* Starts, changes or stops sampling, by the environment or else `mean`; 0: off, unless the environment wants a profile. */
+memory_error_t na_life_start_sampling(uint64_t mean);
+
+/* What NUMARENA_PROFILE asks for: complains at the start about a prefix that cannot be written to; writes at exit. */
+void na_life_check_profile(void);
+void na_life_write_profile(void);
+
 /* fork's handlers: the locks of api/pool.c and api/tracking.c. */
 void na_life_lock_configuration(void);
 void na_life_unlock_configuration(bool child);

@@ -5,12 +5,21 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cache/traps.h"
 #include "heap/placed.h"
 #include "heap/pressure.h"
 #include "os/os.h"
 
+void na_heap_took(void *p, size_t size, uint64_t began)
+{
+	na_live_add((int64_t)size);
+	na_cache_count_taken(1, size);
+	na_sample_consider(p, size, began);
+}
+
 static void *allocate_large(size_t size, size_t alignment, bool zero)
 {
+	uint64_t began = na_sample_clock();
 	void *p;
 
 	if (size > PTRDIFF_MAX)
@@ -22,7 +31,7 @@ static void *allocate_large(size_t size, size_t alignment, bool zero)
 		na_recovery_failed(size);
 		goto no_memory;
 	}
-	na_live_add((int64_t)na_span_of(p)->length);
+	na_heap_took(p, na_span_of(p)->length, began);
 	na_maintenance_consider();
 	return p;
 
@@ -45,6 +54,8 @@ static void *allocate_class(unsigned int cls)
 
 	if (na_likely(p != NULL))
 		return p;
+	if (na_cache_out(c, cls)->top != na_cache_out(c, cls)->floor)
+		return na_trap_spring(c, cls, 0);
 	na_pressure_check(NA_SLICE);
 	NA_RECOVER(p, NA_SLICE, refill(cls));
 	if (!p) {
@@ -87,16 +98,24 @@ void *na_heap_allocate_zeroed(size_t size)
 static int release_other(void *p, struct na_span *span)
 {
 	uint8_t kind = na_span_kind(span);
+	bool counted = true;
+	size_t size;
+	int rc;
 
+	na_sample_release(p); /* before another thread may get the address */
 	if (kind == NA_SPAN_LARGE || kind == NA_SPAN_HUGE) {
-		int64_t length = (int64_t)span->length;
-		int rc = na_large_give(span, p);
-
+		size = span->length;
+		rc = na_large_give(span, p);
 		if (rc == 0)
-			na_live_add(-length);
-		return rc;
+			na_live_add(-(int64_t)size);
+	} else {
+		counted = kind == NA_SPAN_SMALL && !na_id_of(p); /* in no stack: of a named pool, or a sample */
+		size = span->size;
+		rc = na_cache_free_slow(na_cache_current, span, p);
 	}
-	return na_cache_free_slow(na_cache_current, span, p);
+	if (rc == 0 && counted)
+		na_cache_count_given(1, size);
+	return rc;
 }
 
 /* A full stack of the thread's own, or a block that goes into none. */
@@ -194,6 +213,17 @@ bool na_heap_find(const void *p, struct na_block *out)
 	}
 }
 
+/* A large block is of another length now. */
+static void resized(void *p, size_t old, size_t size, uint64_t began)
+{
+	na_live_add((int64_t)size - (int64_t)old);
+	if (size > old)
+		na_cache_count_taken(0, size - old);
+	else
+		na_cache_count_given(0, old - size);
+	na_sample_consider(p, size, began);
+}
+
 static void *move_block(void *p, size_t old, size_t size, const struct na_pool *pool)
 {
 	struct na_named *named = pool->named ? na_named_of(pool) : NULL;
@@ -241,10 +271,13 @@ static void *resize_other(void *p, size_t size)
 	} else if (na_span_segment(block.span)->placement.kind) {
 		return na_placed_stays(&block, size) ? p : move_placed(p, size, &block);
 	} else if (size > NA_SMALL_MAX) {
-		void *q = na_large_resize(block.span, p, size);
+		uint64_t began = na_sample_clock();
+		void *q;
 
+		na_sample_release(p); /* for the profile a resized block is a new one, as if it had been copied */
+		q = na_large_resize(block.span, p, size);
 		if (q) {
-			na_live_add((int64_t)na_span_of(q)->length - (int64_t)block.size);
+			resized(q, block.size, na_span_of(q)->length, began);
 			if (block.pool->named)
 				na_named_grew(na_named_of(block.pool));
 			return q;
@@ -283,6 +316,7 @@ uint64_t na_heap_flush(void)
 	if (na_cache_current != &na_cache_none)
 		na_cache_trim(na_cache_current);
 	na_cache_tend();
+	na_traps_trim();
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		bytes += na_pool_purge(&na_pools[i], true);
 	return bytes + na_named_purge(true);

@@ -10,6 +10,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include "cache/traps.h"
+#include "heap/figures.h"
 #include "heap/heap.h"
 #include "heap/pressure.h"
 #include "heap/snapshot.h"
@@ -32,6 +34,11 @@ struct na_named {
 static struct na_arena arena = { .node = -1 };
 static struct na_lock list_lock;
 static struct na_named *list;
+
+/* What pools counted that are no more, all of it given back; under list_lock. */
+static struct {
+	uint64_t by_class[NA_CLASSES + 1], by_node[NA_MAX_POOLS], all, reused;
+} ended;
 
 struct na_named *na_named_of(const struct na_pool *pool)
 {
@@ -99,7 +106,7 @@ static struct holdings holdings_of(struct na_named *n)
 	return h;
 }
 
-static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
+static void *allocate_locked(struct na_named *n, size_t alignment, size_t size, size_t *taken)
 {
 	size_t rounded = (size + alignment - 1) & ~(alignment - 1);
 	int64_t bytes, live;
@@ -122,7 +129,7 @@ static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
 		bytes = (int64_t)na_span_of(p)->length;
 		live = atomic_load_explicit(&n->cache.published, memory_order_relaxed);
 	}
-	na_live_add(bytes);
+	*taken = (size_t)bytes;
 	live += (int64_t)holdings_of(n).large_live;
 	if (live > n->peak)
 		n->peak = live;
@@ -132,11 +139,15 @@ static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
 
 static void *allocate(struct na_named *n, size_t alignment, size_t size)
 {
+	uint64_t began = na_sample_clock();
+	size_t taken;
 	void *p;
 
 	na_lock(&n->lock);
-	p = allocate_locked(n, alignment > n->alignment ? alignment : n->alignment, size);
+	p = allocate_locked(n, alignment > n->alignment ? alignment : n->alignment, size, &taken);
 	na_unlock(&n->lock);
+	if (p)
+		na_heap_took(p, taken, began);
 	return p;
 }
 
@@ -195,13 +206,30 @@ uint64_t na_named_release(void)
 	return for_each(release, true);
 }
 
+/* Blocks that went back: all that were given but those that are out. */
+static uint64_t releases(struct na_named *n, const struct holdings *h)
+{
+	int64_t live = (int64_t)(h->large_count - h->large_freed);
+
+	na_lock(&n->cache.lock);
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		live += n->cache.kind[i].held;
+	na_unlock(&n->cache.lock);
+	return __atomic_load_n(&n->allocations, __ATOMIC_RELAXED) - (uint64_t)live;
+}
+
 void na_named_reset(struct na_named *named)
 {
+	struct holdings h;
+	uint64_t blocks;
 	int64_t live;
 
+	if (atomic_load_explicit(&na_sample_hooked, memory_order_acquire))
+		na_sample_hooks.emptied(&named->pool);
 	na_lock(&named->lock);
-	live = atomic_load_explicit(&named->cache.published, memory_order_relaxed) +
-	       (int64_t)holdings_of(named).large_live;
+	h = holdings_of(named);
+	blocks = named->allocations - releases(named, &h);
+	live = atomic_load_explicit(&named->cache.published, memory_order_relaxed) + (int64_t)h.large_live;
 	na_lock(&named->cache.lock);
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		struct na_kind *kind = &named->cache.kind[i];
@@ -215,6 +243,7 @@ void na_named_reset(struct na_named *named)
 	na_pool_reset(&named->pool);
 	na_unlock(&named->lock);
 	na_live_add(-live);
+	na_cache_count_given(blocks, (uint64_t)live);
 }
 
 /* The segments themselves stay with the structure in the arena's care: address space only, and
@@ -227,6 +256,21 @@ static void unmap_segments(struct na_pool *pool)
 		na_map_clear(segment);
 		na_os.unmap((void *)segment->base, segment->length);
 	}
+}
+
+/* Under list_lock. */
+static void keep_counts(struct na_named *n)
+{
+	struct holdings h = holdings_of(n);
+
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		ended.by_class[i] += n->cache.out[i].word >> 16;
+	ended.by_class[NA_CLASSES] += h.large_count;
+	ended.reused += h.large_reused;
+	ended.all += n->allocations;
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		if (na_pools[i].node == n->pool.node)
+			ended.by_node[i] += n->allocations;
 }
 
 /* Out of the list, once nobody is at work on the pool. */
@@ -244,6 +288,7 @@ static void unlist(struct na_named *named)
 		;
 	if (*link)
 		*link = named->next;
+	keep_counts(named);
 	named->magic = 0;
 	na_unlock(&list_lock);
 }
@@ -275,18 +320,6 @@ void na_named_grew(struct na_named *named)
 	na_unlock(&named->lock);
 }
 
-/* Blocks that went back: all that were given but those that are out. */
-static uint64_t releases(struct na_named *n, const struct holdings *h)
-{
-	int64_t live = (int64_t)(h->large_count - h->large_freed);
-
-	na_lock(&n->cache.lock);
-	for (unsigned int i = 0; i < NA_CLASSES; i++)
-		live += n->cache.kind[i].held;
-	na_unlock(&n->cache.lock);
-	return __atomic_load_n(&n->allocations, __ATOMIC_RELAXED) - (uint64_t)live;
-}
-
 void na_named_figures(struct na_named *named, struct na_named_figures *out)
 {
 	struct holdings h;
@@ -299,13 +332,17 @@ void na_named_figures(struct na_named *named, struct na_named_figures *out)
 	out->held = h.held;
 	out->allocations = named->allocations;
 	out->node = named->pool.node;
-	out->name = named->pool.name;
+	memcpy(out->name, named->pool.name, sizeof(out->name));
 	na_unlock(&named->lock);
 }
 
 void na_named_snapshot(struct na_snapshot *out)
 {
 	na_lock(&list_lock);
+	out->allocations += ended.all;
+	out->releases += ended.all;
+	out->large_allocations += ended.by_class[NA_CLASSES];
+	out->large_reused += ended.reused;
 	for (struct na_named *n = list; n; n = n->next) {
 		struct holdings h = holdings_of(n);
 		uint64_t live =
@@ -368,4 +405,47 @@ void na_named_after_fork(bool child)
 		leave(&n->lock);
 	}
 	leave(&list_lock);
+}
+
+void na_named_classes(struct na_class_figures *out)
+{
+	na_lock(&list_lock);
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		out[i].allocations += ended.by_class[i];
+	for (struct na_named *n = list; n; n = n->next) {
+		na_lock(&n->cache.lock);
+		for (unsigned int i = 0; i < NA_CLASSES; i++)
+			na_class_add(&out[i], &n->cache, i);
+		na_unlock(&n->cache.lock);
+		na_lock(&n->pool.lock);
+		out[NA_CLASSES].live_blocks += n->pool.large_count - n->pool.large_freed;
+		na_unlock(&n->pool.lock);
+	}
+	na_unlock(&list_lock);
+}
+
+void na_named_visit(void (*visit)(const struct na_named *, const struct na_named_figures *, void *), void *closure)
+{
+	struct na_named_figures f = { .node = -1 };
+
+	na_lock(&list_lock);
+	f.allocations = f.releases = ended.all;
+	visit(NULL, &f, closure);
+	for (struct na_named *n = list; n; n = n->next) {
+		na_named_figures(n, &f);
+		visit(n, &f, closure);
+	}
+	na_unlock(&list_lock);
+}
+
+void na_named_nodes(uint64_t *allocations)
+{
+	na_lock(&list_lock);
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		allocations[i] += ended.by_node[i];
+	for (struct na_named *n = list; n; n = n->next)
+		for (uint32_t i = 0; i < na_pool_count; i++)
+			if (na_pools[i].node == n->pool.node)
+				allocations[i] += __atomic_load_n(&n->allocations, __ATOMIC_RELAXED);
+	na_unlock(&list_lock);
 }

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "cache/traps.h"
 #include "heap/heap.h"
 #include "heap/placed_nodes.h"
 #include "heap/pressure.h"
@@ -56,13 +57,15 @@ static int take_mapping(struct na_pool *pool, size_t size, size_t alignment, con
 	uint64_t mappings =
 		(uint64_t)atomic_load_explicit(&pool->huge_count, memory_order_relaxed) * na_placement_mappings(p);
 
+	uint64_t began = na_sample_clock();
+
 	if (mappings >= MOST_MAPPINGS)
 		return -EAGAIN;
 	na_pressure_check(size);
 	NA_RECOVER(*out, size, na_large_take_placed(pool, size, alignment, p, refused));
 	if (!*out)
 		return -ENOMEM;
-	na_live_add((int64_t)na_span_of(*out)->length);
+	na_heap_took(*out, na_span_of(*out)->length, began);
 	return 0;
 }
 
