@@ -13,6 +13,7 @@
  *   tracking.h    time series and tighter peaks
  *   metrics.h     times, cache misses, faults, limits and pressure
  *   analysis.h    what is wrong with it, and what to do
+ *   profile.h     sampled call stacks: leaks, what made the peak, who allocates; latencies and lifetimes
  *   system.h      bring everything up and down
  *   error.h       what went wrong
  */
@@ -29,6 +30,7 @@
 #include <numarena/metrics.h>
 #include <numarena/placement.h>
 #include <numarena/pool.h>
+#include <numarena/profile.h>
 #include <numarena/statistics.h>
 #include <numarena/system.h>
 #include <numarena/tracking.h>

@@ -25,6 +25,8 @@
 #include "metrics/ticks.h"
 #include "os/os.h"
 #include "report/process.h"
+#include "tracking/phases.h"
+#include "tracking/sample.h"
 #include "tracking/tracking.h"
 
 static uint32_t tick(uint64_t now_ns)
@@ -55,10 +57,14 @@ static void before_fork(void)
 	na_tracking_before_fork();
 	na_counters_before_fork();
 	na_latency_before_fork();
+	na_phases_before_fork();
+	na_sample_before_fork();
 }
 
 static void in_parent(void)
 {
+	na_sample_after_fork(false);
+	na_phases_after_fork(false);
 	na_latency_after_fork(false);
 	na_counters_after_fork(false);
 	na_tracking_after_fork(false);
@@ -69,6 +75,8 @@ static void in_parent(void)
 
 static void in_child(void)
 {
+	na_sample_after_fork(true);
+	na_phases_after_fork(true);
 	na_latency_after_fork(true);
 	na_counters_after_fork(true);
 	na_tracking_after_fork(true);
@@ -109,6 +117,10 @@ static __attribute__((constructor)) void start(void)
 	na_heap_hooks.tick = tick;
 	na_heap_start();
 	na_os_at_fork(before_fork, in_parent, in_child);
+	if (na_options.sample_bytes || na_options.profile[0])
+		na_life_start_sampling(0);
+	if (na_options.profile[0])
+		na_life_check_profile();
 	if (na_options.report[0])
 		start_record();
 	if (na_options.monitor_cache_misses)
@@ -120,6 +132,8 @@ static __attribute__((constructor)) void start(void)
 /* Runs after the program's own exit handlers and destructors. */
 static __attribute__((destructor)) void finish(void)
 {
+	if (na_options.profile[0])
+		na_life_write_profile();
 	if (atomic_load_explicit(&na_process_started, memory_order_acquire))
 		na_process_finish();
 }

@@ -25,6 +25,12 @@ void na_life_reset_settings(void);
 
 /* The one line that answers enable_compression. */
 void na_life_no_compression(void);
+/* Starts, changes or stops sampling, by the environment or else `mean`; 0: off, unless the environment wants a profile. */
+memory_error_t na_life_start_sampling(uint64_t mean);
+
+/* What NUMARENA_PROFILE asks for: complains at the start about a prefix that cannot be written to; writes at exit. */
+void na_life_check_profile(void);
+void na_life_write_profile(void);
 
 /* fork's handlers: the locks of api/pool.c and api/tracking.c. */
 void na_life_lock_configuration(void);

@@ -15,6 +15,7 @@
 #include "heap/groups.h"
 #include "heap/heap.h"
 #include "heap/pressure.h"
+#include "heap/snapshot.h"
 #include "os/os.h"
 
 #define MAX_ALIGNMENT ((size_t)1 << 30)
@@ -323,6 +324,17 @@ memory_error_t destroy_memory_pool(memory_pool_t *pool)
 	return error;
 }
 
+static void copy_figures(memory_pool_stats_t *out, const struct na_named_figures *f)
+{
+	*out = (memory_pool_stats_t){ .live_bytes = f->live,
+				      .peak_bytes = f->peak,
+				      .held_bytes = f->held,
+				      .allocations = f->allocations,
+				      .releases = f->releases,
+				      .node = f->node };
+	memcpy(out->name, f->name, sizeof(out->name));
+}
+
 memory_error_t get_memory_pool_statistics(memory_pool_t *pool, memory_pool_stats_t *stats)
 {
 	memory_error_t error = check_pool(pool);
@@ -333,14 +345,47 @@ memory_error_t get_memory_pool_statistics(memory_pool_t *pool, memory_pool_stats
 	if (!stats)
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "stats is NULL");
 	na_named_figures((struct na_named *)pool, &f);
-	*stats = (memory_pool_stats_t){ .live_bytes = f.live,
-					.peak_bytes = f.peak,
-					.held_bytes = f.held,
-					.allocations = f.allocations,
-					.releases = f.releases,
-					.node = f.node };
-	memcpy(stats->name, f.name, strlen(f.name) + 1);
+	copy_figures(stats, &f);
 	return MEMORY_ERROR_NONE;
+}
+
+struct listing {
+	memory_pool_stats_t *out;
+	size_t capacity, count;
+	struct na_named_figures sum;
+};
+
+static void list_pool(const struct na_named *named, const struct na_named_figures *f, void *closure)
+{
+	struct listing *l = closure;
+
+	if (named && na_group_is(named)) /* the program knows nothing of those: they count as the default pool's */
+		return;
+	if (named && l->count < l->capacity)
+		copy_figures(&l->out[l->count], f);
+	l->count += named != NULL;
+	l->sum.live += f->live;
+	l->sum.held += f->held;
+	l->sum.allocations += f->allocations;
+	l->sum.releases += f->releases;
+}
+
+size_t get_all_memory_pool_statistics(memory_pool_stats_t *pools, size_t capacity)
+{
+	struct listing l = { .out = pools, .capacity = pools ? capacity : 0, .count = 1 };
+	struct na_snapshot s;
+
+	na_named_visit(list_pool, &l);
+	if (!l.capacity)
+		return l.count;
+	na_heap_snapshot(&s);
+	pools[0] = (memory_pool_stats_t){ .live_bytes = s.live_bytes > l.sum.live ? s.live_bytes - l.sum.live : 0,
+					  .peak_bytes = MEMORY_METRIC_UNAVAILABLE,
+					  .held_bytes = s.held_bytes > l.sum.held ? s.held_bytes - l.sum.held : 0,
+					  .allocations = s.allocations - l.sum.allocations,
+					  .releases = s.releases - l.sum.releases,
+					  .node = MEMORY_NODE_ANY };
+	return l.count;
 }
 
 memory_pool_t *allocation_pool(const void *block)

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "cache/traps.h"
 #include "heap/heap.h"
 #include "heap/named.h"
 #include "heap/pressure.h"
@@ -95,20 +96,21 @@ static struct na_cache *cache_here(struct na_named *n)
 
 static void *take(struct na_named *n, size_t alignment, size_t size)
 {
-	int64_t bytes;
+	uint64_t began = na_sample_clock();
+	size_t bytes;
 	void *p;
 
 	if (alignment <= NA_PAGE && ((size + alignment - 1) & ~(alignment - 1)) <= NA_SMALL_MAX) {
 		unsigned int cls = alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment);
 
 		p = na_cache_take_one(cache_here(n), cls);
-		bytes = (int64_t)na_class_size(cls);
+		bytes = na_class_size(cls);
 	} else {
 		p = na_large_take(&n->pool, size, alignment, false);
-		bytes = p ? (int64_t)na_span_of(p)->length : 0;
+		bytes = p ? na_span_of(p)->length : 0;
 	}
 	if (p)
-		na_live_add(bytes);
+		na_heap_took(p, bytes, began);
 	return p;
 }
 

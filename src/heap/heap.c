@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cache/traps.h"
 #include "heap/placed.h"
 #include "heap/pressure.h"
 #include "heap/timing.h"
@@ -22,10 +23,18 @@ static uint32_t large_weight(void)
 	return na_timing_weight(atomic_fetch_add_explicit(&turns, 1, memory_order_relaxed), TIMED_LARGE);
 }
 
+void na_heap_took(void *p, size_t size, uint64_t began)
+{
+	na_live_add((int64_t)size);
+	na_cache_count_taken(1, size);
+	na_sample_consider(p, size, began);
+}
+
 static void *allocate_large(size_t size, size_t alignment, bool zero)
 {
 	uint32_t weight;
 	uint64_t from;
+	uint64_t began = na_sample_clock();
 	void *p;
 
 	if (size > PTRDIFF_MAX)
@@ -39,7 +48,7 @@ static void *allocate_large(size_t size, size_t alignment, bool zero)
 		na_recovery_failed(size);
 		goto no_memory;
 	}
-	na_live_add((int64_t)na_span_of(p)->length);
+	na_heap_took(p, na_span_of(p)->length, began);
 	na_maintenance_consider();
 	if (weight)
 		na_timing_add(&na_timing_large, na_os_ticks() - from, weight);
@@ -66,6 +75,8 @@ static void *allocate_class(unsigned int cls)
 
 	if (na_likely(p != NULL))
 		return p;
+	if (na_cache_out(c, cls)->top != na_cache_out(c, cls)->floor)
+		return na_trap_spring(c, cls, 0);
 	weight = c->pool ? na_timing_weight(c->refills, TIMED_REFILLS) : 1; /* 1: the thread gets its cache */
 	from = weight ? na_os_ticks() : 0;
 	na_pressure_check(NA_SLICE);
@@ -112,16 +123,24 @@ void *na_heap_allocate_zeroed(size_t size)
 static int release_other(void *p, struct na_span *span)
 {
 	uint8_t kind = na_span_kind(span);
+	bool counted = true;
+	size_t size;
+	int rc;
 
+	na_sample_release(p); /* before another thread may get the address */
 	if (kind == NA_SPAN_LARGE || kind == NA_SPAN_HUGE) {
-		int64_t length = (int64_t)span->length;
-		int rc = na_large_give(span, p);
-
+		size = span->length;
+		rc = na_large_give(span, p);
 		if (rc == 0)
-			na_live_add(-length);
-		return rc;
+			na_live_add(-(int64_t)size);
+	} else {
+		counted = kind == NA_SPAN_SMALL && !na_id_of(p); /* in no stack: of a named pool, or a sample */
+		size = span->size;
+		rc = na_cache_free_slow(na_cache_current, span, p);
 	}
-	return na_cache_free_slow(na_cache_current, span, p);
+	if (rc == 0 && counted)
+		na_cache_count_given(1, size);
+	return rc;
 }
 
 /* A full stack of the thread's own, or a block that goes into none. */
@@ -226,6 +245,17 @@ void *na_heap_another(const struct na_pool *pool, size_t old, size_t size)
 	return na_named_allocate(na_named_of(pool), size);
 }
 
+/* A large block is of another length now. */
+static void resized(void *p, size_t old, size_t size, uint64_t began)
+{
+	na_live_add((int64_t)size - (int64_t)old);
+	if (size > old)
+		na_cache_count_taken(0, size - old);
+	else
+		na_cache_count_given(0, old - size);
+	na_sample_consider(p, size, began);
+}
+
 static void *move_block(void *p, size_t old, size_t size, const struct na_pool *pool)
 {
 	void *fresh = pool->named ? na_heap_another(pool, old, size) : na_heap_allocate(size);
@@ -272,10 +302,13 @@ static void *resize_other(void *p, size_t size)
 	} else if (na_span_segment(block.span)->placement.kind) {
 		return na_placed_stays(&block, size) ? p : move_placed(p, size, &block);
 	} else if (size > NA_SMALL_MAX && !(block.pool->named && na_placed_grows_into(block.pool, block.size, size))) {
-		void *q = na_large_resize(block.span, p, size);
+		uint64_t began = na_sample_clock();
+		void *q;
 
+		na_sample_release(p); /* for the profile a resized block is a new one, as if it had been copied */
+		q = na_large_resize(block.span, p, size);
 		if (q) {
-			na_live_add((int64_t)na_span_of(q)->length - (int64_t)block.size);
+			resized(q, block.size, na_span_of(q)->length, began);
 			if (block.pool->named)
 				na_named_grew(na_named_of(block.pool));
 			return q;
@@ -314,6 +347,7 @@ uint64_t na_heap_flush(void)
 	if (na_cache_current != &na_cache_none)
 		na_cache_trim(na_cache_current);
 	na_cache_tend();
+	na_traps_trim();
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		bytes += na_pool_purge(&na_pools[i], true);
 	return bytes + na_named_purge(true);

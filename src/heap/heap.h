@@ -40,6 +40,9 @@ static inline void na_heap_release(void *p)
 		na_bin_push(bin, top, p);
 }
 
+/* Counts a block that came from no stack, and samples it perhaps; `began` is na_sample_clock() of before. No lock is held. */
+void na_heap_took(void *p, size_t size, uint64_t began);
+
 void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero);
 void *na_heap_allocate_zeroed(size_t size);
 void *na_heap_resize(void *p, size_t size);
@@ -86,9 +89,17 @@ uint64_t na_named_limit(const struct na_named *named, uint64_t *used);
 struct na_named_figures {
 	uint64_t live, peak, held, allocations, releases;
 	int node;
-	const char *name;
+	char name[32];
 };
 void na_named_figures(struct na_named *named, struct na_named_figures *out);
+
+/* All named pools, latest first, under their list's lock; before them, as NULL, all that are no more. */
+void na_named_visit(void (*visit)(const struct na_named *, const struct na_named_figures *, void *), void *closure);
+/* Adds their small blocks to figures of NA_CLASSES classes, and how many large ones are live to the one after. */
+struct na_class_figures;
+void na_named_classes(struct na_class_figures *out);
+/* Adds their allocations to those of their node's pool. */
+void na_named_nodes(uint64_t *allocations);
 
 /* Adds named pools to a snapshot's totals. */
 struct na_snapshot;

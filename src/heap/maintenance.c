@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "cache/traps.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "heap/pressure.h"
@@ -269,6 +270,7 @@ static void fork_prepare(void)
 	fork_caches = na_cache_first();
 	for (struct na_cache *c = fork_caches; c; c = c->next_all)
 		na_lock(&c->lock);
+	na_traps_before_fork();
 	for (uint32_t i = 0; i < na_pool_count; i++) {
 		na_lock(&na_pools[i].lock);
 		na_lock(&na_pools[i].arena.lock);
@@ -281,6 +283,7 @@ static void fork_parent(void)
 		na_unlock(&na_pools[i].arena.lock);
 		na_unlock(&na_pools[i].lock);
 	}
+	na_traps_after_fork(false);
 	for (struct na_cache *c = fork_caches; c; c = c->next_all)
 		na_unlock(&c->lock);
 	na_named_after_fork(false);
@@ -293,6 +296,7 @@ static void fork_child(void)
 		na_lock_reset(&na_pools[i].arena.lock);
 		na_lock_reset(&na_pools[i].lock);
 	}
+	na_traps_after_fork(true);
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
 		na_lock_reset(&c->lock);
 	na_named_after_fork(true);

@@ -11,6 +11,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include "cache/traps.h"
+#include "heap/figures.h"
 #include "heap/groups.h"
 #include "heap/heap.h"
 #include "heap/named.h"
@@ -21,6 +23,11 @@
 static struct na_arena arena = { .node = -1 };
 static struct na_lock list_lock;
 static struct na_named *list;
+
+/* What pools counted that are no more, all of it given back; under list_lock. */
+static struct {
+	uint64_t by_class[NA_CLASSES + 1], by_node[NA_MAX_POOLS], all, reused;
+} ended;
 
 struct na_named *na_named_of(const struct na_pool *pool)
 {
@@ -108,7 +115,7 @@ static struct holdings holdings_of(struct na_named *n)
 	return h;
 }
 
-static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
+static void *allocate_locked(struct na_named *n, size_t alignment, size_t size, size_t *taken)
 {
 	size_t rounded = (size + alignment - 1) & ~(alignment - 1);
 	int64_t bytes, live;
@@ -129,21 +136,24 @@ static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
 			return NULL;
 		bytes = (int64_t)na_span_of(p)->length;
 	}
-	na_live_add(bytes);
+	*taken = (size_t)bytes;
 	live = atomic_load_explicit(&n->cache.published, memory_order_relaxed) + (int64_t)holdings_of(n).large_live;
 	if (live > n->peak)
 		n->peak = live;
-	__atomic_store_n(&n->allocations, n->allocations + 1, __ATOMIC_RELAXED);
 	return p;
 }
 
 static void *allocate(struct na_named *n, size_t alignment, size_t size)
 {
+	uint64_t began = na_sample_clock();
+	size_t taken;
 	void *p;
 
 	na_lock(&n->lock);
-	p = allocate_locked(n, alignment > n->alignment ? alignment : n->alignment, size);
+	p = allocate_locked(n, alignment > n->alignment ? alignment : n->alignment, size, &taken);
 	na_unlock(&n->lock);
+	if (p)
+		na_heap_took(p, taken, began);
 	return p;
 }
 
@@ -214,13 +224,57 @@ uint64_t na_named_release(void)
 	return for_each(release, true);
 }
 
+/* Blocks of the small classes that a cache gave; see na_cache_take_one(). */
+static uint64_t given_by(struct na_cache *c)
+{
+	uint64_t given = 0;
+
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		given += __atomic_load_n(&c->out[i].word, __ATOMIC_RELAXED) >> 16;
+	return given;
+}
+
+static uint64_t allocations(struct na_named *n, const struct holdings *h)
+{
+	uint64_t count = h->large_count;
+
+	for (uint32_t i = 0; i < n->caches; i++)
+		if (na_named_cache(n, i))
+			count += given_by(na_named_cache(n, i));
+	return count;
+}
+
+/* Blocks that went back: all that were given but those that are out. */
+static uint64_t releases(struct na_named *n, const struct holdings *h)
+{
+	uint64_t count = h->large_freed;
+
+	for (uint32_t k = 0; k < n->caches; k++) {
+		struct na_cache *c = na_named_cache(n, k);
+
+		if (!c)
+			continue;
+		na_lock(&c->lock);
+		count += given_by(c);
+		for (unsigned int i = 0; i < NA_CLASSES; i++)
+			count -= (uint64_t)c->kind[i].held;
+		na_unlock(&c->lock);
+	}
+	return count;
+}
+
 void na_named_reset(struct na_named *named)
 {
+	struct holdings h;
+	uint64_t blocks;
 	int64_t live;
 
+	if (atomic_load_explicit(&na_sample_hooked, memory_order_acquire))
+		na_sample_hooks.emptied(&named->pool);
 	na_lock(&named->lock);
-	live = atomic_load_explicit(&named->cache.published, memory_order_relaxed) +
-	       (int64_t)holdings_of(named).large_live;
+	h = holdings_of(named);
+	blocks = allocations(named, &h) - releases(named, &h);
+	live = atomic_load_explicit(&named->cache.published, memory_order_relaxed) + (int64_t)h.large_live;
 	na_lock(&named->cache.lock);
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		struct na_kind *kind = &named->cache.kind[i];
@@ -234,6 +288,7 @@ void na_named_reset(struct na_named *named)
 	na_pool_reset(&named->pool);
 	na_unlock(&named->lock);
 	na_live_add(-live);
+	na_cache_count_given(blocks, (uint64_t)live);
 }
 
 /* The segments themselves stay with the structure in the arena's care: address space only, and
@@ -246,6 +301,21 @@ static void unmap_segments(struct na_pool *pool)
 		na_map_clear(segment);
 		na_os.unmap((void *)segment->base, segment->length);
 	}
+}
+
+/* Under list_lock. */
+static void keep_counts(struct na_named *n)
+{
+	struct holdings h = holdings_of(n);
+
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		ended.by_class[i] += n->cache.out[i].word >> 16;
+	ended.by_class[NA_CLASSES] += h.large_count;
+	ended.reused += h.large_reused;
+	ended.all += allocations(n, &h);
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		if (na_pools[i].node == n->pool.node)
+			ended.by_node[i] += allocations(n, &h);
 }
 
 /* Out of the list, once nobody is at work on the pool. */
@@ -263,6 +333,7 @@ static void unlist(struct na_named *named)
 		;
 	if (*link)
 		*link = named->next;
+	keep_counts(named);
 	named->magic = 0;
 	na_unlock(&list_lock);
 }
@@ -293,39 +364,6 @@ void na_named_grew(struct na_named *named)
 	na_unlock(&named->lock);
 }
 
-/* Blocks that were given. In groups each took a refill of one; see na_cache_take_one(). */
-static uint64_t allocations(struct na_named *n, const struct holdings *h)
-{
-	uint64_t count = h->large_count;
-
-	if (n->caches == 1)
-		return __atomic_load_n(&n->allocations, __ATOMIC_RELAXED);
-	for (uint32_t i = 0; i < n->caches; i++)
-		if (na_named_cache(n, i))
-			count += __atomic_load_n(&na_named_cache(n, i)->refills, __ATOMIC_RELAXED);
-	return count;
-}
-
-/* Blocks that went back: all that were given but those that are out. */
-static uint64_t releases(struct na_named *n, const struct holdings *h)
-{
-	int64_t live = (int64_t)(h->large_count - h->large_freed);
-	uint64_t given = 0;
-
-	for (uint32_t k = 0; k < n->caches; k++) {
-		struct na_cache *c = na_named_cache(n, k);
-
-		if (!c)
-			continue;
-		na_lock(&c->lock);
-		for (unsigned int i = 0; i < NA_CLASSES; i++)
-			live += c->kind[i].held;
-		given += c->refills;
-		na_unlock(&c->lock);
-	}
-	return (n->caches > 1 ? given + h->large_count : allocations(n, h)) - (uint64_t)live;
-}
-
 void na_named_figures(struct na_named *named, struct na_named_figures *out)
 {
 	struct holdings h;
@@ -338,13 +376,17 @@ void na_named_figures(struct na_named *named, struct na_named_figures *out)
 	out->held = h.held;
 	out->allocations = allocations(named, &h);
 	out->node = named->pool.node;
-	out->name = named->pool.name;
+	memcpy(out->name, named->pool.name, sizeof(out->name));
 	na_unlock(&named->lock);
 }
 
 void na_named_snapshot(struct na_snapshot *out)
 {
 	na_lock(&list_lock);
+	out->allocations += ended.all;
+	out->releases += ended.all;
+	out->large_allocations += ended.by_class[NA_CLASSES];
+	out->large_reused += ended.reused;
 	for (struct na_named *n = list; n; n = n->next) {
 		struct holdings h = holdings_of(n);
 		uint64_t live = (uint64_t)small_live(n) + h.large_live;
@@ -410,4 +452,56 @@ void na_named_after_fork(bool child)
 		leave(&n->lock);
 	}
 	leave(&list_lock);
+}
+
+void na_named_classes(struct na_class_figures *out)
+{
+	na_lock(&list_lock);
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		out[i].allocations += ended.by_class[i];
+	for (struct na_named *n = list; n; n = n->next) {
+		for (uint32_t k = 0; k < n->caches; k++) {
+			struct na_cache *c = na_named_cache(n, k);
+
+			if (!c)
+				continue;
+			na_lock(&c->lock);
+			for (unsigned int i = 0; i < NA_CLASSES; i++)
+				na_class_add(&out[i], c, i);
+			na_unlock(&c->lock);
+		}
+		na_lock(&n->pool.lock);
+		out[NA_CLASSES].live_blocks += n->pool.large_count - n->pool.large_freed;
+		na_unlock(&n->pool.lock);
+	}
+	na_unlock(&list_lock);
+}
+
+void na_named_visit(void (*visit)(const struct na_named *, const struct na_named_figures *, void *), void *closure)
+{
+	struct na_named_figures f = { .node = -1 };
+
+	na_lock(&list_lock);
+	f.allocations = f.releases = ended.all;
+	visit(NULL, &f, closure);
+	for (struct na_named *n = list; n; n = n->next) {
+		na_named_figures(n, &f);
+		visit(n, &f, closure);
+	}
+	na_unlock(&list_lock);
+}
+
+void na_named_nodes(uint64_t *counts)
+{
+	na_lock(&list_lock);
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		counts[i] += ended.by_node[i];
+	for (struct na_named *n = list; n; n = n->next) {
+		struct holdings h = holdings_of(n);
+
+		for (uint32_t i = 0; i < na_pool_count; i++)
+			if (na_pools[i].node == n->pool.node)
+				counts[i] += allocations(n, &h);
+	}
+	na_unlock(&list_lock);
 }

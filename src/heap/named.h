@@ -16,10 +16,9 @@ struct na_named {
 	uint32_t magic;
 	uint32_t users; /* under list_lock: threads that purge it, for whom its end waits */
 	size_t alignment;
-	uint64_t allocations; /* under lock; not of groups */
-	int64_t peak;	      /* under lock */
-	uint32_t caches;      /* constant: 1; of groups NA_GROUP_CACHES */
-	uint32_t hint;	      /* constant: of groups, packed; 0 in others */
+	int64_t peak;	 /* under lock */
+	uint32_t caches; /* constant: 1; of groups NA_GROUP_CACHES */
+	uint32_t hint;	 /* constant: of groups, packed; 0 in others */
 	/* The caches, the first of which is `cache`; NULL: not made yet. Stored with release under lock, once; loaded with acquire. */
 	_Atomic(struct na_cache *) more[NA_GROUP_CACHES];
 	struct na_named *next; /* list of all live, under list_lock */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "cache/traps.h"
 #include "heap/groups.h"
 #include "heap/heap.h"
 #include "heap/placed_nodes.h"
@@ -29,6 +30,7 @@ static int take_mapping(struct na_pool *pool, size_t size, const struct na_wish 
 			void **out, int *refused)
 {
 	struct na_named *group = wish->hint ? na_group_of(pool, wish->hint) : NULL;
+	uint64_t began = na_sample_clock();
 
 	if (wish->hint && !group)
 		return -ENOMEM;
@@ -40,7 +42,7 @@ static int take_mapping(struct na_pool *pool, size_t size, const struct na_wish 
 	NA_RECOVER(*out, size, na_large_take_placed(pool, size, wish->alignment, p, refused));
 	if (!*out)
 		return -ENOMEM;
-	na_live_add((int64_t)na_span_of(*out)->length);
+	na_heap_took(*out, na_span_of(*out)->length, began);
 	return 0;
 }
 
