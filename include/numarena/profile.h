@@ -63,14 +63,14 @@ typedef struct memory_latency {
 memory_error_t get_memory_latency(memory_latency_t *latency) NUMARENA_CALL(get_memory_latency);
 
 /* Sampled blocks that were freed, by how long they had lived: from `from` seconds up to, but not with, `to`. */
-typedef struct memory_lifetime {
+typedef struct memory_lifetime_bin {
 	double from, to;
 	size_t blocks;
 	size_t bytes;
-} memory_lifetime_t;
+} memory_lifetime_bin_t;
 
 /* Copies up to `capacity` bins, ascending, and returns how many there are; bins may be NULL when capacity is 0. Thread-safe. */
-size_t get_memory_lifetimes(memory_lifetime_t *bins, size_t capacity) NUMARENA_CALL(get_memory_lifetimes);
+size_t get_memory_lifetimes(memory_lifetime_bin_t *bins, size_t capacity) NUMARENA_CALL(get_memory_lifetimes);
 
 NUMARENA_END
 #endif

@@ -106,7 +106,7 @@ static void what_is_live_is_found_where_it_was_allocated(void)
 
 static void latency_and_lifetimes_are_of_the_samples(void)
 {
-	memory_lifetime_t bins[100];
+	memory_lifetime_bin_t bins[100];
 	memory_latency_t l;
 	size_t n = get_memory_lifetimes(bins, 100), blocks = 0;
 
