@@ -10,6 +10,7 @@
  *   tracking.h    time series and tighter peaks
  *   system.h      bring everything up and down
  *   error.h       what went wrong
+ *   recovery.h    when memory is short: retries, fallbacks, the program's error handler
  */
 #ifndef NUMARENA_NUMARENA_H
 #define NUMARENA_NUMARENA_H
@@ -19,6 +20,7 @@
 #include <numarena/memory.h>
 #include <numarena/placement.h>
 #include <numarena/pool.h>
+#include <numarena/recovery.h>
 #include <numarena/statistics.h>
 #include <numarena/system.h>
 #include <numarena/tracking.h>

@@ -20,6 +20,8 @@
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "os/os.h"
+#include "recovery/climb.h"
+#include "recovery/handler.h"
 #include "report/process.h"
 #include "tracking/tracking.h"
 
@@ -82,6 +84,9 @@ static __attribute__((constructor)) void start(void)
 		       "memory of the nearest of those",
 		       na_pool_count + na_pools_missing(), na_pool_count);
 	na_heap_hooks.tick = tick;
+	na_heap_hooks.exhausted = na_climb_exhausted;
+	na_heap_hooks.corrupted = na_handler_corrupted;
+	na_heap_hooks.report_file = na_process_oom_file;
 	na_heap_start();
 	na_os_at_fork(before_fork, in_parent, in_child);
 	if (na_options.report[0])

@@ -10,6 +10,9 @@
 /* Starts tracking with what was configured before, or with the defaults. */
 memory_error_t na_life_start_monitoring(void);
 
+/* Recovery as it was before the program configured it. */
+void na_life_reset_recovery(void);
+
 /* fork's handlers: the locks of api/pool.c and api/tracking.c. */
 void na_life_lock_configuration(void);
 void na_life_unlock_configuration(bool child);

@@ -63,6 +63,7 @@ memory_error_t cleanup_memory_resources(void)
 		na_maintenance_stop();
 	if (!na_option_from_environment(NA_OPTION_hugepages))
 		__atomic_store_n(&na_options.hugepages, 0, __ATOMIC_RELAXED);
+	na_life_reset_recovery();
 	error = initialize_memory_pool(NULL);
 	na_heap_flush(); /* by the defaults' unit */
 	return error;

@@ -42,6 +42,7 @@
 
 #include <stdalign.h>
 
+#include "cache/failure.h"
 #include "pool/nodes.h"
 #include "pool/pool.h"
 
@@ -134,6 +135,7 @@ struct na_cache {
 
 	int error; /* the thread's last memory_error_t, and its sentence */
 	char error_text[248];
+	struct na_failure failure;
 
 	uint32_t untidy;			     /* spans taken since na_cache_tidy() looked */
 	uint64_t seen[NA_REGION_BINS];		     /* each bin's word when na_cache_tidy() last looked */
@@ -265,6 +267,8 @@ void na_live_add(int64_t bytes);
 
 /* Empties the stacks, and returns empty spans to the pool; the caller runs on c or holds it. */
 void na_cache_trim(struct na_cache *c);
+/* Of a named pool's cache, which has no stacks, under the named pool's lock. */
+void na_cache_trim_spans(struct na_cache *c);
 /* The calling thread's cache goes idle. */
 void na_cache_leave(void);
 /* Bytes of a cache, for the pools that there are. */
@@ -277,8 +281,10 @@ struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls);
 struct na_cache *na_cache_first(void);
 /* From the maintenance thread: empties queues of caches whose threads sleep. */
 void na_cache_tend(void);
-/* From the maintenance thread: gives back the free pages of partial spans that are half empty or more; bytes. */
+/* Gives back the free pages of partial spans that are half empty or more; bytes. Any thread, no lock held. */
 uint64_t na_cache_purge_pages(void);
+/* The same, of idle caches too. */
+uint64_t na_cache_purge_all_pages(void);
 /* The same of threads that have done nothing for a decay time: what their stacks hold keeps whole spans from going back. */
 uint64_t na_cache_purge_sleepers(void);
 /* In a forked child: other threads' caches are nobody's now. */

@@ -219,6 +219,10 @@ static struct na_cache *acquire(struct na_pool *pool)
 		na_cache_init(c, pool, NA_CACHE_RUNNING);
 		register_cache(c);
 	}
+	/* A thread that has ended had its own errors. */
+	c->error = 0;
+	c->error_text[0] = '\0';
+	memset(&c->failure, 0, sizeof(c->failure));
 	atomic_store_explicit(&c->state, NA_CACHE_RUNNING, memory_order_relaxed);
 	return c;
 }
@@ -237,9 +241,13 @@ struct na_cache *na_cache_here(void)
 	fresh = acquire(pool);
 	if (!fresh)
 		return c == &na_cache_none ? NULL : c;
-	if (c != &na_cache_none) { /* the thread has moved to another node */
+	if (c == &na_cache_none) {
+		fresh->failure.corrupted =
+			__atomic_exchange_n(&na_cache_none.failure.corrupted, false, __ATOMIC_RELAXED);
+	} else { /* the thread has moved to another node */
 		fresh->error = c->error;
 		memcpy(fresh->error_text, c->error_text, sizeof(fresh->error_text));
+		fresh->failure = c->failure;
 		na_cache_leave();
 	}
 	na_cache_current = fresh;
@@ -305,6 +313,16 @@ static void trim_class(struct na_cache *c, unsigned int cls)
 		na_cache_collect(span);
 		na_cache_release_if_empty(c, span);
 	}
+}
+
+void na_cache_trim_spans(struct na_cache *c)
+{
+	na_lock(&c->lock);
+	na_cache_drain(c);
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		if (c->kind[i].span || c->kind[i].partial)
+			trim_class(c, i);
+	na_unlock(&c->lock);
 }
 
 void na_cache_trim(struct na_cache *c)
@@ -482,6 +500,8 @@ void na_cache_after_fork(void)
 
 void na_cache_complain(const void *p, const char *what, const void *caller)
 {
+	/* Heard of where no lock is held. Threads without a cache share the flag: any of them may be the one to tell. */
+	__atomic_store_n(&na_cache_current->failure.corrupted, true, __ATOMIC_RELAXED);
 	if (caller)
 		na_log(NA_LOG_ERROR, "pointer %p was %s; nothing was done (called from %p)", p, what, caller);
 	else

@@ -5,30 +5,33 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "heap/beyond.h"
 #include "heap/placed.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
 #include "os/os.h"
+
+static __attribute__((cold, noinline)) void *recover(size_t size, size_t alignment, bool zero)
+{
+	struct na_request r = na_request_plain(size, alignment, zero);
+
+	na_pools_boot();
+	return na_request_recover(&r);
+}
 
 static void *allocate_large(size_t size, size_t alignment, bool zero)
 {
 	void *p;
 
 	if (size > PTRDIFF_MAX)
-		goto no_memory;
+		return recover(size, alignment, zero);
 	na_pools_boot();
 	na_pressure_check(size);
-	NA_RECOVER(p, size, na_large_take(na_pool_here(), size, alignment, zero));
-	if (!p) {
-		na_recovery_failed(size);
-		goto no_memory;
-	}
-	na_live_add((int64_t)na_span_of(p)->length);
+	p = na_request_large(na_pool_here(), size, alignment, zero);
+	if (na_unlikely(!p))
+		return recover(size, alignment, zero);
 	na_maintenance_consider();
 	return p;
-
-no_memory:
-	errno = ENOMEM;
-	return NULL;
 }
 
 static void *refill(unsigned int cls)
@@ -38,7 +41,8 @@ static void *refill(unsigned int cls)
 	return c ? na_cache_refill(c, cls) : NULL;
 }
 
-static void *allocate_class(unsigned int cls)
+/* The class of the request for `size` bytes, which na_heap_class() has found. */
+static void *allocate_class(unsigned int cls, size_t size, size_t alignment)
 {
 	struct na_cache *c = na_cache_current;
 	void *p = na_bin_pop(na_cache_out(c, cls));
@@ -46,12 +50,11 @@ static void *allocate_class(unsigned int cls)
 	if (na_likely(p != NULL))
 		return p;
 	na_pressure_check(NA_SLICE);
-	NA_RECOVER(p, NA_SLICE, refill(cls));
-	if (!p) {
-		na_recovery_failed(na_class_size(cls));
-		errno = ENOMEM;
-	}
+	p = refill(cls);
+	if (na_unlikely(!p))
+		return recover(size, alignment, false);
 	na_maintenance_consider();
+	na_failure_tell();
 	return p;
 }
 
@@ -59,19 +62,33 @@ __attribute__((cold, noinline)) void *na_heap_allocate_slow(size_t size)
 {
 	if (size > NA_SMALL_MAX)
 		return allocate_large(size, 16, false);
-	return allocate_class(na_class_of(size));
+	return allocate_class(na_class_of(size), size, 16);
+}
+
+int na_heap_class(size_t alignment, size_t size)
+{
+	if (alignment > NA_PAGE || size > NA_SMALL_MAX || ((size + alignment - 1) & ~(alignment - 1)) > NA_SMALL_MAX)
+		return -1;
+	return (int)(alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment));
+}
+
+static void *zeroed(void *p, size_t size)
+{
+	if (p)
+		return memset(p, 0, size);
+	na_request_was_zeroed();
+	return NULL;
 }
 
 void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero)
 {
+	int cls = na_heap_class(alignment, size);
 	void *p;
 
-	if (alignment <= NA_PAGE && size <= NA_SMALL_MAX &&
-	    ((size + alignment - 1) & ~(alignment - 1)) <= NA_SMALL_MAX) {
-		p = allocate_class(alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment));
-		return p && zero ? memset(p, 0, size) : p;
-	}
-	return allocate_large(size, alignment, zero);
+	if (cls < 0)
+		return allocate_large(size, alignment, zero);
+	p = allocate_class((unsigned int)cls, size, alignment);
+	return zero ? zeroed(p, size) : p;
 }
 
 void *na_heap_allocate_zeroed(size_t size)
@@ -81,7 +98,7 @@ void *na_heap_allocate_zeroed(size_t size)
 	if (size > NA_SMALL_MAX)
 		return allocate_large(size, 16, true);
 	p = na_heap_allocate(size);
-	return p ? memset(p, 0, size) : NULL;
+	return zeroed(p, size);
 }
 
 static int release_other(void *p, struct na_span *span)
@@ -113,6 +130,7 @@ __attribute__((noinline)) void na_heap_release_slow(void *p)
 			na_heap_release_marked(p);
 		else
 			na_bin_push(bin, bin->top, p);
+		na_failure_tell();
 		return;
 	}
 	/* A consumer that never allocates: without a cache it would pay several atomics a block. */
@@ -126,6 +144,7 @@ __attribute__((noinline)) void na_heap_release_slow(void *p)
 				  na_segment_of(p) ? "freed twice, or is not the start of a block"
 						   : "freed, but is not a block of ours",
 				  __builtin_return_address(0));
+	na_failure_tell();
 	errno = saved;
 }
 
@@ -134,6 +153,7 @@ __attribute__((cold, noinline)) void na_heap_release_marked(void *p)
 {
 	if (na_cache_holds(na_cache_current, na_span_of(p), p)) {
 		na_cache_complain(p, "freed twice", __builtin_return_address(0));
+		na_failure_tell();
 		return;
 	}
 	*na_mark_of(p) = 0;
@@ -196,7 +216,8 @@ bool na_heap_find(const void *p, struct na_block *out)
 
 static void *move_block(void *p, size_t old, size_t size, const struct na_pool *pool)
 {
-	struct na_named *named = pool->named ? na_named_of(pool) : NULL;
+	/* What lies beyond the limits moves back inside, if it can. */
+	struct na_named *named = pool->named && !pool->beyond ? na_named_of(pool) : NULL;
 	void *fresh = named ? na_named_allocate(named, size) : na_heap_allocate(size);
 
 	if (!fresh)
@@ -232,6 +253,7 @@ static void *resize_other(void *p, size_t size)
 
 	if (!na_heap_find(p, &block) || !block.live || block.start != (uintptr_t)p) {
 		na_cache_complain(p, "resized, but is not a live block of ours", __builtin_return_address(0));
+		na_failure_tell();
 		errno = EINVAL;
 		return NULL;
 	}
@@ -240,7 +262,7 @@ static void *resize_other(void *p, size_t size)
 			return p;
 	} else if (na_span_segment(block.span)->placement.kind) {
 		return na_placed_stays(&block, size) ? p : move_placed(p, size, &block);
-	} else if (size > NA_SMALL_MAX) {
+	} else if (size > NA_SMALL_MAX && (!block.pool->beyond || na_beyond_may_grow(size, block.size))) {
 		void *q = na_large_resize(block.span, p, size);
 
 		if (q) {
@@ -259,10 +281,8 @@ void *na_heap_resize(void *p, size_t size)
 
 	if (!p)
 		return na_heap_allocate(size);
-	if (size > PTRDIFF_MAX) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (size > PTRDIFF_MAX)
+		return recover(size, 16, false);
 	/* Small blocks are what programs resize most: those that are plainly live need no more tests. */
 	if (na_unlikely(!na_address_valid(p)))
 		return resize_other(p, size);

@@ -40,6 +40,9 @@ static inline void na_heap_release(void *p)
 		na_bin_push(bin, top, p);
 }
 
+/* The class of small blocks that serves a request; -1: it is for a block with pages of its own. */
+int na_heap_class(size_t alignment, size_t size);
+
 void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero);
 void *na_heap_allocate_zeroed(size_t size);
 void *na_heap_resize(void *p, size_t size);
@@ -67,12 +70,18 @@ int na_named_create(const char *name, int node, uint64_t limit, size_t alignment
 void *na_named_allocate(struct na_named *named, size_t size);
 /* With more than the pool's own alignment, a power of two. */
 void *na_named_allocate_aligned(struct na_named *named, size_t alignment, size_t size);
+/* One attempt, that makes no room and says nothing. */
+void *na_named_try(struct na_named *named, size_t alignment, size_t size);
 void na_named_grew(struct na_named *named); /* a large block of it was resized */
 void na_named_reset(struct na_named *named);
 void na_named_destroy(struct na_named *named);
 struct na_named *na_named_of(const struct na_pool *pool);
 bool na_named_valid(const struct na_named *named);
+struct na_pool *na_named_pool(struct na_named *named);
 const char *na_named_name(const struct na_named *named);
+
+/* Calls `work` for each named pool with no lock held, and adds up what it returns: the pool cannot go meanwhile. */
+uint64_t na_named_each(uint64_t (*work)(struct na_pool *, void *), void *closure);
 
 /* Free memory of all named pools: what is kept, and addresses of empty segments. As na_pool_purge and na_pool_release. */
 uint64_t na_named_purge(bool all);

@@ -12,6 +12,7 @@
 
 #include "heap/heap.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
 #include "heap/snapshot.h"
 #include "os/os.h"
 
@@ -42,6 +43,11 @@ bool na_named_valid(const struct na_named *named)
 {
 	/* A pointer that is not even aligned must not be read as one. */
 	return named && (uintptr_t)named % alignof(struct na_named) == 0 && named->magic == MAGIC;
+}
+
+struct na_pool *na_named_pool(struct na_named *named)
+{
+	return &named->pool;
 }
 
 const char *na_named_name(const struct na_named *named)
@@ -130,7 +136,7 @@ static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
 	return p;
 }
 
-static void *allocate(struct na_named *n, size_t alignment, size_t size)
+void *na_named_try(struct na_named *n, size_t alignment, size_t size)
 {
 	void *p;
 
@@ -142,13 +148,12 @@ static void *allocate(struct na_named *n, size_t alignment, size_t size)
 
 void *na_named_allocate_aligned(struct na_named *named, size_t alignment, size_t size)
 {
+	struct na_request r = { .kind = NA_REQUEST_NAMED, .size = size, .alignment = alignment, .named = named };
 	void *p;
 
 	na_pressure_check(size);
-	NA_RECOVER(p, size, allocate(named, alignment, size));
-	if (!p)
-		errno = ENOMEM;
-	return p;
+	p = na_named_try(named, alignment, size);
+	return p ? p : na_request_recover(&r);
 }
 
 void *na_named_allocate(struct na_named *named, size_t size)
@@ -162,8 +167,7 @@ uint64_t na_named_limit(const struct na_named *named, uint64_t *used)
 	return named->pool.limit;
 }
 
-/* `work` on each pool, without a lock: the pool cannot go meanwhile, nor its place in the list. */
-static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
+uint64_t na_named_each(uint64_t (*work)(struct na_pool *, void *), void *closure)
 {
 	uint64_t bytes = 0;
 
@@ -171,7 +175,7 @@ static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
 	for (struct na_named *n = list; n; n = n->next) {
 		n->users++;
 		na_unlock(&list_lock);
-		bytes += work(&n->pool, all);
+		bytes += work(&n->pool, closure);
 		na_lock(&list_lock);
 		n->users--;
 	}
@@ -179,20 +183,33 @@ static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
 	return bytes;
 }
 
-static uint64_t release(struct na_pool *pool, bool all)
+static uint64_t release(struct na_pool *pool, void *unused)
 {
-	(void)all;
+	(void)unused;
 	return na_pool_release(pool);
+}
+
+/* Empty spans that the pool would take its next blocks from go back only if all shall. Its lock may be held by who waits for us: an
+ * MPI library's hook in a call of the pool's own comes here. */
+static uint64_t purge(struct na_pool *pool, void *all)
+{
+	struct na_named *n = na_named_of(pool);
+
+	if (*(bool *)all && na_trylock(&n->lock)) {
+		na_cache_trim_spans(&n->cache);
+		na_unlock(&n->lock);
+	}
+	return na_pool_purge(pool, *(bool *)all);
 }
 
 uint64_t na_named_purge(bool all)
 {
-	return for_each(na_pool_purge, all);
+	return na_named_each(purge, &all);
 }
 
 uint64_t na_named_release(void)
 {
-	return for_each(release, true);
+	return na_named_each(release, NULL);
 }
 
 void na_named_reset(struct na_named *named)
@@ -217,16 +234,28 @@ void na_named_reset(struct na_named *named)
 	na_live_add(-live);
 }
 
+/* Addresses that the system does not take back stay, as nobody's, and without pages if it takes these. */
+static void give_up(struct na_segment *segment)
+{
+	na_map_clear(segment);
+	if (segment->length && na_os.unmap((void *)segment->base, segment->length) < 0 && !segment->hugetlb)
+		na_os.purge((void *)segment->base, segment->length);
+}
+
 /* The segments themselves stay with the structure in the arena's care: address space only, and
- * the next named pool of any node cannot use them, so they are unmapped here. */
+ * the next named pool of any node cannot use them, so they are unmapped here. What could not be purged before goes
+ * with them, and counts no more. */
 static void unmap_segments(struct na_pool *pool)
 {
 	for (uint32_t i = 0; i < pool->segments; i++) {
 		struct na_segment *segment = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
 
-		na_map_clear(segment);
-		na_os.unmap((void *)segment->base, segment->length);
+		give_up(segment);
 	}
+	for (struct na_segment *s = pool->huge_kept; s; s = s->next)
+		give_up(s);
+	na_pool_refund(pool,
+		       (pool->used_slices + pool->dirty_slices) * NA_SLICE + pool->huge_bytes + pool->huge_kept_bytes);
 }
 
 /* Out of the list, once nobody is at work on the pool. */
@@ -328,6 +357,7 @@ void na_named_snapshot(struct na_snapshot *out)
 			}
 	}
 	na_unlock(&list_lock);
+	out->metadata_bytes += atomic_load_explicit(&arena.mapped, memory_order_relaxed);
 }
 
 void na_named_residency(struct na_snapshot *out, bool *nodes_known,

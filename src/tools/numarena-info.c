@@ -30,12 +30,13 @@ static void help(void)
 static void print_settings(void)
 {
 	puts("settings");
-#define NA_PRINT_SIZE(v)   printf("%" PRIu64, (v))
-#define NA_PRINT_COUNT(v)  printf("%" PRIu64, (v))
-#define NA_PRINT_RATIO(v)  printf("%g", (double)(v) / 1000)
-#define NA_PRINT_SWITCH(v) printf("%" PRIu64, (v))
-#define NA_PRINT_PAGES(v)  fputs(na_pages_name(v), stdout)
-#define NA_PRINT_PATH(v)   fputs(*(v) ? (v) : "-", stdout)
+#define NA_PRINT_SIZE(v)     printf("%" PRIu64, (v))
+#define NA_PRINT_COUNT(v)    printf("%" PRIu64, (v))
+#define NA_PRINT_RATIO(v)    printf("%g", (double)(v) / 1000)
+#define NA_PRINT_SWITCH(v)   printf("%" PRIu64, (v))
+#define NA_PRINT_PAGES(v)    fputs(na_pages_name(v), stdout)
+#define NA_PRINT_FALLBACK(v) fputs(na_fallback_name(v), stdout)
+#define NA_PRINT_PATH(v)     fputs(*(v) ? (v) : "-", stdout)
 #define NA_OPTION(id, env, kind, def, least, most, text)                                                               \
 	printf("  %-28s ", env);                                                                                       \
 	NA_PRINT_##kind(na_options.id);                                                                                \
