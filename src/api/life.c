@@ -22,6 +22,7 @@
 #include "os/os.h"
 #include "recovery/climb.h"
 #include "recovery/handler.h"
+#include "recovery/oom.h"
 #include "report/process.h"
 #include "tracking/tracking.h"
 
@@ -63,6 +64,7 @@ static void in_parent(void)
 
 static void in_child(void)
 {
+	na_oom_after_fork();
 	na_tracking_after_fork(true);
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);

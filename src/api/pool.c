@@ -282,7 +282,7 @@ static void refuse_in_named(const struct na_named *named, size_t size)
 	uint64_t used, limit = na_named_limit(named, &used);
 	char why[200];
 
-	if (limit && (size > limit || used + size > limit - limit % NA_SLICE))
+	if (na_named_is_full(named, size))
 		na_format(why, sizeof(why), "%llu held of %llu allowed (its limit)", (unsigned long long)used,
 			  (unsigned long long)limit);
 	else

@@ -6,32 +6,25 @@
 
 #include "heap/heap.h"
 #include "os/limit.h"
-#include "os/lock.h"
 
 #define SLACK ((uint64_t)4 << 20)
 
 static struct na_named *_Atomic beyond; /* release: once; acquire: any thread */
 static _Atomic bool open_now;		/* relaxed: a setting */
-static struct na_lock lock;		/* of making it */
 
 int na_beyond_open(void)
 {
-	struct na_named *n = atomic_load_explicit(&beyond, memory_order_acquire);
-	int rc = 0;
+	struct na_named *n = atomic_load_explicit(&beyond, memory_order_acquire), *none = NULL;
+	int rc;
 
 	if (!n) {
 		rc = na_named_create("system", -1, 0, 16, &n);
 		if (rc < 0)
 			return rc;
-		na_lock(&lock);
-		if (!atomic_load_explicit(&beyond, memory_order_relaxed)) {
-			na_named_pool(n)->beyond = true;
-			atomic_store_explicit(&beyond, n, memory_order_release);
-			n = NULL;
-		}
-		na_unlock(&lock);
-		if (n) /* another thread was first */
-			na_named_destroy(n);
+		na_named_pool(n)->beyond = true;
+		if (!atomic_compare_exchange_strong_explicit(&beyond, &none, n, memory_order_acq_rel,
+							     memory_order_acquire))
+			na_named_destroy(n); /* another thread was first */
 	}
 	atomic_store_explicit(&open_now, true, memory_order_relaxed);
 	return 0;

@@ -88,6 +88,8 @@ uint64_t na_named_purge(bool all);
 uint64_t na_named_release(void);
 /* A named pool's own limit (0: none) and what counts against it. */
 uint64_t na_named_limit(const struct na_named *named, uint64_t *used);
+/* Whether that limit stands against so many more bytes. */
+bool na_named_is_full(const struct na_named *named, uint64_t size);
 
 struct na_named_figures {
 	uint64_t live, peak, held, allocations, releases;

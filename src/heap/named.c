@@ -167,6 +167,13 @@ uint64_t na_named_limit(const struct na_named *named, uint64_t *used)
 	return named->pool.limit;
 }
 
+bool na_named_is_full(const struct na_named *named, uint64_t size)
+{
+	uint64_t used, limit = na_named_limit(named, &used);
+
+	return limit && (size > limit || used + size > limit - limit % NA_SLICE);
+}
+
 uint64_t na_named_each(uint64_t (*work)(struct na_pool *, void *), void *closure)
 {
 	uint64_t bytes = 0;

@@ -169,6 +169,13 @@ static void log_line(const struct climb *c)
 	       (unsigned long long)na_pool_ask_limit());
 }
 
+/* A named pool that is full is what it was made for, and so is a strict placement that cannot be: the process has memory. */
+static bool is_its_own_affair(const struct na_request *r)
+{
+	return (r->kind == NA_REQUEST_NAMED && na_named_is_full(r->named, r->size)) ||
+	       (r->kind == NA_REQUEST_PLACED && r->strict);
+}
+
 void *na_climb_exhausted(const struct na_request *r)
 {
 	struct climb c = { .r = r, .by = NA_STEP_NONE };
@@ -184,7 +191,7 @@ void *na_climb_exhausted(const struct na_request *r)
 	count(&served[c.by], 1);
 	if (setting(&na_options.recovery_logging) && setting(&na_options.recovery))
 		log_line(&c);
-	if (!p) {
+	if (!p && !is_its_own_affair(r)) {
 		na_recovery_failed(r->size);
 		na_oom_report(r);
 	}

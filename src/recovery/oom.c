@@ -241,6 +241,11 @@ static void write_report(const struct na_request *r)
 		close(report.fd);
 }
 
+void na_oom_after_fork(void)
+{
+	atomic_store_explicit(&writing, false, memory_order_relaxed); /* another thread's, which is not here */
+}
+
 void na_oom_report(const struct na_request *r)
 {
 	uint64_t purged;

@@ -15,6 +15,9 @@
 
 void na_oom_report(const struct na_request *r);
 
+/* In a forked child. */
+void na_oom_after_fork(void);
+
 /* Reports written so far. */
 uint64_t na_oom_reports(void);
 

@@ -77,11 +77,24 @@ static long lines(const char *path)
 	return n;
 }
 
+/* What the last cycle has left. */
+static unsigned char *last;
+static size_t last_size, last_seed;
+
+static void drop_last(void)
+{
+	CHECK_EQ(check_filled(last, 0, last_size, last_seed), last_size);
+	return_to_pool(last);
+	last = NULL;
+	last_size = 0;
+}
+
 static struct held measure(void)
 {
 	memory_recovery_stats_t recovery;
 	memory_stats_t s;
 
+	drop_last();
 	GOOD(cleanup_memory_resources());
 	flush_memory_pools();
 	s = api_stats();
@@ -126,8 +139,6 @@ static void start_up(unsigned int i)
 /* Blocks that are freed before the clean-up, after it, and in the next cycle. */
 static void cycle(unsigned int i)
 {
-	static unsigned char *last;
-	static size_t last_size, last_seed;
 	size_t size = i % 64 == 0 ? 3 * MIB : 100 + i % 5000;
 	unsigned char *before, *after;
 
@@ -140,16 +151,10 @@ static void cycle(unsigned int i)
 	clean_up(i % ORDERS);
 	if (i % 2)
 		clean_up((i / 2) % ORDERS);
-	CHECK_EQ(check_filled(last, 0, last_size, last_seed), last_size);
-	return_to_pool(last);
+	drop_last();
 	last = after;
 	last_size = size / 2;
 	last_seed = i;
-	if (i % 1000 == 999) {
-		return_to_pool(last);
-		last = NULL;
-		last_size = 0;
-	}
 }
 
 static int stopping;
@@ -191,13 +196,12 @@ static void with_threads(unsigned int cycles)
 
 static void ten_thousand_cycles_leave_nothing(void)
 {
-	unsigned int cycles = api_brief() ? 1000 : CYCLES;
+	unsigned int cycles = api_brief() ? 200 : CYCLES;
 	struct held before, after;
 
-	with_threads(1000);
+	with_threads(api_brief() ? 50 : 1000);
 	for (unsigned int i = 0; i < FIRST; i++)
 		cycle(i);
-	cycle(999); /* frees its block */
 	before = measure();
 	for (unsigned int i = 0; i < cycles; i++)
 		cycle(i);
@@ -210,10 +214,10 @@ static void nor_do_they_while_threads_allocate(void)
 {
 	struct held before, after;
 
-	with_threads(1000);
+	with_threads(api_brief() ? 50 : 1000);
 	before = measure();
 	for (int i = 0; i < (api_brief() ? 1 : 3); i++)
-		with_threads(1000);
+		with_threads(api_brief() ? 50 : 1000);
 	after = measure();
 	compare(&before, &after);
 }

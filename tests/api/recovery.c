@@ -5,6 +5,7 @@
  */
 #include "api/api.h"
 
+#include <dirent.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -240,11 +241,15 @@ static void not_more_than_the_machine_has(void)
 static void a_named_pool_keeps_its_limit(void)
 {
 	named_pool_config_t config = { .name = "bounded", .node = MEMORY_NODE_ANY, .limit = 4 * MIB };
+	memory_recovery_stats_t before;
 	memory_pool_t *pool;
 
 	recovery(1, 1, FALLBACK_SYSTEM_ALLOC);
 	GOOD(create_memory_pool(&config, &pool));
+	before = figures();
 	REFUSED(allocate_from(pool, 5 * MIB), ENOMEM, MEMORY_ERROR_ALLOCATION, "bounded");
+	CHECK_EQ(figures().refused - before.refused, 1);
+	CHECK_EQ(figures().reports, before.reports); /* it is full, and the process has memory */
 	GOOD(destroy_memory_pool(pool));
 	everything_back();
 }
@@ -607,6 +612,56 @@ static void aborting_ends_the_process(void)
 	CHECK(WIFSIGNALED(c.status) && WTERMSIG(c.status) == SIGABRT);
 }
 
+static void gives_up(memory_error_t error)
+{
+	log_memory_error(error);
+	abort_operation();
+}
+
+static int abort_for_want_of_memory(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+	set_memory_error_handler(gives_up);
+	while (allocate_from_pool(5 * MIB))
+		;
+	return 7;
+}
+
+/* Files of a folder whose names begin so. */
+static int files_named(const char *folder, const char *start)
+{
+	DIR *d = opendir(folder);
+	int n = 0;
+
+	for (struct dirent *e; d && (e = readdir(d));)
+		n += strncmp(e->d_name, start, strlen(start)) == 0;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* With a folder for reports: who held what is there, and the record says how it ended. */
+static void aborting_leaves_what_is_known(void)
+{
+	char folder[] = "recovery-XXXXXX", setting[64], command[128];
+	struct child c;
+
+	REQUIRE(mkdtemp(folder));
+	snprintf(setting, sizeof(setting), "NUMARENA_REPORT=%s", folder);
+	api_again("abort", (const char *const[]){ setting, "NUMARENA_TOTAL_SIZE=32M", NULL }, &c);
+	CHECK(WIFSIGNALED(c.status) && WTERMSIG(c.status) == SIGABRT);
+	CHECK_EQ(child_lines_with(&c, "memory error: out of memory: no memory for 5242880 bytes"), 1);
+	CHECK_EQ(child_lines_with(&c, "who holds what"), 1);
+	CHECK_EQ(files_named(folder, "oom-"), 1);
+	CHECK_EQ(files_named(folder, ".numarena"), 1);
+	snprintf(command, sizeof(command), "grep -q 'limit: total_size 32768' %s/oom-*.txt", folder);
+	CHECK_EQ(system(command), 0);
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	CHECK_EQ(system(command), 0);
+}
+
 /* From the environment, which the program's own configuration does not change. */
 static int by_settings(void)
 {
@@ -686,11 +741,14 @@ int main(int argc, char **argv)
 	check_watchdog(120);
 	if (argc > 1 && strcmp(argv[1], "settings") == 0)
 		return by_settings();
+	if (argc > 1 && strcmp(argv[1], "abort") == 0)
+		return abort_for_want_of_memory();
 	/* Each of these in a process without a past. */
 	RUN(who_holds_what_is_reported_once);
 	RUN(and_again_after_much_was_freed);
 	RUN(each_recovery_is_a_line);
 	RUN(aborting_ends_the_process);
+	RUN(aborting_leaves_what_is_known);
 	RUN(the_environment_wins);
 	RUN(nothing_to_retry);
 	RUN(wrong_fields_are_named);
