@@ -290,6 +290,9 @@ uint64_t na_cache_purge_sleepers(void);
 /* In a forked child: other threads' caches are nobody's now. */
 void na_cache_after_fork(void);
 
+/* Corruption was reported on this thread: the program's handler hears of it where no lock is held. */
+void na_cache_note_corruption(void);
+
 /* Reports a pointer that cannot be freed, once a call: "freed twice", "not a block of ours". */
 void na_cache_complain(const void *p, const char *what, const void *caller);
 

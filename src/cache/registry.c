@@ -498,10 +498,15 @@ void na_cache_after_fork(void)
 	}
 }
 
+void na_cache_note_corruption(void)
+{
+	/* Threads without a cache share the flag: any of them may be the one to tell. */
+	__atomic_store_n(&na_cache_current->failure.corrupted, true, __ATOMIC_RELAXED);
+}
+
 void na_cache_complain(const void *p, const char *what, const void *caller)
 {
-	/* Heard of where no lock is held. Threads without a cache share the flag: any of them may be the one to tell. */
-	__atomic_store_n(&na_cache_current->failure.corrupted, true, __ATOMIC_RELAXED);
+	na_cache_note_corruption();
 	if (caller)
 		na_log(NA_LOG_ERROR, "pointer %p was %s; nothing was done (called from %p)", p, what, caller);
 	else

@@ -18,10 +18,9 @@ int na_beyond_open(void)
 	int rc;
 
 	if (!n) {
-		rc = na_named_create("system", -1, 0, 16, &n);
+		rc = na_named_create_beyond("system", &n);
 		if (rc < 0)
 			return rc;
-		na_named_pool(n)->beyond = true;
 		if (!atomic_compare_exchange_strong_explicit(&beyond, &none, n, memory_order_acq_rel,
 							     memory_order_acquire))
 			na_named_destroy(n); /* another thread was first */

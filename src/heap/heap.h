@@ -67,6 +67,8 @@ bool na_heap_find(const void *p, struct na_block *out);
 /* Named pools. */
 struct na_named;
 int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out);
+/* One whose memory na_pool_limit does not count. */
+int na_named_create_beyond(const char *name, struct na_named **out);
 void *na_named_allocate(struct na_named *named, size_t size);
 /* With more than the pool's own alignment, a power of two. */
 void *na_named_allocate_aligned(struct na_named *named, size_t alignment, size_t size);
@@ -77,7 +79,6 @@ void na_named_reset(struct na_named *named);
 void na_named_destroy(struct na_named *named);
 struct na_named *na_named_of(const struct na_pool *pool);
 bool na_named_valid(const struct na_named *named);
-struct na_pool *na_named_pool(struct na_named *named);
 const char *na_named_name(const struct na_named *named);
 
 /* Calls `work` for each named pool with no lock held, and adds up what it returns: the pool cannot go meanwhile. */

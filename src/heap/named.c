@@ -45,17 +45,12 @@ bool na_named_valid(const struct na_named *named)
 	return named && (uintptr_t)named % alignof(struct na_named) == 0 && named->magic == MAGIC;
 }
 
-struct na_pool *na_named_pool(struct na_named *named)
-{
-	return &named->pool;
-}
-
 const char *na_named_name(const struct na_named *named)
 {
 	return named->pool.name;
 }
 
-int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out)
+static int create(const char *name, int node, uint64_t limit, size_t alignment, bool beyond, struct na_named **out)
 {
 	struct na_pool *home;
 	struct na_named *n;
@@ -71,6 +66,7 @@ int na_named_create(const char *name, int node, uint64_t limit, size_t alignment
 	na_pool_init(&n->pool, home->node, home->bound);
 	n->pool.named = true;
 	n->pool.limit = limit;
+	n->pool.beyond = beyond;
 	memcpy(n->pool.name, name, strlen(name) + 1);
 	na_cache_init(&n->cache, &n->pool, NA_CACHE_NAMED);
 	n->alignment = alignment;
@@ -81,6 +77,16 @@ int na_named_create(const char *name, int node, uint64_t limit, size_t alignment
 	na_unlock(&list_lock);
 	*out = n;
 	return 0;
+}
+
+int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out)
+{
+	return create(name, node, limit, alignment, false, out);
+}
+
+int na_named_create_beyond(const char *name, struct na_named **out)
+{
+	return create(name, -1, 0, 16, true, out);
 }
 
 /* What the pool has: read under its own lock, for others free into it, and the maintenance thread purges it. */

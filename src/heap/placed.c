@@ -60,9 +60,7 @@ static int take_mapping(struct na_pool *pool, size_t size, size_t alignment, con
 	if (mappings >= MOST_MAPPINGS)
 		return -EAGAIN;
 	na_pressure_check(size);
-	*out = na_large_take_placed(pool, size, alignment, p, refused);
-	for (int tries = 0; !*out && tries < 3 && na_recovery_try(size); tries++)
-		*out = na_large_take_placed(pool, size, alignment, p, refused);
+	NA_RECOVER(*out, size, na_large_take_placed(pool, size, alignment, p, refused));
 	if (!*out)
 		return -ENOMEM;
 	na_live_add((int64_t)na_span_of(*out)->length);

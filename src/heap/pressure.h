@@ -51,6 +51,14 @@ bool na_pressure_follows(void);
 uint64_t na_recovery_try(uint64_t size);
 void na_recovery_failed(uint64_t size);
 
+/* Tries `expression` again as long as making room helps: for parts of a request that recovers as a whole. */
+#define NA_RECOVER(p, size, expression)                                                                                \
+	do {                                                                                                           \
+		for (int na_tries = 0; !((p) = (expression)) && na_tries < 3; na_tries++)                              \
+			if (!na_recovery_try(size))                                                                    \
+				break;                                                                                 \
+	} while (0)
+
 /* Which limit stands against `size` bytes more, as a sentence with figures. Returns a number of it, 0 to NA_WHY_KINDS - 1. */
 #define NA_WHY_KINDS 8
 int na_recovery_why(uint64_t size, char *out, size_t capacity);
