@@ -5,8 +5,8 @@
  *
  *	nth_scenario("growth", grow, NULL);
  *
- * The child runs the scenario, checks it, undoes it, and does so again and again with the same call failing: what the process holds and has
- * mapped must not grow from the second time on. A scenario reports what it finds by CHECK; what it could not get
+ * The child runs the scenario, checks it, undoes it, then once without a failure, and then again and again with the same call failing: what the
+ * process holds and has mapped must not grow any more. A scenario reports what it finds by CHECK; what it could not get
  * it must survive; and something must have said why on standard error. Its blocks are kept in `nth_blocks` by nth_keep(), filled with a pattern; they are checked and freed for it.
  *
  * The os table is swapped while other threads of the heap may run only if the scenario ends them itself before it returns.
@@ -15,6 +15,7 @@
 #define NA_TESTS_NTH_H
 
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -201,13 +202,17 @@ static inline long nth_once(const struct nth_run *r)
 static inline int nth_child(void *argument)
 {
 	const struct nth_run *r = argument;
+	struct nth_run warm = *r;
 	struct nth_figures first, last;
 	long made;
 
 	check_case = r->name;
 	made = nth_once(r);
 	nth_figures();
-	/* The second time through, caches and bookkeeping are there; from then on nothing may grow. */
+	/* Once without a failure, and all caches and bookkeeping are there; from then on nothing may grow. */
+	warm.n = LONG_MAX;
+	nth_once(&warm);
+	nth_figures();
 	nth_once(r);
 	first = nth_figures();
 	for (int i = 0; i < 2; i++) {
