@@ -16,6 +16,7 @@
  *   profile.h     sampled call stacks: leaks, what made the peak, who allocates; latencies and lifetimes
  *   system.h      bring everything up and down
  *   error.h       what went wrong
+ *   recovery.h    when memory is short: retries, fallbacks, the program's error handler
  */
 #ifndef NUMARENA_NUMARENA_H
 #define NUMARENA_NUMARENA_H
@@ -31,6 +32,7 @@
 #include <numarena/placement.h>
 #include <numarena/pool.h>
 #include <numarena/profile.h>
+#include <numarena/recovery.h>
 #include <numarena/statistics.h>
 #include <numarena/system.h>
 #include <numarena/tracking.h>

@@ -31,6 +31,8 @@ memory_error_t na_life_start_sampling(uint64_t mean);
 /* What NUMARENA_PROFILE asks for: complains at the start about a prefix that cannot be written to; writes at exit. */
 void na_life_check_profile(void);
 void na_life_write_profile(void);
+/* Memory beyond the limit is no longer to be had, unless the fallback says so. Without the lock. */
+void na_life_follow_recovery(void);
 
 /* fork's handlers: the locks of api/pool.c and api/tracking.c. */
 void na_life_lock_configuration(void);

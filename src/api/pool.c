@@ -14,9 +14,13 @@
 #include "base/settings.h"
 #include "heap/groups.h"
 #include "heap/heap.h"
+#include "heap/beyond.h"
+#include "heap/placed.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
 #include "heap/snapshot.h"
 #include "os/os.h"
+#include "recovery/climb.h"
 
 #define MAX_ALIGNMENT ((size_t)1 << 30)
 
@@ -70,10 +74,10 @@ static memory_error_t set_limit(uint64_t wanted)
 		na_pressure_follow(wanted == 0);
 		return MEMORY_ERROR_NONE;
 	}
-	held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
+	held = na_pool_counted();
 	if (limit < held) { /* what is merely kept for reuse can go */
 		na_heap_flush();
-		held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
+		held = na_pool_counted();
 	}
 	if (limit < held)
 		return na_error(MEMORY_ERROR_BUSY, "total_size is %llu: %llu bytes are in use",
@@ -137,7 +141,7 @@ static void *no_memory(size_t size)
 	char why[200];
 
 	na_recovery_why(size, why, sizeof(why));
-	na_error(MEMORY_ERROR_ALLOCATION, "no memory for %zu bytes: %s", size, why);
+	na_error(na_climb_error(size), "no memory for %zu bytes: %s", size, why);
 	errno = ENOMEM;
 	return NULL;
 }
@@ -195,12 +199,14 @@ static void *bad_pointer(const void *block, const char *what, const void *caller
 {
 	na_cache_complain(block, what, caller);
 	na_error(MEMORY_ERROR_CORRUPTION, "pointer %p was %s (called from %p)", block, what, caller);
+	na_failure_tell();
 	return NULL;
 }
 
 static void *resize_by_moving(void *block, const struct na_block *found, size_t size)
 {
-	void *fresh = found->pool->named ? na_heap_another(found->pool, found->size, size) : allocate_from_pool(size);
+	void *fresh = found->pool->named && !found->pool->beyond ? na_heap_another(found->pool, found->size, size)
+								 : allocate_from_pool(size);
 
 	if (!fresh)
 		return NULL;
@@ -283,7 +289,7 @@ static void refuse_in_named(const struct na_named *named, size_t size)
 	uint64_t used, limit = na_named_limit(named, &used);
 	char why[200];
 
-	if (limit && (size > limit || used + size > limit - limit % NA_SLICE))
+	if (na_named_is_full(named, size))
 		na_format(why, sizeof(why), "%llu held of %llu allowed (its limit)", (unsigned long long)used,
 			  (unsigned long long)limit);
 	else
@@ -396,7 +402,7 @@ memory_pool_t *allocation_pool(const void *block)
 	if (!na_heap_find(block, &found) || !found.live)
 		return NULL;
 	named = na_named_of(found.pool);
-	return named && !na_group_is(named) ? (memory_pool_t *)named : NULL;
+	return named && !na_group_is(named) && !na_beyond_owns(named) ? (memory_pool_t *)named : NULL;
 }
 
 void na_life_lock_configuration(void)

@@ -77,9 +77,9 @@ size_t get_memory_lifetimes(memory_lifetime_bin_t *bins, size_t capacity)
 	na_sample_lifetimes(&l);
 	for (size_t i = 0; bins && i < NA_LIFETIME_BINS && i < capacity; i++)
 		bins[i] = (memory_lifetime_bin_t){ .from = i ? (double)(UINT64_C(1) << i) / 1e9 : 0,
-					       .to = (double)(UINT64_C(2) << i) / 1e9,
-					       .blocks = l.blocks[i],
-					       .bytes = l.bytes[i] };
+						   .to = (double)(UINT64_C(2) << i) / 1e9,
+						   .blocks = l.blocks[i],
+						   .bytes = l.bytes[i] };
 	return NA_LIFETIME_BINS;
 }
 

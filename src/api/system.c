@@ -53,6 +53,7 @@ memory_error_t cleanup_memory_resources(void)
 		na_maintenance_stop();
 	na_life_reset_settings();
 	na_life_follow_counters();
+	na_life_follow_recovery();
 	error = initialize_memory_pool(NULL);
 	na_heap_flush(); /* by the defaults' unit */
 	return error;

@@ -14,13 +14,14 @@ struct na_options na_options = {
 #undef NA_OPTION
 };
 
-#define NA_TEXT_SIZE(def)   #def
-#define NA_TEXT_COUNT(def)  #def
-#define NA_TEXT_RATIO(def)  #def
-#define NA_TEXT_SWITCH(def) #def
-#define NA_TEXT_PAGES(def)  #def
-#define NA_TEXT_LEVEL(def)  #def
-#define NA_TEXT_PATH(def)   def
+#define NA_TEXT_SIZE(def)     #def
+#define NA_TEXT_COUNT(def)    #def
+#define NA_TEXT_RATIO(def)    #def
+#define NA_TEXT_SWITCH(def)   #def
+#define NA_TEXT_PAGES(def)    #def
+#define NA_TEXT_LEVEL(def)    #def
+#define NA_TEXT_FALLBACK(def) "none" /* the one that is 0 */
+#define NA_TEXT_PATH(def)     def
 
 const struct na_option_info na_option_table[NA_OPTION_COUNT_] = {
 #define NA_OPTION(id, env, kind, def, least, most, text)                                                               \
@@ -149,6 +150,23 @@ static int parse_level(const char *text, uint64_t *value)
 	return parse_number(&text, value) < 0 || *text ? -EINVAL : 0;
 }
 
+const char *na_fallback_name(uint64_t fallback)
+{
+	static const char *const names[NA_FALLBACK_COUNT_] = { "none", "system", "node" };
+
+	return fallback < NA_FALLBACK_COUNT_ ? names[fallback] : "?";
+}
+
+static int parse_fallback(const char *text, uint64_t *value)
+{
+	for (uint64_t i = 0; i < NA_FALLBACK_COUNT_; i++)
+		if (strcmp(text, na_fallback_name(i)) == 0) {
+			*value = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value)
 {
 	uint64_t v = 0;
@@ -174,6 +192,9 @@ int na_option_parse(const struct na_option_info *info, const char *text, uint64_
 		break;
 	case NA_KIND_LEVEL:
 		rc = parse_level(text, &v);
+		break;
+	case NA_KIND_FALLBACK:
+		rc = parse_fallback(text, &v);
 		break;
 	case NA_KIND_PATH:
 		return 0;
@@ -227,6 +248,9 @@ static void complain(char *out, size_t capacity, const struct na_option_info *in
 		break;
 	case NA_KIND_LEVEL:
 		na_text_add(&t, "must be none, conservative, balanced or aggressive (or 0 to 3)");
+		break;
+	case NA_KIND_FALLBACK:
+		na_text_add(&t, "must be none, system or node");
 		break;
 	case NA_KIND_RATIO:
 		na_text_add(&t, "must be a fraction above 0, up to 1");

@@ -42,6 +42,7 @@
 
 #include <stdalign.h>
 
+#include "cache/failure.h"
 #include "pool/nodes.h"
 #include "pool/pool.h"
 
@@ -156,6 +157,7 @@ struct na_cache {
 
 	int error; /* the thread's last memory_error_t, and its sentence */
 	char error_text[248];
+	struct na_failure failure;
 
 	uint32_t untidy;			     /* spans taken since na_cache_tidy() looked */
 	uint64_t seen[NA_REGION_BINS];		     /* each bin's word when na_cache_tidy() last looked */
@@ -312,6 +314,8 @@ void na_cache_trim_spans(struct na_cache *c);
 
 /* Empties the stacks, and returns empty spans to the pool; the caller runs on c or holds it. */
 void na_cache_trim(struct na_cache *c);
+/* Of a named pool's cache, which has no stacks, under the named pool's lock. */
+void na_cache_trim_spans(struct na_cache *c);
 /* The calling thread's cache goes idle. */
 void na_cache_leave(void);
 /* Bytes of a cache, for the pools that there are. */
@@ -324,12 +328,17 @@ struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls);
 struct na_cache *na_cache_first(void);
 /* From the maintenance thread: empties queues of caches whose threads sleep. */
 void na_cache_tend(void);
-/* From the maintenance thread: gives back the free pages of partial spans that are half empty or more; bytes. */
+/* Gives back the free pages of partial spans that are half empty or more; bytes. Any thread, no lock held. */
 uint64_t na_cache_purge_pages(void);
+/* The same, of idle caches too. */
+uint64_t na_cache_purge_all_pages(void);
 /* The same of threads that have done nothing for a decay time: what their stacks hold keeps whole spans from going back. */
 uint64_t na_cache_purge_sleepers(void);
 /* In a forked child: other threads' caches are nobody's now. */
 void na_cache_after_fork(void);
+
+/* Corruption was reported on this thread: the program's handler hears of it where no lock is held. */
+void na_cache_note_corruption(void);
 
 /* Reports a pointer that cannot be freed, once a call: "freed twice", "not a block of ours". */
 void na_cache_complain(const void *p, const char *what, const void *caller);

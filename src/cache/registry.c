@@ -327,6 +327,10 @@ static struct na_cache *acquire(struct na_pool *pool)
 		na_unlock(&c->lock);
 	}
 	atomic_store_explicit(&c->thread, (int32_t)gettid(), memory_order_relaxed);
+	/* A thread that has ended had its own errors. */
+	c->error = 0;
+	c->error_text[0] = '\0';
+	memset(&c->failure, 0, sizeof(c->failure));
 	atomic_store_explicit(&c->state, NA_CACHE_RUNNING, memory_order_relaxed);
 	return c;
 }
@@ -345,9 +349,13 @@ struct na_cache *na_cache_here(void)
 	fresh = acquire(pool);
 	if (!fresh)
 		return c == &na_cache_none ? NULL : c;
-	if (c != &na_cache_none) { /* the thread has moved to another node */
+	if (c == &na_cache_none) {
+		fresh->failure.corrupted =
+			__atomic_exchange_n(&na_cache_none.failure.corrupted, false, __ATOMIC_RELAXED);
+	} else { /* the thread has moved to another node */
 		fresh->error = c->error;
 		memcpy(fresh->error_text, c->error_text, sizeof(fresh->error_text));
+		fresh->failure = c->failure;
 		na_cache_leave();
 	}
 	na_cache_current = fresh;
@@ -603,8 +611,15 @@ void na_cache_after_fork(void)
 	}
 }
 
+void na_cache_note_corruption(void)
+{
+	/* Threads without a cache share the flag: any of them may be the one to tell. */
+	__atomic_store_n(&na_cache_current->failure.corrupted, true, __ATOMIC_RELAXED);
+}
+
 void na_cache_complain(const void *p, const char *what, const void *caller)
 {
+	na_cache_note_corruption();
 	if (caller)
 		na_log(NA_LOG_ERROR, "pointer %p was %s; nothing was done (called from %p)", p, what, caller);
 	else

@@ -10,6 +10,7 @@
 #include "heap/heap.h"
 #include "heap/named.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
 #include "os/os.h"
 
 /* release: once each; acquire: any thread. Pages of what is not used are never touched. */
@@ -115,20 +116,22 @@ static void *take(struct na_named *n, size_t alignment, size_t size)
 }
 
 /* Blocks with hints are pool blocks: aligned as these are, also when they are resized. */
-void *na_group_allocate(struct na_named *group, size_t alignment, size_t size)
+void *na_group_try(struct na_named *group, size_t alignment, size_t size)
 {
 	size_t least = group->hint ? __atomic_load_n(&na_options.alignment, __ATOMIC_RELAXED) : 16;
-	void *p = NULL;
 
-	if (size <= PTRDIFF_MAX) {
-		na_pressure_check(size);
-		NA_RECOVER(p, size, take(group, alignment > least ? alignment : least, size));
-	}
-	if (!p) {
-		na_recovery_failed(size);
-		errno = ENOMEM;
-		return NULL;
-	}
+	return size <= PTRDIFF_MAX ? take(group, alignment > least ? alignment : least, size) : NULL;
+}
+
+void *na_group_allocate(struct na_named *group, size_t alignment, size_t size)
+{
+	struct na_request r = { .kind = NA_REQUEST_GROUP, .size = size, .alignment = alignment, .named = group };
+	void *p;
+
+	na_pressure_check(size);
+	p = na_group_try(group, alignment, size);
+	if (!p)
+		return na_request_recover(&r);
 	na_maintenance_consider();
 	return p;
 }

@@ -62,6 +62,8 @@ struct na_named *na_group_of(const struct na_pool *home, uint32_t hint);
 
 /* A block of it; NULL with ENOMEM. */
 void *na_group_allocate(struct na_named *group, size_t alignment, size_t size);
+/* The same, once and no more: for request.c. */
+void *na_group_try(struct na_named *group, size_t alignment, size_t size);
 
 /* The pool for mappings of their own whose blocks shall be of the group. */
 struct na_pool *na_group_pool(struct na_named *group);

@@ -6,8 +6,10 @@
 
 #include "base/log.h"
 #include "cache/traps.h"
+#include "heap/beyond.h"
 #include "heap/placed.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
 #include "heap/timing.h"
 #include "os/os.h"
 
@@ -30,33 +32,33 @@ void na_heap_took(void *p, size_t size, uint64_t began)
 	na_sample_consider(p, size, began);
 }
 
+static __attribute__((cold, noinline)) void *recover(size_t size, size_t alignment, bool zero)
+{
+	struct na_request r = na_request_plain(size, alignment, zero);
+
+	na_pools_boot();
+	return na_request_recover(&r);
+}
+
 static void *allocate_large(size_t size, size_t alignment, bool zero)
 {
 	uint32_t weight;
 	uint64_t from;
-	uint64_t began = na_sample_clock();
 	void *p;
 
 	if (size > PTRDIFF_MAX)
-		goto no_memory;
+		return recover(size, alignment, zero);
 	weight = large_weight();
 	from = weight ? na_os_ticks() : 0;
 	na_pools_boot();
 	na_pressure_check(size);
-	NA_RECOVER(p, size, na_large_take(na_pool_here(), size, alignment, zero));
-	if (!p) {
-		na_recovery_failed(size);
-		goto no_memory;
-	}
-	na_heap_took(p, na_span_of(p)->length, began);
+	p = na_request_large(na_pool_here(), size, alignment, zero);
+	if (na_unlikely(!p))
+		return recover(size, alignment, zero);
 	na_maintenance_consider();
 	if (weight)
 		na_timing_add(&na_timing_large, na_os_ticks() - from, weight);
 	return p;
-
-no_memory:
-	errno = ENOMEM;
-	return NULL;
 }
 
 static void *refill(unsigned int cls)
@@ -66,7 +68,8 @@ static void *refill(unsigned int cls)
 	return c ? na_cache_refill(c, cls) : NULL;
 }
 
-static void *allocate_class(unsigned int cls)
+/* The class of the request for `size` bytes, which na_heap_class() has found. */
+static void *allocate_class(unsigned int cls, size_t size, size_t alignment)
 {
 	struct na_cache *c = na_cache_current;
 	void *p = na_bin_pop(na_cache_out(c, cls));
@@ -80,14 +83,13 @@ static void *allocate_class(unsigned int cls)
 	weight = c->pool ? na_timing_weight(c->refills, TIMED_REFILLS) : 1; /* 1: the thread gets its cache */
 	from = weight ? na_os_ticks() : 0;
 	na_pressure_check(NA_SLICE);
-	NA_RECOVER(p, NA_SLICE, refill(cls));
-	if (!p) {
-		na_recovery_failed(na_class_size(cls));
-		errno = ENOMEM;
-	}
+	p = refill(cls);
+	if (na_unlikely(!p))
+		return recover(size, alignment, false);
 	na_maintenance_consider();
 	if (weight && p)
 		na_timing_add(&na_timing_refills, na_os_ticks() - from, weight);
+	na_failure_tell();
 	return p;
 }
 
@@ -95,19 +97,33 @@ __attribute__((cold, noinline)) void *na_heap_allocate_slow(size_t size)
 {
 	if (size > NA_SMALL_MAX)
 		return allocate_large(size, 16, false);
-	return allocate_class(na_class_of(size));
+	return allocate_class(na_class_of(size), size, 16);
+}
+
+int na_heap_class(size_t alignment, size_t size)
+{
+	if (alignment > NA_PAGE || size > NA_SMALL_MAX || ((size + alignment - 1) & ~(alignment - 1)) > NA_SMALL_MAX)
+		return -1;
+	return (int)(alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment));
+}
+
+static void *zeroed(void *p, size_t size)
+{
+	if (p)
+		return memset(p, 0, size);
+	na_request_was_zeroed();
+	return NULL;
 }
 
 void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero)
 {
+	int cls = na_heap_class(alignment, size);
 	void *p;
 
-	if (alignment <= NA_PAGE && size <= NA_SMALL_MAX &&
-	    ((size + alignment - 1) & ~(alignment - 1)) <= NA_SMALL_MAX) {
-		p = allocate_class(alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment));
-		return p && zero ? memset(p, 0, size) : p;
-	}
-	return allocate_large(size, alignment, zero);
+	if (cls < 0)
+		return allocate_large(size, alignment, zero);
+	p = allocate_class((unsigned int)cls, size, alignment);
+	return zero ? zeroed(p, size) : p;
 }
 
 void *na_heap_allocate_zeroed(size_t size)
@@ -117,7 +133,7 @@ void *na_heap_allocate_zeroed(size_t size)
 	if (size > NA_SMALL_MAX)
 		return allocate_large(size, 16, true);
 	p = na_heap_allocate(size);
-	return p ? memset(p, 0, size) : NULL;
+	return zeroed(p, size);
 }
 
 static int release_other(void *p, struct na_span *span)
@@ -157,6 +173,7 @@ __attribute__((noinline)) void na_heap_release_slow(void *p)
 			na_heap_release_marked(p);
 		else
 			na_bin_push(bin, bin->top, p);
+		na_failure_tell();
 		return;
 	}
 	/* A consumer that never allocates: without a cache it would pay several atomics a block. */
@@ -170,6 +187,7 @@ __attribute__((noinline)) void na_heap_release_slow(void *p)
 				  na_segment_of(p) ? "freed twice, or is not the start of a block"
 						   : "freed, but is not a block of ours",
 				  __builtin_return_address(0));
+	na_failure_tell();
 	errno = saved;
 }
 
@@ -178,6 +196,7 @@ __attribute__((cold, noinline)) void na_heap_release_marked(void *p)
 {
 	if (na_cache_holds(na_cache_current, na_span_of(p), p)) {
 		na_cache_complain(p, "freed twice", __builtin_return_address(0));
+		na_failure_tell();
 		return;
 	}
 	*na_mark_of(p) = 0;
@@ -258,7 +277,8 @@ static void resized(void *p, size_t old, size_t size, uint64_t began)
 
 static void *move_block(void *p, size_t old, size_t size, const struct na_pool *pool)
 {
-	void *fresh = pool->named ? na_heap_another(pool, old, size) : na_heap_allocate(size);
+	/* What lies beyond the limits moves back inside, if it can. */
+	void *fresh = pool->named && !pool->beyond ? na_heap_another(pool, old, size) : na_heap_allocate(size);
 
 	if (!fresh)
 		return NULL;
@@ -293,6 +313,7 @@ static void *resize_other(void *p, size_t size)
 
 	if (!na_heap_find(p, &block) || !block.live || block.start != (uintptr_t)p) {
 		na_cache_complain(p, "resized, but is not a live block of ours", __builtin_return_address(0));
+		na_failure_tell();
 		errno = EINVAL;
 		return NULL;
 	}
@@ -301,7 +322,8 @@ static void *resize_other(void *p, size_t size)
 			return p;
 	} else if (na_span_segment(block.span)->placement.kind) {
 		return na_placed_stays(&block, size) ? p : move_placed(p, size, &block);
-	} else if (size > NA_SMALL_MAX && !(block.pool->named && na_placed_grows_into(block.pool, block.size, size))) {
+	} else if (size > NA_SMALL_MAX && !(block.pool->named && na_placed_grows_into(block.pool, block.size, size)) &&
+		   (!block.pool->beyond || na_beyond_may_grow(size, block.size))) {
 		uint64_t began = na_sample_clock();
 		void *q;
 
@@ -323,10 +345,8 @@ void *na_heap_resize(void *p, size_t size)
 
 	if (!p)
 		return na_heap_allocate(size);
-	if (size > PTRDIFF_MAX) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (size > PTRDIFF_MAX)
+		return recover(size, 16, false);
 	/* Small blocks are what programs resize most: those that are plainly live need no more tests. */
 	if (na_unlikely(!na_address_valid(p)))
 		return resize_other(p, size);

@@ -17,6 +17,7 @@
 #include "heap/heap.h"
 #include "heap/named.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
 #include "heap/snapshot.h"
 #include "os/os.h"
 
@@ -78,6 +79,15 @@ int na_named_create(const char *name, int node, uint64_t limit, size_t alignment
 	na_pools_boot();
 	home = node < 0 ? na_pool_here() : na_pool_of_node(node);
 	return home ? na_named_make(name, home, limit, alignment, 1, 0, out) : -EINVAL;
+}
+
+int na_named_create_beyond(const char *name, struct na_named **out)
+{
+	int rc = na_named_create(name, -1, 0, 16, out);
+
+	if (rc == 0)
+		(*out)->pool.beyond = true; /* before it has its first block */
+	return rc;
 }
 
 /* Bytes in small blocks. */
@@ -143,7 +153,7 @@ static void *allocate_locked(struct na_named *n, size_t alignment, size_t size, 
 	return p;
 }
 
-static void *allocate(struct na_named *n, size_t alignment, size_t size)
+void *na_named_try(struct na_named *n, size_t alignment, size_t size)
 {
 	uint64_t began = na_sample_clock();
 	size_t taken;
@@ -159,15 +169,14 @@ static void *allocate(struct na_named *n, size_t alignment, size_t size)
 
 void *na_named_allocate_aligned(struct na_named *named, size_t alignment, size_t size)
 {
+	struct na_request r = { .kind = NA_REQUEST_NAMED, .size = size, .alignment = alignment, .named = named };
 	void *p;
 
 	if (named->caches > 1)
 		return na_group_allocate(named, alignment, size);
 	na_pressure_check(size);
-	NA_RECOVER(p, size, allocate(named, alignment, size));
-	if (!p)
-		errno = ENOMEM;
-	return p;
+	p = na_named_try(named, alignment, size);
+	return p ? p : na_request_recover(&r);
 }
 
 void *na_named_allocate(struct na_named *named, size_t size)
@@ -181,8 +190,14 @@ uint64_t na_named_limit(const struct na_named *named, uint64_t *used)
 	return named->pool.limit;
 }
 
-/* `work` on each pool, without a lock: the pool cannot go meanwhile, nor its place in the list. */
-static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
+bool na_named_is_full(const struct na_named *named, uint64_t size)
+{
+	uint64_t used, limit = na_named_limit(named, &used);
+
+	return limit && (size > limit || used + size > limit - limit % NA_SLICE);
+}
+
+uint64_t na_named_each(uint64_t (*work)(struct na_pool *, void *), void *closure)
 {
 	uint64_t bytes = 0;
 
@@ -190,7 +205,7 @@ static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
 	for (struct na_named *n = list; n; n = n->next) {
 		n->users++;
 		na_unlock(&list_lock);
-		bytes += work(&n->pool, all);
+		bytes += work(&n->pool, closure);
 		na_lock(&list_lock);
 		n->users--;
 	}
@@ -198,30 +213,31 @@ static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
 	return bytes;
 }
 
-static uint64_t release(struct na_pool *pool, bool all)
+static uint64_t release(struct na_pool *pool, void *unused)
 {
-	(void)all;
+	(void)unused;
 	return na_pool_release(pool);
 }
 
-static uint64_t purge(struct na_pool *pool, bool all)
+/* Its caches' locks are never held over a call of the system, so an MPI library's hook may come here. */
+static uint64_t purge(struct na_pool *pool, void *all)
 {
 	struct na_named *n = na_named_of(pool);
 
 	for (uint32_t i = 0; i < n->caches; i++)
 		if (na_named_cache(n, i))
-			na_cache_tidy_shared(na_named_cache(n, i), all);
-	return na_pool_purge(pool, all);
+			na_cache_tidy_shared(na_named_cache(n, i), *(bool *)all);
+	return na_pool_purge(pool, *(bool *)all);
 }
 
 uint64_t na_named_purge(bool all)
 {
-	return for_each(purge, all);
+	return na_named_each(purge, &all);
 }
 
 uint64_t na_named_release(void)
 {
-	return for_each(release, true);
+	return na_named_each(release, NULL);
 }
 
 /* Blocks of the small classes that a cache gave; see na_cache_take_one(). */
@@ -291,16 +307,28 @@ void na_named_reset(struct na_named *named)
 	na_cache_count_given(blocks, (uint64_t)live);
 }
 
+/* Addresses that the system does not take back stay, as nobody's, and without pages if it takes these. */
+static void give_up(struct na_segment *segment)
+{
+	na_map_clear(segment);
+	if (segment->length && na_os.unmap((void *)segment->base, segment->length) < 0 && !segment->hugetlb)
+		na_os.purge((void *)segment->base, segment->length);
+}
+
 /* The segments themselves stay with the structure in the arena's care: address space only, and
- * the next named pool of any node cannot use them, so they are unmapped here. */
+ * the next named pool of any node cannot use them, so they are unmapped here. What could not be purged before goes
+ * with them, and counts no more. */
 static void unmap_segments(struct na_pool *pool)
 {
 	for (uint32_t i = 0; i < pool->segments; i++) {
 		struct na_segment *segment = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
 
-		na_map_clear(segment);
-		na_os.unmap((void *)segment->base, segment->length);
+		give_up(segment);
 	}
+	for (struct na_segment *s = pool->huge_kept; s; s = s->next)
+		give_up(s);
+	na_pool_refund(pool,
+		       (pool->used_slices + pool->dirty_slices) * NA_SLICE + pool->huge_bytes + pool->huge_kept_bytes);
 }
 
 /* Under list_lock. */
@@ -408,6 +436,7 @@ void na_named_snapshot(struct na_snapshot *out)
 			}
 	}
 	na_unlock(&list_lock);
+	out->metadata_bytes += atomic_load_explicit(&arena.mapped, memory_order_relaxed);
 }
 
 void na_named_residency(struct na_snapshot *out, bool *nodes_known,

@@ -11,6 +11,7 @@
 #include "heap/heap.h"
 #include "heap/placed_nodes.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
 #include "os/os.h"
 
 #define WHY	      200
@@ -218,9 +219,8 @@ static int by_attribute(bool bandwidth, size_t size, const struct na_wish *wish,
 	return on_node(node, size, wish, out, why);
 }
 
-int na_placed_allocate(size_t size, const struct na_wish *wish, void **out, char *why)
+static int attempt(size_t size, const struct na_wish *wish, void **out, char *why)
 {
-	na_pools_boot();
 	if (size > PTRDIFF_MAX) {
 		na_format(why, WHY, "%zu bytes are more than there are addresses", size);
 		return -ENOMEM;
@@ -238,6 +238,63 @@ int na_placed_allocate(size_t size, const struct na_wish *wish, void **out, char
 		/* Not the thread's cache, which may still have blocks of the node where the thread was before. */
 		return on_node(na_pool_here()->node, size, wish, out, why);
 	}
+}
+
+/* What a placed request asks for on its way is no request of its own. */
+static bool begin_parts(void)
+{
+	struct na_failure *f = na_failure_here();
+
+	if (f)
+		f->quiet++;
+	return f != NULL;
+}
+
+static void end_parts(bool begun)
+{
+	if (begun)
+		na_cache_current->failure.quiet--; /* the thread may have another cache by now */
+}
+
+int na_placed_try(size_t size, const struct na_wish *wish, void **out, char *why)
+{
+	bool begun = begin_parts();
+	int rc = attempt(size, wish, out, why);
+
+	end_parts(begun);
+	return rc;
+}
+
+/* When all that a placement may be has failed. */
+static void *recover(size_t size, const struct na_wish *wish)
+{
+	struct na_request r = { .kind = NA_REQUEST_PLACED,
+				.strict = wish->strict,
+				.huge = wish->huge,
+				.placement = (uint8_t)wish->placement,
+				.node = (int16_t)wish->node,
+				.parts = wish->parts,
+				.size = size,
+				.alignment = wish->alignment,
+				.hint = wish->hint };
+
+	return na_request_recover(&r);
+}
+
+int na_placed_allocate(size_t size, const struct na_wish *wish, void **out, char *why)
+{
+	void *p;
+	int rc;
+
+	na_pools_boot();
+	rc = na_placed_try(size, wish, out, why);
+	if (rc != -ENOMEM)
+		return rc;
+	p = recover(size, wish);
+	if (!p)
+		return -ENOMEM;
+	*out = p;
+	return 0;
 }
 
 /* A partition over other nodes than one is laid over a length: of another, its parts are elsewhere. */
@@ -291,6 +348,7 @@ void *na_placed_again(const struct na_block *block, size_t size)
 	struct na_placement p = *old;
 	char why[WHY];
 	int refused, rc = -EAGAIN;
+	bool begun;
 	void *out;
 
 	p.refused = 0;
@@ -303,6 +361,7 @@ void *na_placed_again(const struct na_block *block, size_t size)
 			size = NA_SLICE;
 		return na_placed_allocate(size, &wish, &out, why) == 0 ? out : NULL;
 	}
+	begun = begin_parts();
 	if (size >= NA_SLICE) {
 		wish.alignment = NA_PAGE;
 		rc = take_mapping(na_pool_here(), size, &wish, &p, &out, &refused);
@@ -310,7 +369,8 @@ void *na_placed_again(const struct na_block *block, size_t size)
 	}
 	if (rc == -EAGAIN)
 		rc = unspread(size, &wish, &out, why);
-	return rc == 0 ? out : NULL;
+	end_parts(begun);
+	return rc == 0 ? out : recover(size, &wish);
 }
 
 size_t na_placed_cut(size_t length, uint32_t parts, uint32_t part, bool huge)

@@ -32,6 +32,8 @@ struct na_wish {
 /* 0 and a block; -ENOMEM, with a sentence on a node that is too full if strict; -EINVAL: no such node, or none for us;
  * -EPERM: strict, and the kernel does not let us place or see. `why` has room for 200 bytes. */
 int na_placed_allocate(size_t size, const struct na_wish *wish, void **out, char *why);
+/* The same, without the program's handler, retries and messages. */
+int na_placed_try(size_t size, const struct na_wish *wish, void **out, char *why);
 
 struct na_block;
 

@@ -36,6 +36,7 @@
 #define MASK_WORDS 16 /* 1024 nodes, the kernel's own limit */
 
 static _Atomic uint64_t calls; /* relaxed: a statistic */
+__thread uint32_t na_os_inside;
 
 uint64_t na_os_calls(void)
 {
@@ -54,7 +55,9 @@ static int map_flags(void *at, size_t size, int flags, void **out)
 
 	flags |= MAP_PRIVATE | MAP_ANONYMOUS | (at ? MAP_FIXED_NOREPLACE : 0);
 	count_call();
+	na_os_inside++;
 	p = mmap(at, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	na_os_inside--;
 	if (p == MAP_FAILED) {
 		rc = -errno;
 	} else if (at && p != at) { /* kernels before 4.17 take the flag for a hint */
@@ -78,10 +81,18 @@ static int os_map_hugetlb(void *at, size_t size, size_t page, void **out)
 	return map_flags(at, size, MAP_HUGETLB | __builtin_ctzl(page) << HUGE_SHIFT, out);
 }
 
+/* Around each call: begin() returns errno for finish() to put back. */
+static int begin(void)
+{
+	na_os_inside++;
+	return errno;
+}
+
 static int finish(int result, int saved)
 {
 	int rc = result < 0 ? -errno : 0;
 
+	na_os_inside--;
 	count_call();
 	errno = saved;
 	return rc;
@@ -89,21 +100,21 @@ static int finish(int result, int saved)
 
 static int os_unmap(void *at, size_t size)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(munmap(at, size), saved);
 }
 
 static int os_purge(void *at, size_t size)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(madvise(at, size, MADV_DONTNEED), saved);
 }
 
 static int os_advise_huge(void *at, size_t size)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(madvise(at, size, MADV_HUGEPAGE), saved);
 }
@@ -113,10 +124,11 @@ static int os_advise_huge(void *at, size_t size)
 static int os_bind(void *at, size_t size, int node)
 {
 	unsigned long mask[MASK_WORDS] = { 0 };
-	int saved = errno;
+	int saved;
 
 	if (node < 0 || node >= MASK_WORDS * 64)
 		return -EINVAL;
+	saved = begin();
 	mask[node / 64] = 1UL << (node % 64);
 	return finish((int)syscall(SYS_mbind, at, size, MPOL_PREFERRED, mask, (unsigned long)node + 2, 0U), saved);
 }
@@ -124,7 +136,7 @@ static int os_bind(void *at, size_t size, int node)
 static int os_interleave(void *at, size_t size, const int16_t *nodes, size_t count)
 {
 	unsigned long mask[MASK_WORDS] = { 0 };
-	int saved = errno, most = 0;
+	int saved, most = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (nodes[i] < 0 || nodes[i] >= MASK_WORDS * 64)
@@ -132,12 +144,13 @@ static int os_interleave(void *at, size_t size, const int16_t *nodes, size_t cou
 		mask[nodes[i] / 64] |= 1UL << (nodes[i] % 64);
 		most = nodes[i] > most ? nodes[i] : most;
 	}
+	saved = begin();
 	return finish((int)syscall(SYS_mbind, at, size, MPOL_INTERLEAVE, mask, (unsigned long)most + 2, 0U), saved);
 }
 
 static int os_advise_ordinary(void *at, size_t size)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(madvise(at, size, MADV_NOHUGEPAGE), saved);
 }
@@ -151,7 +164,7 @@ static int os_populate(void *at, size_t size)
 
 static int os_remap(void *at, size_t size, size_t grown, void *to)
 {
-	int saved = errno;
+	int saved = begin();
 	void *p = to ? mremap(at, size, grown, MREMAP_MAYMOVE | MREMAP_FIXED, to) : mremap(at, size, grown, 0);
 
 	return finish(p == MAP_FAILED ? -1 : 0, saved);
@@ -159,14 +172,22 @@ static int os_remap(void *at, size_t size, size_t grown, void *to)
 
 static int os_locate(void **pages, int *status, size_t count)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish((int)syscall(SYS_move_pages, 0, count, pages, NULL, status, 0), saved);
 }
 
+/* MPOL_MF_MOVE: the pages of this process alone, and none that is pinned, so nobody's transfer is disturbed. */
+static int os_move(void **pages, const int *nodes, int *status, size_t count)
+{
+	int saved = begin();
+
+	return finish((int)syscall(SYS_move_pages, 0, count, pages, nodes, status, MPOL_MF_MOVE), saved);
+}
+
 static int os_resident(void *at, size_t size, unsigned char *map)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(mincore(at, size, map), saved);
 }
@@ -400,6 +421,7 @@ struct na_os na_os = {
 	.populate = os_populate,
 	.remap = os_remap,
 	.locate = os_locate,
+	.move = os_move,
 	.resident = os_resident,
 	.current_node = os_current_node,
 	.cpus = os_cpus,

@@ -49,6 +49,8 @@ struct na_os {
 	int (*remap)(void *at, size_t size, size_t grown, void *to);
 	/* The node of each page, or a negative errno (not resident, say), in status. */
 	int (*locate)(void **pages, int *status, size_t count);
+	/* Moves each page to its node; status: the node where it lies now, or a negative errno. */
+	int (*move)(void **pages, const int *nodes, int *status, size_t count);
 	/* One byte a page, bit 0: resident. */
 	int (*resident)(void *at, size_t size, unsigned char *map);
 	/* The calling thread's node, the kernel's number. */
@@ -102,6 +104,9 @@ static inline uint64_t na_os_ticks(void)
 	return na_os_now_ns();
 #endif
 }
+/* Above 0 while the calling thread is in one of libc's mapping functions on our behalf. An MPI library's hook may run there, under
+ * locks of its own, and call malloc: what waits or calls the program back must not do so then. */
+extern __thread uint32_t na_os_inside __attribute__((tls_model("initial-exec")));
 
 /* How many of the table's mapping calls were made; relaxed. */
 uint64_t na_os_calls(void);

@@ -156,7 +156,7 @@ static void refund(struct na_pool *pool, size_t length)
 	na_lock(&pool->lock);
 	pool->huge_bytes -= length;
 	na_unlock(&pool->lock);
-	atomic_fetch_sub_explicit(&na_pool_held, length, memory_order_relaxed);
+	na_pool_refund(pool, length);
 }
 
 /* A mapping of `mapped` bytes, or if that is not to be had (ulimit -v) of `length`. */

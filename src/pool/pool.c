@@ -14,6 +14,7 @@ struct na_map na_map;
 struct na_span na_span_none;
 _Atomic uint64_t na_pool_limit = UINT64_MAX;
 _Atomic uint64_t na_pool_held;
+_Atomic uint64_t na_pool_beyond;
 _Atomic uint32_t na_pool_epoch;
 _Atomic uint64_t na_pool_purged;
 _Atomic uint64_t na_pool_mappings;
@@ -31,16 +32,27 @@ void na_pool_init(struct na_pool *pool, int node, bool bound)
 
 bool na_pool_charge(struct na_pool *pool, uint64_t more, uint64_t used)
 {
-	uint64_t held = atomic_fetch_add_explicit(&na_pool_held, more, memory_order_relaxed) + more;
+	uint64_t counted;
 
-	if (more && held > atomic_load_explicit(&na_pool_limit, memory_order_relaxed) && held > na_pool_ask_limit())
+	if (pool->beyond)
+		atomic_fetch_add_explicit(&na_pool_beyond, more, memory_order_relaxed);
+	counted = na_pool_inside(atomic_fetch_add_explicit(&na_pool_held, more, memory_order_relaxed) + more);
+	if (more && !pool->beyond && counted > atomic_load_explicit(&na_pool_limit, memory_order_relaxed) &&
+	    counted > na_pool_ask_limit())
 		goto refund;
 	if (pool->limit && pool->used_slices * NA_SLICE + pool->huge_bytes + used > pool->limit)
 		goto refund;
 	return true;
 refund:
-	atomic_fetch_sub_explicit(&na_pool_held, more, memory_order_relaxed);
+	na_pool_refund(pool, more);
 	return false;
+}
+
+void na_pool_refund(const struct na_pool *pool, uint64_t bytes)
+{
+	atomic_fetch_sub_explicit(&na_pool_held, bytes, memory_order_relaxed);
+	if (pool->beyond)
+		atomic_fetch_sub_explicit(&na_pool_beyond, bytes, memory_order_relaxed);
 }
 
 static struct na_segment_ref *ref_of(struct na_pool *pool, uint32_t index)

@@ -209,9 +209,9 @@ static void phases_split_what_happens(void)
 	void *p, *q;
 
 	GOOD(begin_memory_phase("assemble"));
-	p = allocate_memory(3 * MIB);
+	p = allocate_aligned_memory(4096, 3 * MIB); /* so that it is as long as it says */
 	GOOD(begin_memory_phase("sort"));
-	q = allocate_memory(2 * MIB);
+	q = allocate_aligned_memory(4096, 2 * MIB);
 	release_memory(q);
 	GOOD(end_memory_phase());
 	CHECK(phase("assemble")->running && !phase("sort")->running);
