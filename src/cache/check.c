@@ -95,17 +95,14 @@ const char *na_cache_check(const struct na_cache *c)
 	return NULL;
 }
 
+#if NA_CHECKS
 void na_cache_enforce(const struct na_cache *c, const char *where)
 {
-#if NA_CHECKS
 	const char *wrong = na_cache_check(c);
 
 	if (!wrong)
 		return;
 	na_log(NA_LOG_ERROR, "%s: %s", where, wrong);
 	abort();
-#else
-	(void)c;
-	(void)where;
-#endif
 }
+#endif

@@ -8,11 +8,20 @@
 #define NA_CACHE_CHECK_H
 
 #include "cache/cache.h"
+#include "config.h"
 
 const char *na_span_check(const struct na_span *span);
 const char *na_cache_check(const struct na_cache *c);
 
 /* Ends the process, naming the place, if a check fails; nothing in ordinary builds. */
+#if NA_CHECKS
 void na_cache_enforce(const struct na_cache *c, const char *where);
+#else
+static inline void na_cache_enforce(const struct na_cache *c, const char *where)
+{
+	(void)c;
+	(void)where;
+}
+#endif
 
 #endif
