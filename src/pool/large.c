@@ -502,11 +502,12 @@ static void *resize_huge(struct na_segment *segment, void *p, size_t size)
 	if (q)
 		return q;
 	begin_change(pool, segment);
-	if (size + begins > segment->committed)
+	outgrown = size + begins > segment->committed; /* what lies behind the block may have gone back meanwhile */
+	if (outgrown)
 		p = commit_more(segment, p, length);
 	na_lock(&pool->lock);
 	if (p) {
-		if (segment->committed < length)
+		if (outgrown) /* else its end may lie anywhere in a unit, of which not all need be there */
 			segment->committed = length;
 		pool->large_live += usable(size, begins) - span->length;
 		span->length = usable(size, begins);

@@ -11,7 +11,7 @@
 
 static struct na_pool *new_pool(void)
 {
-	static struct na_pool pools[16];
+	static struct na_pool pools[96];
 	static size_t next;
 
 	na_pool_init(&pools[next], 0, false);
@@ -196,6 +196,32 @@ static void a_growing_block_goes_on_in_what_a_long_one_left(void **state)
 	na_large_give(na_span_of(shorter), shorter);
 	na_pool_purge(pool, true);
 	assert_int_equal(pool->reserved, 0);
+}
+
+/* A mapping need not end with a whole unit of growth. */
+static void a_block_grows_past_the_end_of_its_mapping(void **state)
+{
+	const size_t mib = 1 << 20;
+
+	(void)state;
+	for (int round = 0; round < 64; round++) { /* each with another colour */
+		struct na_pool *pool = new_pool();
+		size_t size = 12 * mib;
+		char *p = na_large_take(pool, size, 16, false);
+
+		for (; size <= 13 * mib; size += NA_PAGE) {
+			struct na_segment *s;
+
+			p = na_large_resize(na_span_of(p), p, size);
+			s = na_segment_of(p);
+			assert_true((uintptr_t)p + na_span_of(p)->length <= s->base + s->committed);
+			assert_true(s->committed <= s->length);
+			p[size - 1] = 1;
+		}
+		na_large_give(na_span_of(p), p);
+		na_pool_purge(pool, true);
+		assert_int_equal(pool->reserved, 0);
+	}
 }
 
 static void purging_returns_pages_that_then_read_zero(void **state)
@@ -409,6 +435,7 @@ int main(void)
 		cmocka_unit_test(alignments_up_to_a_gigabyte_hold),
 		cmocka_unit_test(a_huge_block_keeps_its_contents_as_it_grows),
 		cmocka_unit_test(a_growing_block_goes_on_in_what_a_long_one_left),
+		cmocka_unit_test(a_block_grows_past_the_end_of_its_mapping),
 		cmocka_unit_test(purging_returns_pages_that_then_read_zero),
 		cmocka_unit_test(the_limit_holds_and_memory_kept_for_reuse_gives_way),
 		cmocka_unit_test(every_failing_system_call_is_survived),
