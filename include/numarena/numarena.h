@@ -10,12 +10,14 @@
  *   tracking.h    time series and tighter peaks
  *   system.h      bring everything up and down
  *   error.h       what went wrong
+ *   integrity.h   whether the heap is whole, and making it so
  */
 #ifndef NUMARENA_NUMARENA_H
 #define NUMARENA_NUMARENA_H
 
 #include <numarena/base.h>
 #include <numarena/error.h>
+#include <numarena/integrity.h>
 #include <numarena/memory.h>
 #include <numarena/placement.h>
 #include <numarena/pool.h>
