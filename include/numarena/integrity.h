@@ -24,6 +24,7 @@ NUMARENA_BEGIN
 /* Looks at all metadata, and with NUMARENA_HARDEN at the canaries of all blocks and at freed blocks that wait for reuse; tells
  * how many faults there are, and says each (the first 20) on standard error. 0: all is well. Any fault makes
  * MEMORY_ERROR_CORRUPTION this thread's last error, with the first one's sentence. Changes nothing.
+ * MEMORY_METRIC_UNAVAILABLE, with MEMORY_ERROR_ALLOCATION: there was no memory to look with.
  * Cost: a look at each span, slot word and stack: about 1 ms for 10 MiB of small blocks. */
 size_t validate_memory_blocks(void) NUMARENA_CALL(validate_memory_blocks);
 

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "config.h"
+#include "harden/integrity.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "os/os.h"
@@ -45,6 +46,7 @@ static void start_record(void)
  * heap's handlers, so these run before them in the parent and after them otherwise. */
 static void before_fork(void)
 {
+	na_integrity_before_fork(); /* it pauses the thread as well, and holds every lock below */
 	na_maintenance_pause();
 	na_life_lock_configuration();
 	na_life_lock_tracking();
@@ -57,6 +59,7 @@ static void in_parent(void)
 	na_life_unlock_tracking(false);
 	na_life_unlock_configuration(false);
 	na_maintenance_resume();
+	na_integrity_after_fork(false);
 }
 
 static void in_child(void)
@@ -64,6 +67,7 @@ static void in_child(void)
 	na_tracking_after_fork(true);
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
+	na_integrity_after_fork(true);
 }
 
 static __attribute__((constructor)) void start(void)

@@ -178,7 +178,7 @@ static void count_remote(struct na_cache *c, const struct na_span *span, uint32_
 	const struct na_pool *home = na_span_segment(span)->pool;
 	struct na_kind *kind = &c->kind[span->cls];
 
-	__atomic_store_n(&kind->held, kind->held - count, __ATOMIC_RELAXED);
+	na_kind_hold(kind, -(int64_t)count);
 	__atomic_store_n(&c->remote, c->remote + count, __ATOMIC_RELAXED);
 	if (home != c->pool)
 		atomic_fetch_add_explicit(&c->away[home - na_pools], (int64_t)count * span->size, memory_order_relaxed);
@@ -239,7 +239,7 @@ static int free_named(struct na_cache *owner, struct na_span *span, const void *
 	na_lock(&owner->lock);
 	put = put_slot(owner, span, p);
 	if (put)
-		owner->kind[span->cls].held--;
+		na_kind_hold(&owner->kind[span->cls], -1);
 	na_cache_enforce(owner, "free_named");
 	na_unlock(&owner->lock);
 	if (!put)
@@ -258,7 +258,7 @@ static int free_own(struct na_cache *c, struct na_span *span, const void *p)
 	na_lock(&c->lock);
 	put = put_slot(c, span, p);
 	if (put)
-		__atomic_store_n(&c->kind[cls].held, c->kind[cls].held - 1, __ATOMIC_RELAXED);
+		na_kind_hold(&c->kind[cls], -1);
 	na_cache_enforce(c, "free_own");
 	na_unlock(&c->lock);
 	return put ? 0 : -EINVAL;
@@ -339,6 +339,7 @@ static na_entry *give_own(struct na_cache *c, struct na_span *span, na_entry *bl
 {
 	uintptr_t base = span->base, offset = (uintptr_t)*block - base;
 	uint64_t reciprocal = span->reciprocal, size = span->size, extent = span->slots * size;
+	uint64_t cleared = 0; /* bits, XORed: what the parity changes by */
 	uint32_t used = span->used;
 
 	do {
@@ -352,11 +353,13 @@ static na_entry *give_own(struct na_cache *c, struct na_span *span, na_entry *bl
 			complain_twice(span, (uint32_t)slot);
 		} else {
 			atomic_store_explicit(word, taken ^ bit, memory_order_relaxed);
+			cleared ^= bit;
 			used--;
 		}
 	} while (++block < end && (offset = (uintptr_t)*block - base) < extent);
-	__atomic_store_n(&c->kind[span->cls].held, c->kind[span->cls].held - (span->used - used), __ATOMIC_RELAXED);
+	na_kind_hold(&c->kind[span->cls], -(int64_t)(span->used - used));
 	span->used = used;
+	span->parity ^= cleared;
 	if (na_unlikely(used == 0 || !span->listed))
 		settle_span(c, span);
 	return block;
@@ -398,6 +401,7 @@ void na_cache_spill(struct na_cache *c, struct na_bin *bin)
 	if (many && ours && size > (bin->cls < SHRINK_CLASSES ? 64 : 16)) {
 		bin->limit = (uint16_t)(bin->floor + size / 2);
 		c->grown_bytes -= na_cache_growth(bin->cls, size) - na_cache_growth(bin->cls, size / 2);
+		na_cache_note_shape(c, bin);
 	}
 	if (bin->spilled < UINT8_MAX)
 		bin->spilled++;

@@ -66,7 +66,7 @@ static uint32_t carve_slots(struct na_span *span, na_entry *top, uint32_t want)
 
 	for (uint32_t i = 0; i < got; i++, slot += span->size)
 		top[-(ptrdiff_t)i] = (void *)slot;
-	atomic_store_explicit(&span->carved, (uint16_t)(carved + got), memory_order_relaxed);
+	na_span_set_carved(span, carved + got);
 	span->used += got;
 	return got;
 }
@@ -98,11 +98,13 @@ static bool park(struct na_kind *kind, struct na_span *span)
 
 void na_cache_own(struct na_cache *c, struct na_span *span)
 {
+	span->moving = 0;
 	if (atomic_load_explicit(&span->cache, memory_order_relaxed) == c)
 		return;
 	atomic_store_explicit(&span->cache, c, memory_order_relaxed);
 	if (atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_NAMED)
 		na_pool_set_id(span, na_cache_id(c, span->cls));
+	na_span_seal(span);
 }
 
 /* Makes the span the class's current one. Under the lock. */
@@ -195,7 +197,10 @@ static void resize_stack(struct na_cache *c, struct na_bin *bin, uint32_t size)
 		bin->floor = (uint16_t)(to - na_bin_at(bin, 0));
 		__atomic_store_n(&bin->word, (bin->word & ~UINT64_C(0xffff)) | bin->floor, __ATOMIC_RELAXED);
 	}
+	if (!to && bin->limit == bin->floor + size)
+		return;
 	bin->limit = (uint16_t)(bin->floor + size);
+	na_cache_note_shape(c, bin);
 }
 
 /* Bytes by which all stacks of a cache may grow beyond what each may have: a sixteenth of what is live, but of small programs more, and of large ones no
@@ -252,15 +257,18 @@ static bool fill(struct na_cache *c, struct na_bin *bin, unsigned int cls)
 	na_entry *lowest;
 	uint32_t want, got;
 
-	if (c->split && swap_stacks(bin, na_cache_bin(c, na_cache_id(c, cls))))
+	if (c->split && swap_stacks(bin, na_cache_bin(c, na_cache_id(c, cls)))) {
+		na_cache_note_shape(c, bin);
+		na_cache_note_shape(c, na_cache_bin(c, na_cache_id(c, cls)));
 		return true;
+	}
 	want = appetite(c, bin);
 	lowest = na_bin_at(bin, bin->floor + 1u);
 	got = gather(c, kind, lowest + want - 1, want);
 	if (got < want)
 		memmove(lowest, lowest + want - got, got * sizeof(*lowest));
 	__atomic_store_n(&bin->word, bin->word + got, __ATOMIC_RELAXED);
-	__atomic_store_n(&kind->held, kind->held + got, __ATOMIC_RELAXED);
+	na_kind_hold(kind, got);
 	c->since_published += got * na_class_size(cls);
 	return got != 0;
 }
@@ -310,7 +318,7 @@ void *na_cache_take_one(struct na_cache *c, unsigned int cls)
 		na_lock(&c->lock);
 		if (span)
 			make_current(c, span);
-		kind->held += gather(c, kind, &p, 1);
+		na_kind_hold(kind, gather(c, kind, &p, 1));
 		na_cache_enforce(c, "take_one");
 		na_unlock(&c->lock);
 		if (p)

@@ -19,6 +19,29 @@ static _Atomic(struct na_cache *) all; /* pushed with release, walked with acqui
 static pthread_key_t thread_key;
 static _Atomic int key_state; /* 0 none, 1 being made, 2 there */
 
+_Atomic(struct na_cache *) na_cache_table[NA_CACHE_TABLE];
+bool na_cache_forked;
+struct na_misuse na_misuse;
+
+uint32_t na_cache_made(void)
+{
+	return atomic_load_explicit(&made, memory_order_relaxed);
+}
+
+void na_cache_set_first(struct na_cache *c)
+{
+	atomic_store_explicit(&all, c, memory_order_release);
+}
+
+uint64_t na_cache_sealing(const struct na_cache *c)
+{
+	unsigned char split;
+
+	memcpy(&split, &c->split, 1);
+	return na_seal_add(na_seal_add(na_seal_add((uintptr_t)c->pool, (uint64_t)c->number << 8 | split), (uintptr_t)c->grown_first),
+			   (uintptr_t)c->middle_first);
+}
+
 struct na_cache *na_cache_first(void)
 {
 	return atomic_load_explicit(&all, memory_order_acquire);
@@ -118,6 +141,7 @@ void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state
 
 	c->pool = pool;
 	atomic_store_explicit(&c->state, state, memory_order_relaxed);
+	c->seal = na_cache_sealing(c);
 	if (state == NA_CACHE_NAMED)
 		return;
 	c->split = na_pool_count > 1;
@@ -140,10 +164,17 @@ void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state
 	c->grown_first = c->grown_next = next;
 	for (size_t size = 0; size <= NA_DIRECT_MAX; size++)
 		c->direct[size] = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
+	for (uint32_t i = 0; i < NA_REGION_BINS; i++)
+		c->shape[i] = na_bin_shape(na_cache_region(c) + i);
+	for (unsigned int i = 0; c->split && i < NA_CLASSES; i++)
+		c->shape[NA_REGION_BINS + i] = na_bin_shape(&c->out[i]);
+	c->seal = na_cache_sealing(c);
 }
 
 static void register_cache(struct na_cache *c)
 {
+	if (c->number < NA_CACHE_TABLE)
+		atomic_store_explicit(&na_cache_table[c->number], c, memory_order_release);
 	c->next_all = atomic_load_explicit(&all, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&all, &c->next_all, c, memory_order_release,
 						      memory_order_relaxed))
@@ -382,8 +413,10 @@ struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls)
 		    silent == NA_QUEUED)
 			span = NULL;
 	}
-	if (span)
+	if (span) {
 		na_cache_unlist(idle, span);
+		span->moving = NA_MOVING;
+	}
 	na_unlock(&idle->lock);
 	push_idle(idle);
 	return span;
@@ -473,6 +506,7 @@ void na_cache_after_fork(void)
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all) {
 		if (c == na_cache_current || atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_RUNNING)
 			continue;
+		na_cache_forked = true;
 		c->pending_used = 0; /* its entries may have been half written; those blocks are lost to the child */
 		c->settled = false;
 		atomic_store_explicit(&c->state, NA_CACHE_IDLE, memory_order_relaxed);
@@ -482,6 +516,9 @@ void na_cache_after_fork(void)
 
 void na_cache_complain(const void *p, const char *what, const void *caller)
 {
+	bool twice = strncmp(what, "freed twice", 11) == 0 || strncmp(what, "returned", 8) == 0;
+
+	atomic_fetch_add_explicit(twice ? &na_misuse.double_frees : &na_misuse.invalid_frees, 1, memory_order_relaxed);
 	if (caller)
 		na_log(NA_LOG_ERROR, "pointer %p was %s; nothing was done (called from %p)", p, what, caller);
 	else

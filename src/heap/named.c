@@ -6,6 +6,8 @@
  *
  * A structure is reused after destroy, never unmapped; a magic word tells a live one.
  */
+#include "heap/named.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
@@ -15,23 +17,7 @@
 #include "heap/snapshot.h"
 #include "os/os.h"
 
-#define MAGIC UINT32_C(0x6e616d70)
-
-struct na_named {
-	struct na_cache cache;
-	struct na_pool pool;
-	struct na_lock lock;
-	uint32_t magic;
-	uint32_t users; /* under list_lock: threads that purge it, for whom its end waits */
-	size_t alignment;
-	uint64_t allocations;  /* under lock */
-	int64_t peak;	       /* under lock */
-	struct na_named *next; /* list of all live, under list_lock */
-};
-
-static struct na_arena arena = { .node = -1 };
-static struct na_lock list_lock;
-static struct na_named *list;
+struct na_named_list na_named_list = { .arena = { .node = -1 } };
 
 struct na_named *na_named_of(const struct na_pool *pool)
 {
@@ -41,7 +27,7 @@ struct na_named *na_named_of(const struct na_pool *pool)
 bool na_named_valid(const struct na_named *named)
 {
 	/* A pointer that is not even aligned must not be read as one. */
-	return named && (uintptr_t)named % alignof(struct na_named) == 0 && named->magic == MAGIC;
+	return named && (uintptr_t)named % alignof(struct na_named) == 0 && named->magic == NA_NAMED_MAGIC;
 }
 
 const char *na_named_name(const struct na_named *named)
@@ -58,7 +44,7 @@ int na_named_create(const char *name, int node, uint64_t limit, size_t alignment
 	home = node < 0 ? na_pool_here() : na_pool_of_node(node);
 	if (!home)
 		return -EINVAL;
-	n = na_arena_take(&arena, sizeof(*n), NULL);
+	n = na_arena_take(&na_named_list.arena, sizeof(*n), NULL);
 	if (!n)
 		return -ENOMEM;
 	memset(n, 0, sizeof(*n));
@@ -66,13 +52,15 @@ int na_named_create(const char *name, int node, uint64_t limit, size_t alignment
 	n->pool.named = true;
 	n->pool.limit = limit;
 	memcpy(n->pool.name, name, strlen(name) + 1);
+	n->pool.seal = na_pool_sealing(&n->pool);
 	na_cache_init(&n->cache, &n->pool, NA_CACHE_NAMED);
 	n->alignment = alignment;
-	n->magic = MAGIC;
-	na_lock(&list_lock);
-	n->next = list;
-	list = n;
-	na_unlock(&list_lock);
+	n->magic = NA_NAMED_MAGIC;
+	na_lock(&na_named_list.lock);
+	n->next = na_named_list.first;
+	na_named_list.first = n;
+	na_named_list.count++;
+	na_unlock(&na_named_list.lock);
 	*out = n;
 	return 0;
 }
@@ -167,15 +155,15 @@ static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
 {
 	uint64_t bytes = 0;
 
-	na_lock(&list_lock);
-	for (struct na_named *n = list; n; n = n->next) {
+	na_lock(&na_named_list.lock);
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		n->users++;
-		na_unlock(&list_lock);
+		na_unlock(&na_named_list.lock);
 		bytes += work(&n->pool, all);
-		na_lock(&list_lock);
+		na_lock(&na_named_list.lock);
 		n->users--;
 	}
-	na_unlock(&list_lock);
+	na_unlock(&na_named_list.lock);
 	return bytes;
 }
 
@@ -206,7 +194,7 @@ void na_named_reset(struct na_named *named)
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		struct na_kind *kind = &named->cache.kind[i];
 
-		kind->held = 0;
+		kind->held = kind->not_held = 0;
 		kind->span = kind->partial = NULL;
 	}
 	atomic_store_explicit(&named->cache.queue, NULL, memory_order_relaxed);
@@ -234,18 +222,20 @@ static void unlist(struct na_named *named)
 {
 	struct na_named **link;
 
-	na_lock(&list_lock);
+	na_lock(&na_named_list.lock);
 	while (named->users) {
-		na_unlock(&list_lock);
+		na_unlock(&na_named_list.lock);
 		sched_yield();
-		na_lock(&list_lock);
+		na_lock(&na_named_list.lock);
 	}
-	for (link = &list; *link && *link != named; link = &(*link)->next)
+	for (link = &na_named_list.first; *link && *link != named; link = &(*link)->next)
 		;
-	if (*link)
+	if (*link) {
 		*link = named->next;
+		na_named_list.count--;
+	}
 	named->magic = 0;
-	na_unlock(&list_lock);
+	na_unlock(&na_named_list.lock);
 }
 
 void na_named_destroy(struct na_named *named)
@@ -254,7 +244,7 @@ void na_named_destroy(struct na_named *named)
 	na_named_reset(named);
 	unmap_segments(&named->pool);
 	na_arena_release(&named->pool.arena);
-	na_arena_give(&arena, named, sizeof(*named));
+	na_arena_give(&na_named_list.arena, named, sizeof(*named));
 }
 
 /* Under the lock. What is live now may be more than ever: a large block of the pool's may have grown meanwhile. */
@@ -305,8 +295,8 @@ void na_named_figures(struct na_named *named, struct na_named_figures *out)
 
 void na_named_snapshot(struct na_snapshot *out)
 {
-	na_lock(&list_lock);
-	for (struct na_named *n = list; n; n = n->next) {
+	na_lock(&na_named_list.lock);
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		struct holdings h = holdings_of(n);
 		uint64_t live =
 			(uint64_t)atomic_load_explicit(&n->cache.published, memory_order_relaxed) + h.large_live;
@@ -327,39 +317,39 @@ void na_named_snapshot(struct na_snapshot *out)
 				out->nodes[i].reserved_bytes += h.reserved;
 			}
 	}
-	na_unlock(&list_lock);
+	na_unlock(&na_named_list.lock);
 }
 
 void na_named_residency(struct na_snapshot *out, bool *nodes_known,
 			void (*locate)(struct na_pool *, struct na_node_figures *, bool *))
 {
-	na_lock(&list_lock);
-	for (struct na_named *n = list; n; n = n->next)
+	na_lock(&na_named_list.lock);
+	for (struct na_named *n = na_named_list.first; n; n = n->next)
 		for (uint32_t i = 0; i < out->node_count; i++)
 			if (out->nodes[i].node == n->pool.node)
 				locate(&n->pool, &out->nodes[i], nodes_known);
-	na_unlock(&list_lock);
+	na_unlock(&na_named_list.lock);
 }
 
 /* fork holds every lock of every named pool: the list's, so that none is made or ended, then theirs in lock order. */
 void na_named_before_fork(void)
 {
-	na_lock(&list_lock);
-	for (struct na_named *n = list; n; n = n->next) {
+	na_lock(&na_named_list.lock);
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		na_lock(&n->lock);
 		na_lock(&n->cache.lock);
 		na_lock(&n->pool.lock);
 		na_lock(&n->pool.arena.lock);
 	}
-	na_lock(&arena.lock);
+	na_lock(&na_named_list.arena.lock);
 }
 
 void na_named_after_fork(bool child)
 {
 	void (*const leave)(struct na_lock *) = child ? na_lock_reset : na_unlock;
 
-	leave(&arena.lock);
-	for (struct na_named *n = list; n; n = n->next) {
+	leave(&na_named_list.arena.lock);
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		if (child)
 			n->users = 0;
 		leave(&n->pool.arena.lock);
@@ -367,5 +357,5 @@ void na_named_after_fork(bool child)
 		leave(&n->cache.lock);
 		leave(&n->lock);
 	}
-	leave(&list_lock);
+	leave(&na_named_list.lock);
 }
