@@ -77,7 +77,7 @@ static void relist_named(struct na_survey *v)
 	v->pool_count = na_pool_count;
 	v->cache_count = 0;
 	for (uint32_t i = 0; i < atomic_load_explicit(&na_chunks.most, memory_order_relaxed) && i < NA_CHUNKS; i++) {
-		uintptr_t word = atomic_load_explicit(&na_chunks.word[i], memory_order_relaxed);
+		uintptr_t word = na_chunk_word(i);
 		uintptr_t start = na_chunk_start(word), end = start + na_chunk_size(word);
 
 		if (!word || ((struct na_chunk *)start)->arena != &na_named_list.arena)
@@ -309,7 +309,7 @@ static void relist_chunks(struct na_survey *v, struct na_arena *arena)
 {
 	arena->chunks = NULL;
 	for (uint32_t i = 0; i < atomic_load_explicit(&na_chunks.most, memory_order_relaxed) && i < NA_CHUNKS; i++) {
-		uintptr_t word = atomic_load_explicit(&na_chunks.word[i], memory_order_relaxed);
+		uintptr_t word = na_chunk_word(i);
 		struct na_chunk *chunk = (struct na_chunk *)na_chunk_start(word);
 
 		if (!chunk || chunk->arena != arena)
@@ -329,7 +329,7 @@ static void check_chunks(struct na_survey *v, struct na_arena *arena)
 	struct na_chunk *chunk;
 
 	for (uint32_t i = 0; i < atomic_load_explicit(&na_chunks.most, memory_order_relaxed) && i < NA_CHUNKS; i++) {
-		uintptr_t word = atomic_load_explicit(&na_chunks.word[i], memory_order_relaxed);
+		uintptr_t word = na_chunk_word(i);
 		struct na_chunk *c = (struct na_chunk *)na_chunk_start(word);
 
 		if (!c || c->arena != arena)
@@ -432,7 +432,7 @@ void na_survey_arenas(struct na_survey *v)
 		return;
 	/* One that names an arena which does not have it is none's. */
 	for (uint32_t i = 0; i < atomic_load_explicit(&na_chunks.most, memory_order_relaxed) && i < NA_CHUNKS; i++) {
-		uintptr_t word = atomic_load_explicit(&na_chunks.word[i], memory_order_relaxed);
+		uintptr_t word = na_chunk_word(i);
 		const struct na_chunk *c = (const struct na_chunk *)na_chunk_start(word);
 		bool known = !c || c->arena == &na_named_list.arena;
 

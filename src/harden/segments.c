@@ -245,7 +245,7 @@ static void mend_block(struct na_survey *v, struct na_pool *pool, uint32_t block
 		}
 	/* By what it must hold: the chunks are searched for the address of its first segment. */
 	for (uint32_t i = 0; i < atomic_load_explicit(&na_chunks.most, memory_order_relaxed) && i < NA_CHUNKS; i++) {
-		uintptr_t word = atomic_load_explicit(&na_chunks.word[i], memory_order_relaxed), at = na_chunk_start(word) + NA_CHUNK_FIRST;
+		uintptr_t word = na_chunk_word(i), at = na_chunk_start(word) + NA_CHUNK_FIRST;
 
 		for (; word && at + (sizeof(struct na_segment_ref) << NA_TABLE_SHIFT) <= na_chunk_start(word) + na_chunk_size(word); at += 64)
 			if (block_whole(v, pool, (struct na_segment_ref *)at, block << NA_TABLE_SHIFT)) {

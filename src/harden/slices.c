@@ -362,6 +362,7 @@ static void free_unowned(struct na_survey *v, struct na_pool *pool, struct sums 
 	for (uint32_t i = 0; i < v->known_count; i++) {
 		struct na_segment *s = v->known[i].segment;
 		uint32_t end = s->length <= NA_SEGMENT ? (uint32_t)(s->length / NA_SLICE) : NA_SLICES;
+		struct na_segment_ref *ref;
 
 		if (v->known[i].pool != pool || s->huge)
 			continue;
@@ -380,8 +381,9 @@ static void free_unowned(struct na_survey *v, struct na_pool *pool, struct sums 
 			sums->dirty++;
 			sums->unowned--;
 		}
-		pool->table[s->index >> NA_TABLE_SHIFT][s->index & ((1u << NA_TABLE_SHIFT) - 1)].max_free = NA_SLICES;
-		pool->table[s->index >> NA_TABLE_SHIFT][s->index & ((1u << NA_TABLE_SHIFT) - 1)].max_dirty = NA_SLICES;
+		ref = na_survey_ref(v, pool, s->index);
+		if (ref)
+			ref->max_free = ref->max_dirty = NA_SLICES;
 	}
 	v->rebuilt++;
 }
@@ -398,8 +400,9 @@ static void all_dirty(struct na_survey *v, struct na_pool *pool, struct sums *su
 			continue;
 		memcpy(s->dirty, s->free, sizeof(s->dirty));
 		sums->dirty += na_bits_count(s->dirty, 0, NA_SLICES);
-		ref = &pool->table[s->index >> NA_TABLE_SHIFT][s->index & ((1u << NA_TABLE_SHIFT) - 1)];
-		ref->max_free = ref->max_dirty = NA_SLICES;
+		ref = na_survey_ref(v, pool, s->index);
+		if (ref)
+			ref->max_free = ref->max_dirty = NA_SLICES;
 	}
 	v->rebuilt++;
 }
@@ -407,12 +410,12 @@ static void all_dirty(struct na_survey *v, struct na_pool *pool, struct sums *su
 static void check_bounds(struct na_survey *v, struct na_known *k)
 {
 	struct na_segment *s = k->segment;
-	struct na_segment_ref *ref = &k->pool->table[s->index >> NA_TABLE_SHIFT][s->index & ((1u << NA_TABLE_SHIFT) - 1)];
+	struct na_segment_ref *ref = na_survey_ref(v, k->pool, s->index);
 	uint32_t free, dirty;
 
 	na_bits_find(s->free, NA_SLICES + 1, 1, true, &free);
 	na_bits_find(s->dirty, NA_SLICES + 1, 1, true, &dirty);
-	if ((ref->max_free < free || ref->max_dirty < dirty) &&
+	if (ref && ref->segment == s && (ref->max_free < free || ref->max_dirty < dirty) &&
 	    na_fault(v, "segment %p: runs of %u and %u slices are free and kept, and its bounds say less", (void *)s->base, free, dirty)) {
 		ref->max_free = ref->max_dirty = NA_SLICES;
 		v->rebuilt++;
@@ -470,7 +473,7 @@ void na_survey_slices(struct na_survey *v)
 			}
 			sums.reserved += k->segment->length;
 			check_slices(v, k->segment, &sums);
-			if (pool->table[(k->segment->index >> NA_TABLE_SHIFT) & 63] && (k->from & NA_FROM_TABLE))
+			if (k->from & NA_FROM_TABLE)
 				check_bounds(v, k);
 		}
 		check_counters(v, pool, &sums);

@@ -34,16 +34,30 @@ static bool rest_taken(const struct na_span *span, uint32_t carved)
 	return true;
 }
 
-/* Free slots that may be somebody's are withdrawn: they count as taken from now on. */
-static void bar_free_slots(struct na_survey *v, struct na_span *span)
+static uint64_t parity_of(const struct na_span *span)
 {
-	uint32_t carved = na_span_carved(span), before = taken_slots(span, carved);
+	uint64_t parity = 0;
 
 	for (uint32_t word = 0; word < (span->slots + 63u) / 64; word++)
-		na_span_take(span, word, ~UINT64_C(0));
-	v->barred += carved - before;
-	v->barred_bytes += (size_t)(carved - before) * span->size;
-	span->used = carved;
+		parity ^= na_span_taken(span, word);
+	return parity;
+}
+
+/* Some bits of `taken` have changed, or the parity has: slots that are free by the one and taken by the other may be somebody's, in whichever
+ * word. They count as taken from now on. */
+static void bar_doubtful_slots(struct na_survey *v, struct na_span *span)
+{
+	uint32_t carved = na_span_carved(span), before = taken_slots(span, carved), after;
+	uint64_t doubtful = span->parity ^ parity_of(span);
+
+	for (uint32_t word = 0; word < (span->slots + 63u) / 64; word++)
+		na_span_take(span, word, doubtful);
+	after = taken_slots(span, carved);
+	v->barred += after - before;
+	v->barred_bytes += (size_t)(after - before) * span->size;
+	span->used = after;
+	span->parity = parity_of(span);
+	v->rebuilt++;
 }
 
 static void mend_carved(struct na_survey *v, struct na_span *span)
@@ -68,22 +82,21 @@ static void mend_carved(struct na_survey *v, struct na_span *span)
 
 static void check_bits(struct na_survey *v, struct na_span *span)
 {
-	uint32_t carved = na_span_carved(span), taken = taken_slots(span, carved);
+	uint32_t carved = na_span_carved(span), taken;
 
+	if (span->parity != parity_of(span) && na_fault(v, "span %p: which slots are taken is in doubt", (void *)span->base))
+		bar_doubtful_slots(v, span);
 	if (!rest_taken(span, carved) && na_fault(v, "span %p: a slot is free that was never given out", (void *)span->base)) {
 		for (uint32_t word = carved / 64; word < (span->slots + 63u) / 64; word++)
 			na_span_take(span, word, word == carved / 64 ? ~UINT64_C(0) << (carved % 64) : ~UINT64_C(0));
 		v->rebuilt++;
 	}
-	if (taken == span->used)
-		return;
-	if (!na_fault(v, "span %p: %u slots are taken, and it counts %u", (void *)span->base, taken, span->used))
-		return;
-	if (span->used > taken) /* one that is taken may look free */
-		bar_free_slots(v, span);
-	else
+	taken = taken_slots(span, carved);
+	if (taken != span->used &&
+	    na_fault(v, "span %p: %u slots are taken, and it counts %u", (void *)span->base, taken, span->used)) {
 		span->used = taken;
-	v->rebuilt++;
+		v->rebuilt++;
+	}
 }
 
 /* A bit of a slot that there is none, or that was never given out. One of a slot that is free is a program's: see check.c. */

@@ -148,6 +148,13 @@ bool na_survey_pool(struct na_survey *v, const struct na_pool *pool)
 	return false;
 }
 
+struct na_segment_ref *na_survey_ref(struct na_survey *v, struct na_pool *pool, uint32_t index)
+{
+	struct na_segment_ref *block = index >> NA_TABLE_SHIFT < 64 ? pool->table[index >> NA_TABLE_SHIFT] : NULL;
+
+	return na_survey_meta(v, block, sizeof(*block) << NA_TABLE_SHIFT, 64) ? &block[index & ((1u << NA_TABLE_SHIFT) - 1)] : NULL;
+}
+
 void na_survey_range(struct na_survey *v, const void *p, size_t size)
 {
 	if (v->range_count == v->range_room)

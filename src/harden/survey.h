@@ -94,6 +94,8 @@ struct na_known *na_survey_span(struct na_survey *v, const struct na_span *span)
 uint8_t *na_survey_place(struct na_survey *v, const struct na_known *k, const struct na_span *span);
 bool na_survey_cache(struct na_survey *v, const struct na_cache *c);
 bool na_survey_pool(struct na_survey *v, const struct na_pool *pool);
+/* The entry of a pool's table; NULL where its block is not to be believed. */
+struct na_segment_ref *na_survey_ref(struct na_survey *v, struct na_pool *pool, uint32_t index);
 void na_survey_range(struct na_survey *v, const void *p, size_t size);
 
 /* Heapsort by the first word of each element. */

@@ -68,6 +68,14 @@ static inline size_t na_chunk_size(uintptr_t word)
 	return (word & 4095) << 16;
 }
 
+/* Entry i, 0 where its two halves disagree. */
+static inline uintptr_t na_chunk_word(uint32_t i)
+{
+	uintptr_t word = atomic_load_explicit(&na_chunks.word[i], memory_order_relaxed);
+
+	return word && atomic_load_explicit(&na_chunks.not_word[i], memory_order_relaxed) == ~word ? word : 0;
+}
+
 /* The chunk that a block of `size` bytes at `at` lies in, whole and after its first bytes; 0 if in none. *hint makes the next look-up near
  * this one fast; it begins as 0. */
 uintptr_t na_meta_chunk(uintptr_t at, size_t size, uint32_t *hint);

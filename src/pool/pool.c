@@ -387,6 +387,7 @@ static void set_bitmaps(struct na_span *span, void *block, bool fresh, uint32_t 
 	}
 	for (uint32_t i = 0; i < groups; i++)
 		atomic_store_explicit(&span->taken[i], ~UINT64_C(0), memory_order_relaxed);
+	span->parity = groups % 2 ? ~UINT64_C(0) : 0;
 }
 
 struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)

@@ -89,6 +89,7 @@ struct na_span {
 	uint32_t seal;		    /* na_span_sealing() of what seldom changes; written where that is */
 	_Atomic uint64_t own_taken; /* what taken and remote point to if there are at most 64 slots */
 	_Atomic uint64_t own_remote;
+	uint64_t parity; /* all words of taken, XORed; owner, under its lock */
 } __attribute__((aligned(128)));
 
 _Static_assert(sizeof(struct na_span) == 128, "the slice's metadata are found by shifting");
@@ -238,12 +239,18 @@ static inline uint64_t na_span_taken(const struct na_span *span, uint32_t word)
 
 static inline void na_span_take(struct na_span *span, uint32_t word, uint64_t bits)
 {
-	atomic_store_explicit(&span->taken[word], na_span_taken(span, word) | bits, memory_order_relaxed);
+	uint64_t before = na_span_taken(span, word), after = before | bits;
+
+	span->parity ^= before ^ after;
+	atomic_store_explicit(&span->taken[word], after, memory_order_relaxed);
 }
 
 static inline void na_span_free(struct na_span *span, uint32_t word, uint64_t bits)
 {
-	atomic_store_explicit(&span->taken[word], na_span_taken(span, word) & ~bits, memory_order_relaxed);
+	uint64_t before = na_span_taken(span, word), after = before & ~bits;
+
+	span->parity ^= before ^ after;
+	atomic_store_explicit(&span->taken[word], after, memory_order_relaxed);
 }
 
 static inline uint32_t na_span_carved(const struct na_span *span)
