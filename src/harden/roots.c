@@ -33,14 +33,14 @@ void na_survey_chunks(struct na_survey *v)
 		/* Past the end a page that was never written stays so: one look each 4 KiB would do, but 128 KiB are soon read. */
 		if (word || other)
 			used = i + 1;
-		if (word == (other ? ~other : 0))
+		if (word == (other ? other ^ NA_CHUNK_KEY : 0))
 			continue;
 		if (!na_fault(v, "entry %u of the table of chunks disagrees with its copy", i))
 			continue;
 		if (!is_chunk(word))
-			word = other && is_chunk(~other) ? ~other : 0;
+			word = other && is_chunk(other ^ NA_CHUNK_KEY) ? other ^ NA_CHUNK_KEY : 0;
 		atomic_store_explicit(&na_chunks.word[i], word, memory_order_relaxed);
-		atomic_store_explicit(&na_chunks.not_word[i], word ? ~word : 0, memory_order_relaxed);
+		atomic_store_explicit(&na_chunks.not_word[i], word ? word ^ NA_CHUNK_KEY : 0, memory_order_relaxed);
 		v->rebuilt++;
 	}
 	/* Entries that were given back may make it larger than need be. */
@@ -85,8 +85,10 @@ static void relist_named(struct na_survey *v)
 		for (uintptr_t at = (start + NA_CHUNK_FIRST + 127) & ~(uintptr_t)127; at + unit <= end; at += unit) {
 			struct na_named *n = (struct na_named *)at;
 
-			if (n->magic != NA_NAMED_MAGIC)
+			if (n->magic != NA_NAMED_MAGIC &&
+			    (!n->pool.seal || n->pool.seal != na_pool_sealing(&n->pool) || n->cache.pool != &n->pool))
 				continue;
+			n->magic = NA_NAMED_MAGIC;
 			n->next = na_named_list.first;
 			na_named_list.first = n;
 			na_named_list.count++;
@@ -296,11 +298,11 @@ static void check_list(struct na_survey *v, struct na_arena *arena, unsigned int
 		return;
 	if (!na_fault(v, "a free list of metadata of %zu bytes is broken after %u of %u", size, n, arena->count[list]))
 		return;
-	*link = NULL; /* what was behind it is never used again */
-	if (arena->count[list] > n && arena->count[list] - n < 65536) {
+	if (*link && arena->count[list] > n && arena->count[list] - n < 65536) {
 		v->barred += arena->count[list] - n;
 		v->barred_bytes += (arena->count[list] - n) * size;
 	}
+	*link = NULL; /* what was behind it is never used again */
 	arena->count[list] = n;
 	v->rebuilt++;
 }

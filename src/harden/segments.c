@@ -143,6 +143,26 @@ static void drop_strangers(struct na_survey *v)
 
 /* ---- segments' own fields ---- */
 
+/* What the table and the map say of where a segment is. */
+static void ask_others(struct na_survey *v, struct na_pool *pool, const struct na_segment *s, struct na_segment *copy)
+{
+	for (uint32_t i = 0; i < 64u << NA_TABLE_SHIFT; i++) {
+		struct na_segment_ref *ref = na_survey_ref(v, pool, i);
+
+		if (ref && ref->segment == s) {
+			copy->index = i;
+			break;
+		}
+		if (!ref)
+			i |= (1u << NA_TABLE_SHIFT) - 1;
+	}
+	for (size_t e = next_entry(v, 0); e < NA_MAP_ENTRIES; e = next_entry(v, e + 1))
+		if (decode(atomic_load_explicit(&na_map.entry[e], memory_order_relaxed), e) == s) {
+			copy->base = (uintptr_t)e << NA_SEGMENT_SHIFT;
+			break;
+		}
+}
+
 static void mend_segment(struct na_survey *v, struct na_known *k)
 {
 	struct na_segment *s = k->segment, *copy = v->spare;
@@ -163,6 +183,17 @@ static void mend_segment(struct na_survey *v, struct na_known *k)
 		s->seal = copy->seal;
 		mended = true;
 	}
+	if (!mended) {
+		uint32_t index = copy->index;
+		uintptr_t base = copy->base;
+
+		ask_others(v, k->pool, s, copy);
+		mended = whole(copy);
+		if (!mended && copy->length == 0)
+			copy->base = base;
+		if (!mended && s->huge)
+			copy->index = index;
+	}
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]) && !mended; i++)
 		mended = na_survey_mend(copy, fields[i].at, fields[i].at + fields[i].size, whole);
 	if (mended) {
@@ -172,11 +203,7 @@ static void mend_segment(struct na_survey *v, struct na_known *k)
 		/* A whole field is gone. Its place is in the map, the rest where it is known from. */
 		s->pool = k->pool;
 		s->huge = !(k->from & (NA_FROM_TABLE | NA_FROM_VACANT));
-		for (size_t e = next_entry(v, 0); e < NA_MAP_ENTRIES; e = next_entry(v, e + 1))
-			if (decode(atomic_load_explicit(&na_map.entry[e], memory_order_relaxed), e) == s) {
-				s->base = (uintptr_t)e << NA_SEGMENT_SHIFT;
-				break;
-			}
+		ask_others(v, k->pool, s, s);
 		if (!s->huge && (s->length % NA_SLICE || s->length > NA_SEGMENT))
 			s->length = NA_SEGMENT;
 		na_segment_seal(s);

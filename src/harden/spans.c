@@ -311,9 +311,9 @@ static void check_sum(struct na_survey *v, unsigned int cls, int64_t out, int64_
 	if (out == held || !na_fault(v, "of slots of %zu bytes %lld are out, and caches count %lld", na_class_size(cls), (long long)out,
 				     (long long)held))
 		return;
-	/* More than are counted: a block that came home was forgotten, and stays out. Less: one counts as come home that may
-	 * be somebody's. Those without the mark of a freed block are not taken in. */
-	for (uint32_t i = 0; i < v->known_count && out < held; i++)
+	/* Blocks that count as come home may be somebody's: those without the mark of a freed one are not taken in. What is still too many
+	 * came home and was forgotten, and stays out. */
+	for (uint32_t i = 0; i < v->known_count; i++)
 		for (uint32_t at = 0; at < NA_SLICES && !v->known[i].segment->huge; at++) {
 			struct na_span *span = &v->known[i].segment->span[at];
 

@@ -235,6 +235,7 @@ static void unlist(struct na_named *named)
 		na_named_list.count--;
 	}
 	named->magic = 0;
+	named->pool.seal = 0; /* so that no repair takes it for a live one */
 	na_unlock(&na_named_list.lock);
 }
 

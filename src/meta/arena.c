@@ -19,7 +19,7 @@ static void know_chunk(uintptr_t start, size_t size)
 		if (!atomic_compare_exchange_strong_explicit(&na_chunks.word[i], &none, word, memory_order_relaxed,
 							     memory_order_relaxed))
 			continue;
-		atomic_store_explicit(&na_chunks.not_word[i], ~word, memory_order_relaxed);
+		atomic_store_explicit(&na_chunks.not_word[i], word ^ NA_CHUNK_KEY, memory_order_relaxed);
 		while (most <= i && !atomic_compare_exchange_weak_explicit(&na_chunks.most, &most, i + 1, memory_order_relaxed,
 									   memory_order_relaxed))
 			;
@@ -44,7 +44,7 @@ static bool within(uint32_t i, uintptr_t at, size_t size, uintptr_t *out)
 	uintptr_t start = na_chunk_start(word);
 
 	*out = word;
-	return word && atomic_load_explicit(&na_chunks.not_word[i], memory_order_relaxed) == ~word &&
+	return word && atomic_load_explicit(&na_chunks.not_word[i], memory_order_relaxed) == (word ^ NA_CHUNK_KEY) &&
 	       at >= start + NA_CHUNK_FIRST && size <= na_chunk_size(word) &&
 	       at - start <= na_chunk_size(word) - size;
 }

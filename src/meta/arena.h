@@ -46,9 +46,10 @@ struct na_chunk {
 };
 
 #define NA_CHUNKS      16384 /* that can be known: of 1 MiB, metadata of 4 TiB in blocks */
+#define NA_CHUNK_KEY   ((uintptr_t)0xc5a3965aa53c3ac5)
 #define NA_CHUNK_FIRST 64    /* bytes of a chunk before its first block */
 
-/* The chunks of all arenas, each word the chunk's start and, in its low bits, its size in units of 64 KiB; and again, inverted. 0: none.
+/* The chunks of all arenas, each word the chunk's start and, in its low bits, its size in units of 64 KiB; and again, XORed with a key. 0: none.
  * Written without a lock (fork would have to know of it): claimed by compare-and-swap, relaxed, for readers want no other
  * memory by it. */
 struct na_chunks {
@@ -73,7 +74,7 @@ static inline uintptr_t na_chunk_word(uint32_t i)
 {
 	uintptr_t word = atomic_load_explicit(&na_chunks.word[i], memory_order_relaxed);
 
-	return word && atomic_load_explicit(&na_chunks.not_word[i], memory_order_relaxed) == ~word ? word : 0;
+	return word && atomic_load_explicit(&na_chunks.not_word[i], memory_order_relaxed) == (word ^ NA_CHUNK_KEY) ? word : 0;
 }
 
 /* The chunk that a block of `size` bytes at `at` lies in, whole and after its first bytes; 0 if in none. *hint makes the next look-up near

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,7 +152,16 @@ static inline size_t end_everything(void)
 	size_t refused = 0;
 
 	for (size_t k = 0; k < everything_count; k++)
-		refused += na_heap_release_checked(everything[k].at) < 0;
+		if (na_heap_release_checked(everything[k].at) < 0) {
+			struct na_span *s = na_span_of(everything[k].at);
+			uint32_t slot = na_slot_of(s, everything[k].at);
+
+			refused++;
+			fprintf(stderr, "refused: %p of %zu bytes; span of kind %u, slot %u, taken %d, remote %d, id %u\n",
+				(void *)everything[k].at, everything[k].size, na_span_kind(s), slot,
+				(int)(na_span_taken(s, slot / 64) >> slot % 64 & 1),
+				(int)(atomic_load(&s->remote[slot / 64]) >> slot % 64 & 1), na_id_of(everything[k].at));
+		}
 	everything_count = 0;
 	sem_post(&everything_end);
 	pthread_join(everything_sleeper, NULL);
