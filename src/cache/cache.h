@@ -100,7 +100,8 @@ struct na_pending {
 	uint32_t bytes;
 };
 
-enum na_cache_state { NA_CACHE_RUNNING = 0, NA_CACHE_IDLE = 3, NA_CACHE_NAMED = 5 }; /* two bits apart */
+/* IDLE: on its pool's list, and only then; HELD: taken off it by somebody who looks for spans. Under the pool's lock. Two bits apart. */
+enum na_cache_state { NA_CACHE_RUNNING = 0, NA_CACHE_IDLE = 3, NA_CACHE_NAMED = 5, NA_CACHE_HELD = 6 };
 
 #define NA_CACHE_TABLE 4096 /* caches that are known by number as well */
 

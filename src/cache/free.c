@@ -122,7 +122,8 @@ void na_cache_drain(struct na_cache *c)
 {
 	/* acquire: pairs with the push's release, so that next_queued is seen. */
 	struct na_span *span = atomic_exchange_explicit(&c->queue, NULL, memory_order_acquire), *next;
-	bool idle = atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_IDLE;
+	uint32_t state = atomic_load_explicit(&c->state, memory_order_relaxed);
+	bool idle = state == NA_CACHE_IDLE || state == NA_CACHE_HELD;
 
 	for (; span; span = next) {
 		next = span->next_queued;

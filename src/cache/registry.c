@@ -189,8 +189,10 @@ static struct na_cache *pop_idle(struct na_pool *pool)
 		return NULL;
 	na_lock(&pool->lock);
 	c = atomic_load_explicit(&pool->idle, memory_order_relaxed);
-	if (c)
+	if (c) {
 		atomic_store_explicit(&pool->idle, c->next_idle, memory_order_relaxed);
+		atomic_store_explicit(&c->state, NA_CACHE_HELD, memory_order_relaxed);
+	}
 	na_unlock(&pool->lock);
 	return c;
 }
@@ -201,6 +203,7 @@ static void push_idle(struct na_cache *c)
 
 	na_lock(&pool->lock);
 	c->next_idle = atomic_load_explicit(&pool->idle, memory_order_relaxed);
+	atomic_store_explicit(&c->state, NA_CACHE_IDLE, memory_order_relaxed);
 	atomic_store_explicit(&pool->idle, c, memory_order_relaxed);
 	na_unlock(&pool->lock);
 }
@@ -386,7 +389,6 @@ void na_cache_leave(void)
 	na_cache_flush_pending(c);
 	na_cache_publish(c);
 	c->settled = false;
-	atomic_store_explicit(&c->state, NA_CACHE_IDLE, memory_order_relaxed);
 	push_idle(c);
 }
 
@@ -504,12 +506,13 @@ void na_cache_tend(void)
 void na_cache_after_fork(void)
 {
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all) {
-		if (c == na_cache_current || atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_RUNNING)
+		uint32_t state = atomic_load_explicit(&c->state, memory_order_relaxed);
+
+		if (c == na_cache_current || (state != NA_CACHE_RUNNING && state != NA_CACHE_HELD))
 			continue;
 		na_cache_forked = true;
 		c->pending_used = 0; /* its entries may have been half written; those blocks are lost to the child */
 		c->settled = false;
-		atomic_store_explicit(&c->state, NA_CACHE_IDLE, memory_order_relaxed);
 		push_idle(c);
 	}
 }

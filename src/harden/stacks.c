@@ -14,7 +14,9 @@
 
 static bool at_rest(const struct na_cache *c)
 {
-	return c == na_cache_current || atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_RUNNING;
+	uint32_t state = atomic_load_explicit(&c->state, memory_order_relaxed);
+
+	return c == na_cache_current || state == NA_CACHE_IDLE || state == NA_CACHE_NAMED;
 }
 
 /* ---- constants ---- */
@@ -85,7 +87,7 @@ static void check_constants(struct na_survey *v, struct na_cache *c, bool named)
 	for (struct na_cache *i = na_survey_pool(v, c->pool) ? atomic_load_explicit(&c->pool->idle, memory_order_relaxed) : NULL;
 	     i && na_survey_cache(v, i) && n < v->cache_count && !listed; i = i->next_idle, n++)
 		listed = i == c;
-	if (state == (named ? NA_CACHE_NAMED : listed ? NA_CACHE_IDLE : NA_CACHE_RUNNING))
+	if (state == (named ? NA_CACHE_NAMED : listed ? NA_CACHE_IDLE : state == NA_CACHE_HELD ? NA_CACHE_HELD : NA_CACHE_RUNNING))
 		return;
 	if (na_fault(v, "cache %u: its state is %u, and it is %s", c->number, state,
 		     named ? "a named pool's" : listed ? "on the list of idle ones" : "on no list of idle ones")) {
