@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "config.h"
+#include "harden/guard.h"
 #include "harden/integrity.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
@@ -46,6 +47,7 @@ static void start_record(void)
  * heap's handlers, so these run before them in the parent and after them otherwise. */
 static void before_fork(void)
 {
+	na_guard_before_fork();
 	na_integrity_before_fork(); /* it pauses the thread as well, and holds every lock below */
 	na_maintenance_pause();
 	na_life_lock_configuration();
@@ -60,6 +62,7 @@ static void in_parent(void)
 	na_life_unlock_configuration(false);
 	na_maintenance_resume();
 	na_integrity_after_fork(false);
+	na_guard_after_fork(false);
 }
 
 static void in_child(void)
@@ -68,6 +71,7 @@ static void in_child(void)
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
 	na_integrity_after_fork(true);
+	na_guard_after_fork(true);
 }
 
 static __attribute__((constructor)) void start(void)
@@ -87,6 +91,7 @@ static __attribute__((constructor)) void start(void)
 		       na_pool_count + na_pools_missing(), na_pool_count);
 	na_heap_hooks.tick = tick;
 	na_heap_start();
+	na_guard_start();
 	na_os_at_fork(before_fork, in_parent, in_child);
 	if (na_options.report[0])
 		start_record();

@@ -12,6 +12,7 @@
 #include "api/life.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/placed.h"
 #include "heap/pressure.h"
@@ -217,6 +218,10 @@ void *resize_in_pool(void *block, size_t size)
 	}
 	if (size > PTRDIFF_MAX)
 		return no_memory(size);
+	if (na_guarded()) {
+		p = na_heap_resize(block, size);
+		return p ? p : no_memory(size);
+	}
 	/* A block that stays, or whose pages move, keeps its alignment; one that is copied gets the pool's. */
 	if (na_span_kind(found.span) != NA_SPAN_SMALL || size > found.size || size < found.size / 2)
 		p = na_span_kind(found.span) != NA_SPAN_SMALL && size > NA_SMALL_MAX
@@ -347,7 +352,7 @@ memory_pool_t *allocation_pool(const void *block)
 	if (!na_heap_find(block, &found) || !found.live)
 		return NULL;
 	named = na_named_of(found.pool);
-	return named && !na_placed_owns(named) ? (memory_pool_t *)named : NULL;
+	return named && !na_placed_owns(named) && !na_named_guarded(named) ? (memory_pool_t *)named : NULL;
 }
 
 void na_life_lock_configuration(void)

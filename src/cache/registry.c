@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/options.h"
 #include "cache/check.h"
 #include "cache/fast.h"
 
@@ -135,6 +136,12 @@ static void init_bin(struct na_bin *bin, unsigned int cls, uint32_t most, na_ent
 	*next += NA_STACK_FIRST + 1;
 }
 
+static void init_direct(struct na_cache *c)
+{
+	for (size_t size = 0; size <= NA_DIRECT_MAX; size++)
+		c->direct[size] = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
+}
+
 void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state state)
 {
 	na_entry *next = (na_entry *)((char *)(c + 1) + na_pool_count * NA_REGION_BYTES);
@@ -144,6 +151,10 @@ void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state
 	c->seal = na_cache_sealing(c);
 	if (state == NA_CACHE_NAMED)
 		return;
+	if (na_options.harden) { /* no stacks: all that comes and goes takes the slow paths */
+		init_direct(c);
+		return;
+	}
 	c->split = na_pool_count > 1;
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		init_bin(na_cache_bin(c, na_cache_id(c, i)), i, stack_most(i, c->split), &next);
@@ -162,8 +173,7 @@ void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
 		next += middle_place(i, c->split) * (c->split ? 2 : 1);
 	c->grown_first = c->grown_next = next;
-	for (size_t size = 0; size <= NA_DIRECT_MAX; size++)
-		c->direct[size] = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
+	init_direct(c);
 	for (uint32_t i = 0; i < NA_REGION_BINS; i++)
 		c->shape[i] = na_bin_shape(na_cache_region(c) + i);
 	for (unsigned int i = 0; c->split && i < NA_CLASSES; i++)

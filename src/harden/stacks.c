@@ -196,9 +196,9 @@ static bool note_stack(struct na_survey *v, struct na_cache *c, struct na_bin *b
 			break;
 		}
 		v->stacked[v->stacked_count++] =
-			(struct na_stacked){ (uintptr_t)__atomic_load_n(na_bin_at(bin, i), __ATOMIC_RELAXED), c, bin };
+			(struct na_stacked){ (uintptr_t)__atomic_load_n(na_bin_at(bin, i), __ATOMIC_ACQUIRE), c, bin };
 	}
-	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* the entries before the word is read again */
+	/* acquire, above: the entries are read before the word is again. */
 	if (word_of(bin) == word)
 		return true;
 	v->stacked_count = before;

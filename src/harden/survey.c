@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "harden/guard.h"
 #include "os/os.h"
 
 #define SPARE	       64     /* segments, caches and pools that may come while we map */
@@ -322,6 +323,7 @@ void na_survey_run(struct na_survey *v, bool fix)
 	na_survey_places(v);
 	na_survey_held(v);
 	na_survey_arenas(v);
+	na_guard_survey(v);
 	unlock_all(v);
 	na_maintenance_resume();
 }

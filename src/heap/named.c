@@ -24,6 +24,11 @@ struct na_named *na_named_of(const struct na_pool *pool)
 	return pool->named ? (struct na_named *)((char *)pool - offsetof(struct na_named, pool)) : NULL;
 }
 
+bool na_named_guarded(const struct na_named *named)
+{
+	return named->guarded;
+}
+
 bool na_named_valid(const struct na_named *named)
 {
 	/* A pointer that is not even aligned must not be read as one. */
