@@ -19,6 +19,7 @@
 #include "config.h"
 #include "harden/guard.h"
 #include "harden/integrity.h"
+#include "harden/lost.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "os/os.h"
@@ -92,6 +93,7 @@ static __attribute__((constructor)) void start(void)
 	na_heap_hooks.tick = tick;
 	na_heap_start();
 	na_guard_start();
+	na_lost_start();
 	na_os_at_fork(before_fork, in_parent, in_child);
 	if (na_options.report[0])
 		start_record();

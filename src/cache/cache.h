@@ -320,6 +320,9 @@ struct na_cache *na_cache_first(void);
 void na_cache_tend(void);
 /* From the maintenance thread: gives back the free pages of partial spans that are half empty or more; bytes. */
 uint64_t na_cache_purge_pages(void);
+/* Free memory on pages that the machine has lost is replaced, or withdrawn from use. From the maintenance thread, or before a validation; no
+ * lock held. */
+void na_cache_settle_lost(void);
 /* The same of threads that have done nothing for a decay time: what their stacks hold keeps whole spans from going back. */
 uint64_t na_cache_purge_sleepers(void);
 /* In a forked child: other threads' caches are nobody's now. */

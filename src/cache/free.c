@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cache/check.h"
 #include "cache/fast.h"
+#include "pool/lost.h"
 
 #define MANY_SPILLS    3     /* in a row, from which on a thread is taken to go on freeing */
 #define SHRINK_CLASSES 16    /* up to 256 bytes a stack keeps room for 64 blocks, above for 16 */
@@ -271,6 +272,8 @@ int na_cache_free_slow(struct na_cache *c, struct na_span *span, void *p)
 
 	if (na_span_kind(span) != NA_SPAN_SMALL || !owner || !na_slot_starts(span, p))
 		return -EINVAL;
+	if (na_lost_in((uintptr_t)p, span->size)) /* it stays taken for ever: its page is no good */
+		return 0;
 	if (atomic_load_explicit(&owner->state, memory_order_relaxed) == NA_CACHE_NAMED)
 		return free_named(owner, span, p);
 	if (*na_mark_of(p) == NA_FREED_MARK && na_cache_holds(c, span, p))

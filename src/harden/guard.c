@@ -10,6 +10,7 @@
 #include "harden/survey.h"
 #include "heap/guard.h"
 #include "os/os.h"
+#include "pool/lost.h"
 #include "tracking/stack.h"
 
 #define TRAILER	   16	      /* bytes behind every block: its size and its canary */
@@ -336,6 +337,8 @@ static int release(void *p, const void *caller)
 		return -ENOENT;
 	if (start != (uintptr_t)p)
 		return never_given(p, caller);
+	if (na_lost_in(start, capacity)) /* to look is to meet the page: as usual */
+		return -ENOENT;
 	t = trailer_of(p, capacity);
 	live = live_canary(p);
 	size = size_of(p, capacity);
@@ -434,8 +437,13 @@ void na_guard_start(void)
 
 static void survey_block(struct na_survey *v, void *p, size_t capacity)
 {
-	uint64_t canary = canary_of(p, capacity), live = live_canary(p);
-	size_t size = size_of(p, capacity), at;
+	uint64_t canary, live = live_canary(p);
+	size_t size, at;
+
+	if (na_lost_in((uintptr_t)p, capacity)) /* to look is to meet the page */
+		return;
+	canary = canary_of(p, capacity);
+	size = size_of(p, capacity);
 
 	if (canary == (live ^ AS_FREE)) {
 		if (!untouched(p, capacity, &at) && na_fault(v, "block %p was written to after it was freed, at byte %zu", p, at)) {

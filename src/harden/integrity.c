@@ -18,7 +18,10 @@ static struct na_survey survey;	 /* under the lock */
 
 static int open_survey(void)
 {
-	int rc = na_survey_open(&survey, 1);
+	int rc;
+
+	na_cache_settle_lost();
+	rc = na_survey_open(&survey, 1);
 
 	for (uint32_t scale = 2; rc == 0 && scale <= 1u << SCALES; scale *= 2) {
 		na_survey_run(&survey, false);

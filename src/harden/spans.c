@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "cache/fast.h"
 #include "harden/survey.h"
+#include "pool/lost.h"
 
 static uint32_t taken_slots(const struct na_span *span, uint32_t carved)
 {
@@ -232,7 +233,7 @@ void na_survey_places(struct na_survey *v)
 				c = atomic_load_explicit(&span->cache, memory_order_relaxed);
 			}
 			check_ids(v, segment, at, count,
-				  c && na_survey_cache(v, c) && atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_NAMED
+				  c && !na_lost_in(span->base, (size_t)span->slices * NA_SLICE) && na_survey_cache(v, c) && atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_NAMED
 					  ? na_cache_id(c, span->cls)
 					  : 0);
 		}

@@ -17,6 +17,7 @@
 
 #include "base/options.h"
 #include "os/os.h"
+#include "pool/lost.h"
 #include "pool/pool.h"
 
 #define HUGE_UNIT ((size_t)1 << 21) /* lengths are rounded to this, so that THP can back all of it */
@@ -379,6 +380,8 @@ int na_large_give(struct na_span *span, void *p)
 
 	if (!pool || (kind != NA_SPAN_LARGE && kind != NA_SPAN_HUGE))
 		return -EINVAL;
+	if ((uintptr_t)p == span->base && na_lost_in(span->base, span->length))
+		na_lost_replace(span->base, span->length);
 	na_lock(&pool->lock);
 	live = retire(pool, span, p, kind);
 	if (live && kind == NA_SPAN_HUGE) {

@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "os/os.h"
 #include "pool/bits.h"
+#include "pool/lost.h"
 
 struct na_map na_map;
 struct na_span na_span_none;
@@ -432,6 +433,8 @@ void na_pool_set_id(struct na_span *span, uint32_t id)
 	struct na_segment *segment = na_span_segment(span);
 	uint32_t at = (uint32_t)(span - segment->span);
 
+	if (na_lost_in(span->base, (size_t)span->slices * NA_SLICE)) /* who frees a block of it shall look */
+		id = 0;
 	for (uint32_t i = 0; i < span->slices; i++)
 		atomic_store_explicit(&segment->id[at + i], id, memory_order_relaxed);
 }
