@@ -163,6 +163,33 @@ static void ask_others(struct na_survey *v, struct na_pool *pool, const struct n
 		}
 }
 
+/* What the pool's sums leave for one segment: right if the seal says so. */
+static bool ask_sums(struct na_survey *v, const struct na_known *k, struct na_segment *copy)
+{
+	uint64_t length = k->pool->reserved, committed = k->from & NA_FROM_KEPT ? k->pool->huge_kept_bytes : k->pool->huge_bytes;
+	size_t was = copy->length;
+
+	for (uint32_t i = 0; i < v->known_count; i++) {
+		const struct na_known *other = &v->known[i];
+
+		if (other == k || other->pool != k->pool)
+			continue;
+		length -= other->segment->length;
+		if (other->segment->huge && !((other->from ^ k->from) & (NA_FROM_KEPT | NA_FROM_LIVE)))
+			committed -= other->segment->committed;
+	}
+	copy->length = length;
+	if (whole(copy))
+		return true;
+	copy->length = was;
+	was = copy->committed;
+	copy->committed = committed;
+	if (whole(copy))
+		return true;
+	copy->committed = was;
+	return false;
+}
+
 static void mend_segment(struct na_survey *v, struct na_known *k)
 {
 	struct na_segment *s = k->segment, *copy = v->spare;
@@ -188,7 +215,7 @@ static void mend_segment(struct na_survey *v, struct na_known *k)
 		uintptr_t base = copy->base;
 
 		ask_others(v, k->pool, s, copy);
-		mended = whole(copy);
+		mended = whole(copy) || ask_sums(v, k, copy);
 		if (!mended && copy->length == 0)
 			copy->base = base;
 		if (!mended && s->huge)
@@ -206,6 +233,13 @@ static void mend_segment(struct na_survey *v, struct na_known *k)
 		ask_others(v, k->pool, s, s);
 		if (!s->huge && (s->length % NA_SLICE || s->length > NA_SEGMENT))
 			s->length = NA_SEGMENT;
+		/* Of a block's mapping whose length is gone no more is certain than what its block has. */
+		if (s->huge && (s->length % NA_PAGE || s->length >> (NA_ADDRESS_BITS - 1) || !s->length)) {
+			s->length = s->committed && s->committed >> (NA_ADDRESS_BITS - 1) == 0 && s->committed % NA_PAGE == 0 ? s->committed
+														  : NA_PAGE;
+			if (s->length < s->span[0].length && s->span[0].length >> (NA_ADDRESS_BITS - 1) == 0)
+				s->length = s->span[0].length;
+		}
 		na_segment_seal(s);
 	}
 	v->rebuilt++;

@@ -37,6 +37,29 @@ static size_t first_count(const struct na_cache *c)
 	       NA_LINE_CLASSES; /* our own set of these is malloc's */
 }
 
+/* Whether one pointer of a cache's layout, with another byte, makes its seal whole. */
+static bool mend_layout(struct na_cache *c)
+{
+	na_entry **const pointers[] = { &c->middle_first, &c->grown_first };
+
+	for (uint32_t i = 0; i < 2; i++) {
+		na_entry *was = *pointers[i];
+
+		if (i == 0 && c->grown_first) {
+			*pointers[0] = first_places(c) + first_count(c) * (NA_STACK_FIRST + 1);
+			if (whole(c))
+				return true;
+		}
+		for (uintptr_t offset = 0; i == 1 && offset < na_cache_bytes(); offset += sizeof(na_entry)) {
+			*pointers[1] = (na_entry *)((char *)c + offset);
+			if (whole(c))
+				return true;
+		}
+		*pointers[i] = was;
+	}
+	return false;
+}
+
 static void mend_cache(struct na_survey *v, struct na_cache *c, bool named)
 {
 	struct na_pool *pool = c->pool;
@@ -63,8 +86,8 @@ static void mend_cache(struct na_survey *v, struct na_cache *c, bool named)
 	c->split = !named && na_pool_count > 1;
 	if (whole(c))
 		return;
-	c->grown_first = named ? NULL : first_places(c) + first_count(c) * (NA_STACK_FIRST + 1);
-	if (whole(c))
+	/* The layout follows from the sizes of all stacks, so that one pointer is known by the others: a byte of one is wrong. */
+	if (mend_layout(c))
 		return;
 	if (!na_survey_pool(v, c->pool))
 		c->pool = named ? &((struct na_named *)(void *)c)->pool : &na_pools[0];
@@ -122,8 +145,10 @@ static bool shape_fits(const struct na_cache *c, struct na_bin *bin, uint64_t sh
 
 	if ((shape & 0xff) != cls || limit < floor || limit > floor + most || bottom < first_places(c) || bottom >= end)
 		return false;
-	if (bottom < c->grown_first)
+	if (bottom < c->middle_first)
 		return (bottom - first_places(c)) % (NA_STACK_FIRST + 1) == 0 && limit - floor <= NA_STACK_FIRST;
+	if (bottom < c->grown_first)
+		return (bottom - c->middle_first) % (NA_STACK_MIDDLE + 1) == 0 && limit - floor <= NA_STACK_MIDDLE;
 	return bottom < c->grown_next && bottom + limit - floor < end;
 }
 
@@ -263,13 +288,20 @@ static void check_bin(struct na_survey *v, struct na_cache *c, struct na_bin *bi
 /* Where stacks that outgrew their first place go on: behind all that have. */
 static void check_grown(struct na_survey *v, struct na_cache *c)
 {
-	na_entry *next = c->grown_first;
+	na_entry *next = c->grown_first, *middle = c->middle_first;
 
 	for (uint32_t i = 0; i < NA_REGION_BINS + (c->split ? NA_CLASSES : 0); i++) {
 		struct na_bin *bin = i < NA_REGION_BINS ? na_cache_region(c) + i : &c->out[i - NA_REGION_BINS];
 
 		if (bin->most && na_bin_at(bin, bin->floor) >= c->grown_first)
 			next += bin->most + 1;
+		/* Whatever is in the largest places has been in a middle one before. */
+		if (bin->most && na_bin_at(bin, bin->floor) >= c->middle_first)
+			middle += NA_STACK_MIDDLE + 1;
+	}
+	if (c->middle_next != middle && na_fault(v, "cache %u: the room for its middle stacks is not what they take", c->number)) {
+		c->middle_next = middle;
+		v->rebuilt++;
 	}
 	if (c->grown_next != next && na_fault(v, "cache %u: the room for its stacks is not what they take", c->number)) {
 		c->grown_next = next;

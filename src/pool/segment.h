@@ -177,9 +177,10 @@ static inline struct na_span *na_span_of(const void *p)
 
 #define NA_SEAL_FACTOR UINT64_C(0x9e3779b97f4a7c15)
 
+/* Zeros have no seal of zero: memory that was never written is no sealed object. */
 static inline uint64_t na_seal_add(uint64_t seal, uint64_t v)
 {
-	seal = (seal ^ v) * NA_SEAL_FACTOR;
+	seal = (seal ^ v) * NA_SEAL_FACTOR + 1;
 	return seal ^ seal >> 29;
 }
 
@@ -194,8 +195,8 @@ static inline uint32_t na_span_sealing(const struct na_span *s)
 		seal = na_seal_add(seal, (uintptr_t)s->taken);
 		seal = na_seal_add(seal, (uintptr_t)s->remote);
 		seal = na_seal_add(seal, (uintptr_t)atomic_load_explicit(&s->cache, memory_order_relaxed));
-		seal = na_seal_add(seal, s->reciprocal ^ (uint64_t)s->size << 40);
-		seal = na_seal_add(seal, (uint64_t)s->slots << 8 | s->cls);
+		seal = na_seal_add(seal, s->reciprocal);
+		seal = na_seal_add(seal, (uint64_t)s->size << 32 | (uint64_t)s->slots << 8 | s->cls);
 	} else {
 		seal = na_seal_add(seal, s->length);
 	}

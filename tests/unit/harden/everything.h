@@ -44,15 +44,18 @@ static void keep(void *p, size_t size)
 	}
 }
 
-/* The first block whose contents have changed, or NULL. */
+/* The first block whose contents have changed, or that is not known to be live any more; or NULL. */
 static inline const struct live_block *damaged_block(void)
 {
 	for (size_t k = 0; k < everything_count; k++) {
 		const struct live_block *b = &everything[k];
+		struct na_block found;
 
 		for (size_t i = 0; i < 32 && i < b->size; i++)
 			if (b->at[i] != stamp_of(b, i) || b->at[b->size - 1 - i] != stamp_of(b, b->size - 1 - i))
 				return b;
+		if (!na_heap_find(b->at, &found) || !found.live || found.start != (uintptr_t)b->at || found.size < b->size)
+			return b;
 	}
 	return NULL;
 }
@@ -153,14 +156,9 @@ static inline size_t end_everything(void)
 
 	for (size_t k = 0; k < everything_count; k++)
 		if (na_heap_release_checked(everything[k].at) < 0) {
-			struct na_span *s = na_span_of(everything[k].at);
-			uint32_t slot = na_slot_of(s, everything[k].at);
-
 			refused++;
-			fprintf(stderr, "refused: %p of %zu bytes; span of kind %u, slot %u, taken %d, remote %d, id %u\n",
-				(void *)everything[k].at, everything[k].size, na_span_kind(s), slot,
-				(int)(na_span_taken(s, slot / 64) >> slot % 64 & 1),
-				(int)(atomic_load(&s->remote[slot / 64]) >> slot % 64 & 1), na_id_of(everything[k].at));
+			fprintf(stderr, "refused: %p of %zu bytes; span of kind %u, id %u\n", (void *)everything[k].at, everything[k].size,
+				na_span_kind(na_span_of(everything[k].at)), na_id_of(everything[k].at));
 		}
 	everything_count = 0;
 	sem_post(&everything_end);
