@@ -30,8 +30,8 @@ memory_error_t repair_corruption(void)
 	if (na_integrity_repair(&done) < 0)
 		return na_error(MEMORY_ERROR_ALLOCATION, "no memory to repair the heap with");
 	if (done.left)
-		return na_error(MEMORY_ERROR_CORRUPTION, "of %zu faults of the heap %zu are left, the first found: %s", done.found, done.left,
-				done.first);
+		return na_error(MEMORY_ERROR_CORRUPTION, "of %zu faults of the heap %zu are left, the first found: %s",
+				done.found, done.left, done.first);
 	return MEMORY_ERROR_NONE;
 }
 

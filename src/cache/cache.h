@@ -137,12 +137,13 @@ struct na_cache {
 	struct na_cache *next_all; /* constant once registered */
 
 	uint64_t seal; /* na_cache_sealing(), constant once it is set up */
-	int error; /* the thread's last memory_error_t, and its sentence */
+	int error;     /* the thread's last memory_error_t, and its sentence */
 	char error_text[248];
 
-	uint32_t untidy;			     /* spans taken since na_cache_tidy() looked */
-	uint64_t seen[NA_REGION_BINS];		     /* each bin's word when na_cache_tidy() last looked */
-	uint64_t shape[NA_REGION_BINS + NA_CLASSES]; /* na_bin_shape() of each bin of our region, and of out; under the lock */
+	uint32_t untidy;	       /* spans taken since na_cache_tidy() looked */
+	uint64_t seen[NA_REGION_BINS]; /* each bin's word when na_cache_tidy() last looked */
+	uint64_t shape[NA_REGION_BINS +
+		       NA_CLASSES]; /* na_bin_shape() of each bin of our region, and of out; under the lock */
 	alignas(64) _Atomic(struct na_span *) queue; /* spans that others freed into; pushed by any, taken whole */
 	alignas(64) struct na_bin out[NA_CLASSES];   /* if split */
 						     /* A region of bins for each pool, then the stacks, follow. */
@@ -211,7 +212,7 @@ static inline uint64_t na_bin_shape(const struct na_bin *bin)
 static inline void na_cache_note_shape(struct na_cache *c, const struct na_bin *bin)
 {
 	size_t i = bin >= c->out && bin < c->out + NA_CLASSES ? NA_REGION_BINS + (size_t)(bin - c->out)
-							       : (size_t)(bin - na_cache_region(c));
+							      : (size_t)(bin - na_cache_region(c));
 
 	c->shape[i] = na_bin_shape(bin);
 }

@@ -232,6 +232,7 @@ void na_cache_settle_lost(void)
 		if (na_lost_replace_slice(segment, (uint32_t)((page - segment->base) >> NA_SLICE_SHIFT)))
 			continue;
 		if (na_span_kind(na_span_of((void *)page)) == NA_SPAN_SMALL)
-			bar_slots(na_span_of((void *)page), page, atomic_load_explicit(&na_lost.bytes[i], memory_order_relaxed));
+			bar_slots(na_span_of((void *)page), page,
+				  atomic_load_explicit(&na_lost.bytes[i], memory_order_relaxed));
 	}
 }

@@ -39,7 +39,8 @@ uint64_t na_cache_sealing(const struct na_cache *c)
 	unsigned char split;
 
 	memcpy(&split, &c->split, 1);
-	return na_seal_add(na_seal_add(na_seal_add((uintptr_t)c->pool, (uint64_t)c->number << 8 | split), (uintptr_t)c->grown_first),
+	return na_seal_add(na_seal_add(na_seal_add((uintptr_t)c->pool, (uint64_t)c->number << 8 | split),
+				       (uintptr_t)c->grown_first),
 			   (uintptr_t)c->middle_first);
 }
 

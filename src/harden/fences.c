@@ -27,9 +27,9 @@ struct place {
 
 static struct na_lock lock;
 static struct place places[PLACES];
-static uint32_t first, last;	  /* under the lock: the line, oldest first; index + 1 */
-static _Atomic uintptr_t region;  /* 0: none; release, acquire */
-static _Atomic int region_state;  /* 0, 1 being made, 2, 3: not to be had */
+static uint32_t first, last;	   /* under the lock: the line, oldest first; index + 1 */
+static _Atomic uintptr_t region;   /* 0: none; release, acquire */
+static _Atomic int region_state;   /* 0, 1 being made, 2, 3: not to be had */
 static _Atomic uint64_t countdown; /* relaxed: blocks until the next sample */
 
 static uintptr_t page_of(uint32_t i)
@@ -52,7 +52,8 @@ static bool have_region(void)
 
 	if (na_likely(atomic_load_explicit(&region_state, memory_order_acquire) == 2))
 		return true;
-	if (!atomic_compare_exchange_strong_explicit(&region_state, &none, 1, memory_order_acquire, memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(&region_state, &none, 1, memory_order_acquire,
+						     memory_order_relaxed))
 		return false;
 	if (na_os.map(NULL, REGION, &at) < 0 || na_os.protect(at, REGION, false) < 0) {
 		atomic_store_explicit(&region_state, 3, memory_order_release);
@@ -163,7 +164,8 @@ static void print_stacks(const struct place *place)
 
 static int refuse(void *p, struct place *place, const void *caller)
 {
-	bool twice = place && place->block == (uintptr_t)p && atomic_load_explicit(&place->state, memory_order_relaxed) != LIVE;
+	bool twice = place && place->block == (uintptr_t)p &&
+		     atomic_load_explicit(&place->state, memory_order_relaxed) != LIVE;
 	struct na_trace now;
 
 	na_log(NA_LOG_ERROR, "pointer %p was %s; nothing was done (called from %p)", p,
@@ -185,13 +187,15 @@ int na_fences_give(void *p, const void *caller)
 	size_t pad;
 
 	if (!place || place->block != (uintptr_t)p ||
-	    !atomic_compare_exchange_strong_explicit(&place->state, &live, TAKEN, memory_order_acq_rel, memory_order_acquire))
+	    !atomic_compare_exchange_strong_explicit(&place->state, &live, TAKEN, memory_order_acq_rel,
+						     memory_order_acquire))
 		return refuse(p, place, caller);
 	na_trace_take(&place->given);
 	pad = NA_PAGE - place->block % NA_PAGE - place->size;
 	for (size_t i = 0; i < pad; i++)
 		if (((const uint8_t *)p)[place->size + i] != PAD) {
-			na_log(NA_LOG_ERROR, "block %p of %zu bytes was written to behind its end, at byte %zu", p, place->size, place->size + i);
+			na_log(NA_LOG_ERROR, "block %p of %zu bytes was written to behind its end, at byte %zu", p,
+			       place->size, place->size + i);
 			print_stacks(place);
 			atomic_fetch_add_explicit(&na_misuse.canary_faults, 1, memory_order_relaxed);
 			break;
@@ -223,12 +227,14 @@ static void tell_fault(uintptr_t at)
 		uint32_t left = page >= 2 ? (uint32_t)(page / 2 - 1) : 0;
 
 		place = &places[left];
-		if (page == 0 || (atomic_load_explicit(&place->state, memory_order_relaxed) != LIVE && page / 2 < PLACES &&
-				  atomic_load_explicit(&places[page / 2].state, memory_order_relaxed) == LIVE))
+		if (page == 0 ||
+		    (atomic_load_explicit(&place->state, memory_order_relaxed) != LIVE && page / 2 < PLACES &&
+		     atomic_load_explicit(&places[page / 2].state, memory_order_relaxed) == LIVE))
 			place = &places[page / 2];
 		if (at >= place->block + place->size)
-			na_log(NA_LOG_ERROR, "access to %p, %zu bytes behind the end of the block %p of %zu bytes", (void *)at,
-			       (size_t)(at - place->block - place->size), (void *)place->block, place->size);
+			na_log(NA_LOG_ERROR, "access to %p, %zu bytes behind the end of the block %p of %zu bytes",
+			       (void *)at, (size_t)(at - place->block - place->size), (void *)place->block,
+			       place->size);
 		else
 			na_log(NA_LOG_ERROR, "access to %p, %zu bytes before the block %p of %zu bytes", (void *)at,
 			       (size_t)(place->block - at), (void *)place->block, place->size);

@@ -19,7 +19,7 @@
 #define RECENT	   4096	      /* frees that are remembered */
 #define DEEP	   16	      /* one free in so many is remembered with its stack, the others by who called */
 
-#define PAD	UINT8_C(0xc7) /* between a block's end and its trailer */
+#define PAD	UINT8_C(0xc7)		     /* between a block's end and its trailer */
 #define FREED	UINT64_C(0xdfdfdfdfdfdfdfdf) /* in a freed block */
 #define AS_FREE UINT64_C(0x5a5a5a5a5a5a5a5a) /* a freed block's canary differs by this from a live one's */
 
@@ -39,7 +39,7 @@ struct recent {
 };
 
 static uint64_t secrets[4];
-static _Atomic int secrets_state; /* 0, 1 being made, 2; release and acquire */
+static _Atomic int secrets_state;			  /* 0, 1 being made, 2; release and acquire */
 static struct na_named *_Atomic node_pools[NA_MAX_POOLS]; /* release: once each; acquire: any thread */
 static _Atomic uint32_t frees;				  /* relaxed: whose turn it is to be remembered with a stack */
 
@@ -55,7 +55,8 @@ uint64_t na_guard_secret(unsigned int i)
 
 	if (na_likely(atomic_load_explicit(&secrets_state, memory_order_acquire) == 2))
 		return secrets[i];
-	if (atomic_compare_exchange_strong_explicit(&secrets_state, &none, 1, memory_order_acquire, memory_order_relaxed)) {
+	if (atomic_compare_exchange_strong_explicit(&secrets_state, &none, 1, memory_order_acquire,
+						    memory_order_relaxed)) {
 		/* Early at boot there may be no entropy: then addresses and the clock have to do. */
 		if (getrandom(secrets, sizeof(secrets), GRND_NONBLOCK) != (ssize_t)sizeof(secrets))
 			for (unsigned int k = 0; k < 4; k++)
@@ -79,7 +80,8 @@ static struct na_named *pool_here(void)
 	if (na_named_create("hardened", na_pools[i].node, 0, 16, &n) < 0)
 		return NULL;
 	n->guarded = true;
-	if (!atomic_compare_exchange_strong_explicit(&node_pools[i], &none, n, memory_order_acq_rel, memory_order_acquire)) {
+	if (!atomic_compare_exchange_strong_explicit(&node_pools[i], &none, n, memory_order_acq_rel,
+						     memory_order_acquire)) {
 		na_named_destroy(n); /* another thread was first */
 		n = none;
 	}
@@ -247,7 +249,8 @@ static int never_given(const void *p, const void *caller)
 
 	if (na_guard_freed(p, &before))
 		return freed_twice(p, caller);
-	na_log(NA_LOG_ERROR, "pointer %p was freed, and is not the start of a block; nothing was done (called from %p)", p, caller);
+	na_log(NA_LOG_ERROR, "pointer %p was freed, and is not the start of a block; nothing was done (called from %p)",
+	       p, caller);
 	tell_frees(p);
 	if (!caller)
 		return -EINVAL;
@@ -259,9 +262,12 @@ static int never_given(const void *p, const void *caller)
 static int overrun(const void *p, size_t size, size_t at, size_t capacity)
 {
 	if (size <= capacity - TRAILER)
-		na_log(NA_LOG_ERROR, "block %p of %zu bytes was written to behind its end, at byte %zu; it is not used again", p, size, at);
+		na_log(NA_LOG_ERROR,
+		       "block %p of %zu bytes was written to behind its end, at byte %zu; it is not used again", p,
+		       size, at);
 	else
-		na_log(NA_LOG_ERROR, "block %p was written to behind its end, over its canary; it is not used again", p);
+		na_log(NA_LOG_ERROR, "block %p was written to behind its end, over its canary; it is not used again",
+		       p);
 	tell_frees(p);
 	atomic_fetch_add_explicit(&na_misuse.canary_faults, 1, memory_order_relaxed);
 	return 0;
@@ -292,8 +298,9 @@ static void let_go(struct waiting w)
 		na_cache_free_slow(na_cache_current, na_span_of(w.block), w.block);
 		return;
 	}
-	na_log(NA_LOG_ERROR, "block %p (a slot of %zu bytes) was written to after it was freed, at byte %zu; it is not used again", w.block,
-	       w.capacity, at);
+	na_log(NA_LOG_ERROR,
+	       "block %p (a slot of %zu bytes) was written to after it was freed, at byte %zu; it is not used again",
+	       w.block, w.capacity, at);
 	if (na_guard_freed(w.block, &before))
 		na_trace_print("freed before", &before);
 	atomic_fetch_add_explicit(&na_misuse.writes_after_free, 1, memory_order_relaxed);
@@ -348,8 +355,9 @@ static int release(void *p, const void *caller)
 			return overrun(p, size, at, capacity);
 	}
 	/* acq_rel: of two threads that free it at once one comes here. */
-	if (size > capacity - TRAILER || !atomic_compare_exchange_strong_explicit(&t->canary, &live, live ^ AS_FREE, memory_order_acq_rel,
-										     memory_order_acquire)) {
+	if (size > capacity - TRAILER ||
+	    !atomic_compare_exchange_strong_explicit(&t->canary, &live, live ^ AS_FREE, memory_order_acq_rel,
+						     memory_order_acquire)) {
 		if (canary_of(p, capacity) == (live_canary(p) ^ AS_FREE))
 			return freed_twice(p, caller);
 		return overrun(p, size, size, capacity);
@@ -410,8 +418,9 @@ static void *resize(void *p, size_t size, const void *caller)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (!na_fences_own(p) && locate(p, &start, &capacity, &span) && size <= PTRDIFF_MAX && size + TRAILER <= capacity &&
-	    (size + TRAILER >= capacity / 2 || capacity <= 64) && damage(p, block.size, capacity) == capacity) {
+	if (!na_fences_own(p) && locate(p, &start, &capacity, &span) && size <= PTRDIFF_MAX &&
+	    size + TRAILER <= capacity && (size + TRAILER >= capacity / 2 || capacity <= 64) &&
+	    damage(p, block.size, capacity) == capacity) {
 		dress(p, size, capacity);
 		return p;
 	}
@@ -446,7 +455,8 @@ static void survey_block(struct na_survey *v, void *p, size_t capacity)
 	size = size_of(p, capacity);
 
 	if (canary == (live ^ AS_FREE)) {
-		if (!untouched(p, capacity, &at) && na_fault(v, "block %p was written to after it was freed, at byte %zu", p, at)) {
+		if (!untouched(p, capacity, &at) &&
+		    na_fault(v, "block %p was written to after it was freed, at byte %zu", p, at)) {
 			for (size_t i = 0; i < (capacity - TRAILER) / 8; i++)
 				((uint64_t *)p)[i] = FREED; /* nobody's: it waits for reuse */
 			v->rebuilt++;
@@ -455,7 +465,8 @@ static void survey_block(struct na_survey *v, void *p, size_t capacity)
 	}
 	if (canary == live && size <= capacity - TRAILER && (at = damage(p, size, capacity)) == capacity)
 		return;
-	if (!na_fault(v, "block %p of %zu bytes was written to behind its end", p, size <= capacity ? size : capacity - TRAILER))
+	if (!na_fault(v, "block %p of %zu bytes was written to behind its end", p,
+		      size <= capacity ? size : capacity - TRAILER))
 		return;
 	/* What is in the block is not touched; that something may be wrong with it has been said. */
 	v->lost++;
@@ -476,13 +487,15 @@ void na_guard_survey(struct na_survey *v)
 			struct na_span *span = &s->span[at];
 			uint8_t kind = na_span_kind(span);
 
-			if ((kind != NA_SPAN_SMALL && kind != NA_SPAN_LARGE && kind != NA_SPAN_HUGE) || span->seal != na_span_sealing(span))
+			if ((kind != NA_SPAN_SMALL && kind != NA_SPAN_LARGE && kind != NA_SPAN_HUGE) ||
+			    span->seal != na_span_sealing(span))
 				continue;
 			if (kind != NA_SPAN_SMALL)
 				survey_block(v, (void *)span->base, span->length);
 			for (uint32_t slot = 0; kind == NA_SPAN_SMALL && slot < na_span_carved(span); slot++)
 				if (na_span_taken(span, slot / 64) >> (slot % 64) & 1)
-					survey_block(v, (void *)(span->base + (uintptr_t)slot * span->size), span->size);
+					survey_block(v, (void *)(span->base + (uintptr_t)slot * span->size),
+						     span->size);
 		}
 	}
 }

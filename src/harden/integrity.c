@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "harden/survey.h"
 
-#define LOOKS	 5 /* a fault is what every one of these sees; what a thread had in hand is gone by the next */
-#define ROUNDS	 6 /* of a repair: what one round mends may uncover more */
-#define SCALES	 3 /* how often scratch memory is doubled */
+#define LOOKS  5 /* a fault is what every one of these sees; what a thread had in hand is gone by the next */
+#define ROUNDS 6 /* of a repair: what one round mends may uncover more */
+#define SCALES 3 /* how often scratch memory is doubled */
 
 static struct na_lock lock;
 static struct na_integrity last; /* under the lock */
@@ -105,7 +105,8 @@ int na_integrity_repair(struct na_integrity *out)
 			tell(last.found);
 			mend();
 			na_log(last.left ? NA_LOG_ERROR : NA_LOG_WARNING,
-			       "heap: %zu faults, %zu pieces of metadata rebuilt, %zu blocks (%zu bytes) withdrawn from use, %zu faults left",
+			       "heap: %zu faults, %zu pieces of metadata rebuilt, %zu blocks (%zu bytes) withdrawn "
+			       "from use, %zu faults left",
 			       last.found, last.rebuilt, last.barred, last.barred_bytes, last.left);
 		}
 		na_survey_close(&survey);

@@ -29,16 +29,19 @@ static void watch(struct na_segment *segment, struct na_span *span)
 
 static void tell(const struct na_pool *pool, uintptr_t page, size_t bytes, uintptr_t start, size_t size, bool live)
 {
-	uintptr_t from = page > start ? page - start : 0, to = page + bytes - start < size ? page + bytes - start : size;
+	uintptr_t from = page > start ? page - start : 0,
+		  to = page + bytes - start < size ? page + bytes - start : size;
 
 	if (live)
 		na_log(NA_LOG_ERROR,
-		       "memory error: the machine lost the page at %p of node %d; block %p of %zu bytes%s%s has lost its bytes %zu to %zu",
-		       (void *)page, pool->node, (void *)start, size, pool->named ? " of pool " : "", pool->named ? pool->name : "", from,
-		       to - 1);
+		       "memory error: the machine lost the page at %p of node %d; block %p of %zu bytes%s%s has lost "
+		       "its bytes %zu to %zu",
+		       (void *)page, pool->node, (void *)start, size, pool->named ? " of pool " : "",
+		       pool->named ? pool->name : "", from, to - 1);
 	else
-		na_log(NA_LOG_ERROR, "memory error: the machine lost the page at %p of node %d, which was free: nothing is lost", (void *)page,
-		       pool->node);
+		na_log(NA_LOG_ERROR,
+		       "memory error: the machine lost the page at %p of node %d, which was free: nothing is lost",
+		       (void *)page, pool->node);
 }
 
 /* All slots of a small span that lie on the page. */
@@ -70,7 +73,8 @@ static void tell_slots(const struct na_pool *pool, const struct na_span *span, u
 
 bool na_lost_handle(const siginfo_t *info)
 {
-	unsigned int shift = (unsigned int)info->si_addr_lsb >= 12 && info->si_addr_lsb < 31 ? (unsigned int)info->si_addr_lsb : 12;
+	unsigned int shift =
+		(unsigned int)info->si_addr_lsb >= 12 && info->si_addr_lsb < 31 ? (unsigned int)info->si_addr_lsb : 12;
 	size_t bytes = (size_t)1 << shift;
 	uintptr_t page = (uintptr_t)info->si_addr & ~(bytes - 1);
 	struct na_segment *segment;

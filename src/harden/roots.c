@@ -44,7 +44,8 @@ void na_survey_chunks(struct na_survey *v)
 		v->rebuilt++;
 	}
 	/* Entries that were given back may make it larger than need be. */
-	if ((most < used || most > NA_CHUNKS) && na_fault(v, "the table of chunks has %u entries, and says %u", used, most)) {
+	if ((most < used || most > NA_CHUNKS) &&
+	    na_fault(v, "the table of chunks has %u entries, and says %u", used, most)) {
 		atomic_store_explicit(&na_chunks.most, used, memory_order_relaxed);
 		v->rebuilt++;
 	}
@@ -206,7 +207,8 @@ void na_survey_caches(struct na_survey *v)
 			v->rebuilt++;
 		}
 	}
-	if (broken && na_fault(v, "the list of caches is broken after %u of %u", listed, made) && made <= NA_CACHE_TABLE)
+	if (broken && na_fault(v, "the list of caches is broken after %u of %u", listed, made) &&
+	    made <= NA_CACHE_TABLE)
 		relist_caches(v);
 }
 
@@ -228,10 +230,13 @@ static void mend_pool(struct na_survey *v, struct na_pool *pool)
 		return;
 	}
 	memcpy(&copy, pool, sizeof(copy));
-	if (na_survey_mend(&copy, offsetof(struct na_pool, node), offsetof(struct na_pool, limit) + sizeof(pool->limit), pool_whole) ||
+	if (na_survey_mend(&copy, offsetof(struct na_pool, node), offsetof(struct na_pool, limit) + sizeof(pool->limit),
+			   pool_whole) ||
 	    na_survey_mend(&copy, offsetof(struct na_pool, arena) + offsetof(struct na_arena, node),
-			   offsetof(struct na_pool, arena) + offsetof(struct na_arena, node) + sizeof(int), pool_whole) ||
-	    na_survey_mend(&copy, offsetof(struct na_pool, name), offsetof(struct na_pool, name) + sizeof(pool->name), pool_whole)) {
+			   offsetof(struct na_pool, arena) + offsetof(struct na_arena, node) + sizeof(int),
+			   pool_whole) ||
+	    na_survey_mend(&copy, offsetof(struct na_pool, name), offsetof(struct na_pool, name) + sizeof(pool->name),
+			   pool_whole)) {
 		pool->node = copy.node;
 		memcpy(&pool->bound, &copy.bound, 1);
 		memcpy(&pool->named, &copy.named, 1);
@@ -290,8 +295,7 @@ static void check_list(struct na_survey *v, struct na_arena *arena, unsigned int
 
 		if ((uintptr_t)*link % (size < 128 ? 64 : 128) == 0)
 			word = na_meta_chunk((uintptr_t)*link, size, &v->hint);
-		if (!word || ((struct na_chunk *)na_chunk_start(word))->arena != arena ||
-		    range_at(v, (uintptr_t)*link))
+		if (!word || ((struct na_chunk *)na_chunk_start(word))->arena != arena || range_at(v, (uintptr_t)*link))
 			break;
 	}
 	if (!*link && n == arena->count[list])
@@ -340,19 +344,20 @@ static void check_chunks(struct na_survey *v, struct na_arena *arena)
 		bytes += na_chunk_size(word);
 	}
 	for (chunk = arena->chunks; chunk && n <= count; chunk = chunk->next, n++) {
-		uintptr_t word = (uintptr_t)chunk % NA_PAGE ? 0
-							     : na_meta_chunk((uintptr_t)chunk + NA_CHUNK_FIRST, 64, &v->hint);
+		uintptr_t word =
+			(uintptr_t)chunk % NA_PAGE ? 0 : na_meta_chunk((uintptr_t)chunk + NA_CHUNK_FIRST, 64, &v->hint);
 
 		if (!word || na_chunk_start(word) != (uintptr_t)chunk)
 			break;
-		if (chunk->arena != arena && na_fault(v, "a chunk of metadata names another arena than the one that has it")) {
+		if (chunk->arena != arena &&
+		    na_fault(v, "a chunk of metadata names another arena than the one that has it")) {
 			chunk->arena = arena;
 			count++;
 			bytes += na_chunk_size(word);
 			v->rebuilt++;
 		}
-		if (chunk->size != na_chunk_size(word) && na_fault(v, "a chunk of metadata says %zu bytes, not %zu", chunk->size,
-								   na_chunk_size(word))) {
+		if (chunk->size != na_chunk_size(word) &&
+		    na_fault(v, "a chunk of metadata says %zu bytes, not %zu", chunk->size, na_chunk_size(word))) {
 			chunk->size = na_chunk_size(word);
 			v->rebuilt++;
 		}
@@ -364,8 +369,9 @@ static void check_chunks(struct na_survey *v, struct na_arena *arena)
 		listed = bytes;
 	}
 	bytes = atomic_load_explicit(&arena->mapped, memory_order_relaxed);
-	if (bytes != listed && !chunk && na_fault(v, "an arena says that it has %llu bytes, and has %llu", (unsigned long long)bytes,
-					       (unsigned long long)listed)) {
+	if (bytes != listed && !chunk &&
+	    na_fault(v, "an arena says that it has %llu bytes, and has %llu", (unsigned long long)bytes,
+		     (unsigned long long)listed)) {
 		atomic_store_explicit(&arena->mapped, listed, memory_order_relaxed);
 		v->rebuilt++;
 	}
@@ -382,12 +388,15 @@ static void check_rest(struct na_survey *v, struct na_arena *arena)
 	if ((!word || na_chunk_start(word) + na_chunk_size(word) != end) &&
 	    na_fault(v, "an arena's end is that of none of its chunks")) {
 		/* Before the first block of a chunk is there as well: an arena that has just got one. */
-		word = na_meta_chunk(next == other && next ? next - (next % NA_PAGE ? 64 : 0) : other - (other % NA_PAGE ? 64 : 0), 1, &v->hint);
+		word = na_meta_chunk(next == other && next ? next - (next % NA_PAGE ? 64 : 0)
+							   : other - (other % NA_PAGE ? 64 : 0),
+				     1, &v->hint);
 		arena->end = word ? (char *)(na_chunk_start(word) + na_chunk_size(word)) : NULL;
 		v->rebuilt++;
 	}
 	for (uint32_t i = 0; word && i < v->range_count; i++)
-		if (v->ranges[i].to <= (uintptr_t)arena->end && v->ranges[i].from >= na_chunk_start(word) && v->ranges[i].to > last)
+		if (v->ranges[i].to <= (uintptr_t)arena->end && v->ranges[i].from >= na_chunk_start(word) &&
+		    v->ranges[i].to > last)
 			last = v->ranges[i].to;
 	if (next == other && next >= last && next <= (uintptr_t)arena->end)
 		return;
@@ -420,7 +429,8 @@ void na_survey_arenas(struct na_survey *v)
 {
 	for (uint32_t i = 0; i < v->cache_count; i++)
 		if (i < v->named_count)
-			na_survey_range(v, (char *)v->caches[i] - offsetof(struct na_named, cache), sizeof(struct na_named));
+			na_survey_range(v, (char *)v->caches[i] - offsetof(struct na_named, cache),
+					sizeof(struct na_named));
 		else
 			na_survey_range(v, v->caches[i], na_cache_bytes());
 	na_survey_sort(v->ranges, v->range_count, sizeof(*v->ranges));

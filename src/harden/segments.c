@@ -166,7 +166,8 @@ static void ask_others(struct na_survey *v, struct na_pool *pool, const struct n
 /* What the pool's sums leave for one segment: right if the seal says so. */
 static bool ask_sums(struct na_survey *v, const struct na_known *k, struct na_segment *copy)
 {
-	uint64_t length = k->pool->reserved, committed = k->from & NA_FROM_KEPT ? k->pool->huge_kept_bytes : k->pool->huge_bytes;
+	uint64_t length = k->pool->reserved,
+		 committed = k->from & NA_FROM_KEPT ? k->pool->huge_kept_bytes : k->pool->huge_bytes;
 	size_t was = copy->length;
 
 	for (uint32_t i = 0; i < v->known_count; i++) {
@@ -198,7 +199,8 @@ static void mend_segment(struct na_survey *v, struct na_known *k)
 		size_t at, size;
 	} fields[] = {
 #define FIELD(f) { offsetof(struct na_segment, f), sizeof(((struct na_segment *)0)->f) }
-		FIELD(base), FIELD(length), FIELD(committed), FIELD(huge), FIELD(hugetlb), FIELD(index), FIELD(placement), FIELD(pool)
+		FIELD(base),	FIELD(length), FIELD(committed), FIELD(huge),
+		FIELD(hugetlb), FIELD(index),  FIELD(placement), FIELD(pool)
 	};
 	bool mended = false;
 
@@ -235,8 +237,10 @@ static void mend_segment(struct na_survey *v, struct na_known *k)
 			s->length = NA_SEGMENT;
 		/* Of a block's mapping whose length is gone no more is certain than what its block has. */
 		if (s->huge && (s->length % NA_PAGE || s->length >> (NA_ADDRESS_BITS - 1) || !s->length)) {
-			s->length = s->committed && s->committed >> (NA_ADDRESS_BITS - 1) == 0 && s->committed % NA_PAGE == 0 ? s->committed
-														  : NA_PAGE;
+			s->length = s->committed && s->committed >> (NA_ADDRESS_BITS - 1) == 0 &&
+						    s->committed % NA_PAGE == 0
+					    ? s->committed
+					    : NA_PAGE;
 			if (s->length < s->span[0].length && s->span[0].length >> (NA_ADDRESS_BITS - 1) == 0)
 				s->length = s->span[0].length;
 		}
@@ -251,7 +255,8 @@ static void check_segment(struct na_survey *v, struct na_known *k)
 
 	if (!whole(s) && na_fault(v, "segment %p: its place, length or kind has changed", (void *)s->base))
 		mend_segment(v, k);
-	if (s->pool != k->pool && na_fault(v, "segment %p names another pool than the one that has it", (void *)s->base)) {
+	if (s->pool != k->pool &&
+	    na_fault(v, "segment %p names another pool than the one that has it", (void *)s->base)) {
 		s->pool = k->pool;
 		na_segment_seal(s);
 		v->rebuilt++;
@@ -308,7 +313,9 @@ static void mend_block(struct na_survey *v, struct na_pool *pool, uint32_t block
 	for (uint32_t i = 0; i < atomic_load_explicit(&na_chunks.most, memory_order_relaxed) && i < NA_CHUNKS; i++) {
 		uintptr_t word = na_chunk_word(i), at = na_chunk_start(word) + NA_CHUNK_FIRST;
 
-		for (; word && at + (sizeof(struct na_segment_ref) << NA_TABLE_SHIFT) <= na_chunk_start(word) + na_chunk_size(word); at += 64)
+		for (; word && at + (sizeof(struct na_segment_ref) << NA_TABLE_SHIFT) <=
+				       na_chunk_start(word) + na_chunk_size(word);
+		     at += 64)
 			if (block_whole(v, pool, (struct na_segment_ref *)at, block << NA_TABLE_SHIFT)) {
 				pool->table[block] = (struct na_segment_ref *)at;
 				v->rebuilt++;
@@ -351,8 +358,9 @@ static void check_table(struct na_survey *v, struct na_pool *pool)
 			else
 				pool->table[block] = NULL;
 			refs = block_of(v, pool, block);
-		} else if (refs && refs[0].segment != by_index(v, pool, block << NA_TABLE_SHIFT) && by_index(v, pool, block << NA_TABLE_SHIFT) &&
-			   !knows(v, refs[0].segment, pool) && na_fault(v, "block %u of a pool's table is another's", block)) {
+		} else if (refs && refs[0].segment != by_index(v, pool, block << NA_TABLE_SHIFT) &&
+			   by_index(v, pool, block << NA_TABLE_SHIFT) && !knows(v, refs[0].segment, pool) &&
+			   na_fault(v, "block %u of a pool's table is another's", block)) {
 			struct na_segment_ref *before = pool->table[block];
 
 			mend_block(v, pool, block);
@@ -381,7 +389,8 @@ static void check_table(struct na_survey *v, struct na_pool *pool)
 }
 
 /* Walks a list of segments; whether it is what it should be. */
-static bool list_whole(struct na_survey *v, struct na_pool *pool, struct na_segment *head, bool doubly, uint32_t most, uint32_t *count)
+static bool list_whole(struct na_survey *v, struct na_pool *pool, struct na_segment *head, bool doubly, uint32_t most,
+		       uint32_t *count)
 {
 	const struct na_segment *before = NULL;
 
@@ -463,7 +472,8 @@ static void check_vacant(struct na_survey *v, struct na_pool *pool)
 
 static uintptr_t entry_for(const struct na_segment *s, size_t i)
 {
-	return (uintptr_t)s->id - (uintptr_t)&na_map - ((uint32_t)((uintptr_t)i << NA_SEGMENT_SHIFT) >> NA_SLICE_SHIFT) * sizeof(uint32_t);
+	return (uintptr_t)s->id - (uintptr_t)&na_map -
+	       ((uint32_t)((uintptr_t)i << NA_SEGMENT_SHIFT) >> NA_SLICE_SHIFT) * sizeof(uint32_t);
 }
 
 static void check_map(struct na_survey *v)
@@ -496,7 +506,8 @@ static void check_map(struct na_survey *v)
 		}
 	}
 	for (size_t i = 0; i < NA_LOW_SLICES; i++) {
-		uintptr_t first = ((uintptr_t)na_map.nowhere + NA_PAGE - 1) & ~(NA_PAGE - 1), at = (uintptr_t)&na_map.nowhere[i];
+		uintptr_t first = ((uintptr_t)na_map.nowhere + NA_PAGE - 1) & ~(NA_PAGE - 1),
+			  at = (uintptr_t)&na_map.nowhere[i];
 
 		if (at >= first && (at - first) / NA_PAGE < 63 && !(v->nowhere_pages >> ((at - first) / NA_PAGE) & 1)) {
 			i += NA_PAGE / sizeof(uint32_t) - 1;

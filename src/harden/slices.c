@@ -56,7 +56,8 @@ static bool small_fits(struct na_survey *v, const struct na_span *span, uintptr_
 	if (span->cls >= NA_CLASSES || span->base != base || (c && !na_survey_cache(v, c)))
 		return false;
 	set_class(&like, span->cls);
-	if (like.size != span->size || like.slices != span->slices || like.slots != span->slots || like.reciprocal != span->reciprocal)
+	if (like.size != span->size || like.slices != span->slices || like.slots != span->slots ||
+	    like.reciprocal != span->reciprocal)
 		return false;
 	return groups == 1 || (na_survey_meta(v, span->taken, na_bitmap_bytes(groups), 64) &&
 			       (char *)span->remote == (char *)span->taken + na_bitmap_bytes(groups) / 2);
@@ -114,8 +115,8 @@ static bool mend_bytes(struct na_span *copy)
 		size_t at, size;
 	} fields[] = {
 #define FIELD(f) { offsetof(struct na_span, f), sizeof(((struct na_span *)0)->f) }
-		FIELD(base), FIELD(taken), FIELD(remote), FIELD(cache), FIELD(reciprocal), FIELD(length),
-		FIELD(size), FIELD(slices), FIELD(slots), FIELD(cls), FIELD(kind)
+		FIELD(base), FIELD(taken),  FIELD(remote), FIELD(cache), FIELD(reciprocal), FIELD(length),
+		FIELD(size), FIELD(slices), FIELD(slots),  FIELD(cls),	 FIELD(kind)
 	};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
@@ -129,7 +130,8 @@ static void write_back(struct na_span *span, const struct na_span *copy)
 	span->base = copy->base;
 	span->taken = copy->taken;
 	span->remote = copy->remote;
-	atomic_store_explicit(&span->cache, atomic_load_explicit(&copy->cache, memory_order_relaxed), memory_order_relaxed);
+	atomic_store_explicit(&span->cache, atomic_load_explicit(&copy->cache, memory_order_relaxed),
+			      memory_order_relaxed);
 	span->reciprocal = copy->reciprocal;
 	span->length = copy->length;
 	span->size = copy->size;
@@ -159,7 +161,8 @@ static void mend_run(struct na_survey *v, struct na_span *span, uintptr_t base, 
 		return;
 	}
 	memcpy(&copy, span, sizeof(copy));
-	if (kind == NA_SPAN_SMALL ? mend_small(v, &copy, span, base) : (copy.base = base, copy.slices = told, whole(&copy)))
+	if (kind == NA_SPAN_SMALL ? mend_small(v, &copy, span, base)
+				  : (copy.base = base, copy.slices = told, whole(&copy)))
 		goto mended;
 	memcpy(&copy, span, sizeof(copy));
 	if (mend_bytes(&copy))
@@ -210,9 +213,11 @@ static uint32_t check_run(struct na_survey *v, struct na_segment *s, uint32_t at
 	uint8_t kind = na_span_kind(span);
 	uint32_t told = tails(s, at, end), slices;
 	bool sealed = kind == NA_SPAN_SMALL || kind == NA_SPAN_LARGE;
-	bool fresh = kind == NA_SPAN_SMALL && span->moving == NA_MOVING && !atomic_load_explicit(&span->cache, memory_order_relaxed);
+	bool fresh = kind == NA_SPAN_SMALL && span->moving == NA_MOVING &&
+		     !atomic_load_explicit(&span->cache, memory_order_relaxed);
 
-	if (sealed && !fresh && !whole(span) && na_fault(v, "span %p: what is constant in it has changed", (void *)base)) {
+	if (sealed && !fresh && !whole(span) &&
+	    na_fault(v, "span %p: what is constant in it has changed", (void *)base)) {
 		mend_run(v, span, base, told);
 		kind = na_span_kind(span);
 		sealed = kind == NA_SPAN_SMALL || kind == NA_SPAN_LARGE;
@@ -221,19 +226,22 @@ static uint32_t check_run(struct na_survey *v, struct na_segment *s, uint32_t at
 	if (slices == 0 || at + slices > end || (sealed && !whole(span)) || (!sealed && slices != told)) {
 		if (!sealed && kind != NA_SPAN_CLAIMED && na_fault(v, "span %p: its length is in doubt", (void *)base))
 			span->slices = told;
-		else if (kind == NA_SPAN_CLAIMED && slices != told && na_fault(v, "span %p: its length is in doubt", (void *)base))
+		else if (kind == NA_SPAN_CLAIMED && slices != told &&
+			 na_fault(v, "span %p: its length is in doubt", (void *)base))
 			span->slices = told;
 		slices = told;
 	}
 	for (uint32_t i = 1; i < slices; i++)
 		if ((na_span_kind(&span[i]) != NA_SPAN_TAIL || span[i].slices != i) &&
-		    na_fault(v, "slice %p: it does not say that it is the %uth of a run", (void *)(base + (uintptr_t)i * NA_SLICE), i + 1)) {
+		    na_fault(v, "slice %p: it does not say that it is the %uth of a run",
+			     (void *)(base + (uintptr_t)i * NA_SLICE), i + 1)) {
 			span[i].slices = i;
 			atomic_store_explicit(&span[i].kind, NA_SPAN_TAIL, memory_order_relaxed);
 			v->rebuilt++;
 		}
 	for (uint32_t i = at; i < at + slices; i++)
-		if (bit(s->free, i) && na_fault(v, "slice %p: it is in use, and free", (void *)(s->base + (uintptr_t)i * NA_SLICE))) {
+		if (bit(s->free, i) &&
+		    na_fault(v, "slice %p: it is in use, and free", (void *)(s->base + (uintptr_t)i * NA_SLICE))) {
 			na_bits_put(s->free, i, 1, false);
 			na_bits_put(s->dirty, i, 1, false);
 			v->rebuilt++;
@@ -263,8 +271,8 @@ static void check_slices(struct na_survey *v, struct na_segment *s, struct sums 
 		count = 1;
 		if (!heads_run(kind) && (kind != NA_SPAN_NONE || !bit(s->free, at))) {
 			should = bit(s->free, at) ? NA_SPAN_NONE : kind_by_seal(span);
-			if (should != kind && na_fault(v, "slice %p: its kind is %u, not %u", (void *)(s->base + (uintptr_t)at * NA_SLICE),
-						       kind, should)) {
+			if (should != kind && na_fault(v, "slice %p: its kind is %u, not %u",
+						       (void *)(s->base + (uintptr_t)at * NA_SLICE), kind, should)) {
 				atomic_store_explicit(&span->kind, should, memory_order_relaxed);
 				v->rebuilt++;
 				kind = should;
@@ -280,12 +288,14 @@ static void check_slices(struct na_survey *v, struct na_segment *s, struct sums 
 			sums->unowned++;
 	}
 	for (uint32_t i = 0; i < NA_SLICES; i++) {
-		if (i >= end && bit(s->free, i) && na_fault(v, "segment %p: a slice is free that it does not have", (void *)s->base)) {
+		if (i >= end && bit(s->free, i) &&
+		    na_fault(v, "segment %p: a slice is free that it does not have", (void *)s->base)) {
 			na_bits_put(s->free, i, 1, false);
 			v->rebuilt++;
 		}
 		if (bit(s->dirty, i) && !bit(s->free, i) &&
-		    na_fault(v, "slice %p: it is kept for reuse, and not free", (void *)(s->base + (uintptr_t)i * NA_SLICE))) {
+		    na_fault(v, "slice %p: it is kept for reuse, and not free",
+			     (void *)(s->base + (uintptr_t)i * NA_SLICE))) {
 			na_bits_put(s->dirty, i, 1, false);
 			v->rebuilt++;
 		}
@@ -306,7 +316,8 @@ static void check_huge(struct na_survey *v, struct na_known *k, struct sums *sum
 		memcpy(&copy, span, sizeof(copy));
 		atomic_store_explicit(&copy.kind, NA_SPAN_HUGE, memory_order_relaxed);
 		if (na_fault(v, "huge block %p: its kind is %u", (void *)s->base, kind)) {
-			atomic_store_explicit(&span->kind, whole(&copy) && span->seal ? NA_SPAN_HUGE : NA_SPAN_NONE, memory_order_relaxed);
+			atomic_store_explicit(&span->kind, whole(&copy) && span->seal ? NA_SPAN_HUGE : NA_SPAN_NONE,
+					      memory_order_relaxed);
 			kind = na_span_kind(span);
 			v->rebuilt++;
 		}
@@ -315,7 +326,8 @@ static void check_huge(struct na_survey *v, struct na_known *k, struct sums *sum
 
 		memcpy(&copy, span, sizeof(copy));
 		atomic_store_explicit(&copy.kind, NA_SPAN_HUGE, memory_order_relaxed);
-		if (whole(&copy) && na_fault(v, "huge block %p: it is live by its seal, and says it is not", (void *)s->base)) {
+		if (whole(&copy) &&
+		    na_fault(v, "huge block %p: it is live by its seal, and says it is not", (void *)s->base)) {
 			atomic_store_explicit(&span->kind, NA_SPAN_HUGE, memory_order_relaxed);
 			kind = NA_SPAN_HUGE;
 			v->rebuilt++;
@@ -349,8 +361,8 @@ static void check_huge(struct na_survey *v, struct na_known *k, struct sums *sum
 
 static void same(struct na_survey *v, uint64_t *counter, uint64_t should, const char *what)
 {
-	if (*counter != should &&
-	    na_fault(v, "a pool counts %llu %s, and has %llu", (unsigned long long)*counter, what, (unsigned long long)should)) {
+	if (*counter != should && na_fault(v, "a pool counts %llu %s, and has %llu", (unsigned long long)*counter, what,
+					   (unsigned long long)should)) {
 		*counter = should;
 		v->rebuilt++;
 	}
@@ -416,7 +428,8 @@ static void check_bounds(struct na_survey *v, struct na_known *k)
 	na_bits_find(s->free, NA_SLICES + 1, 1, true, &free);
 	na_bits_find(s->dirty, NA_SLICES + 1, 1, true, &dirty);
 	if (ref && ref->segment == s && (ref->max_free < free || ref->max_dirty < dirty) &&
-	    na_fault(v, "segment %p: runs of %u and %u slices are free and kept, and its bounds say less", (void *)s->base, free, dirty)) {
+	    na_fault(v, "segment %p: runs of %u and %u slices are free and kept, and its bounds say less",
+		     (void *)s->base, free, dirty)) {
 		ref->max_free = ref->max_dirty = NA_SLICES;
 		v->rebuilt++;
 	}
@@ -433,8 +446,8 @@ static void check_counters(struct na_survey *v, struct na_pool *pool, struct sum
 		same(v, &pool->out_slices, sums->unowned, "slices that are out to be purged");
 	}
 	same(v, &pool->used_slices, sums->used, "slices in use");
-	if (dirty != sums->dirty && na_fault(v, "a pool counts %llu slices kept for reuse, and has %llu", (unsigned long long)dirty,
-					     (unsigned long long)sums->dirty)) {
+	if (dirty != sums->dirty && na_fault(v, "a pool counts %llu slices kept for reuse, and has %llu",
+					     (unsigned long long)dirty, (unsigned long long)sums->dirty)) {
 		all_dirty(v, pool, sums);
 		atomic_store_explicit(&pool->dirty_slices, sums->dirty, memory_order_relaxed);
 	}
@@ -443,8 +456,9 @@ static void check_counters(struct na_survey *v, struct na_pool *pool, struct sum
 	same(v, &pool->huge_bytes, sums->huge, "bytes in huge blocks");
 	same(v, &pool->huge_kept_bytes, sums->kept, "bytes of huge blocks kept for reuse");
 	if (pool->large_count - pool->large_freed != sums->blocks &&
-	    na_fault(v, "a pool has given %llu large blocks and taken back %llu, and %llu are live", (unsigned long long)pool->large_count,
-		     (unsigned long long)pool->large_freed, (unsigned long long)sums->blocks)) {
+	    na_fault(v, "a pool has given %llu large blocks and taken back %llu, and %llu are live",
+		     (unsigned long long)pool->large_count, (unsigned long long)pool->large_freed,
+		     (unsigned long long)sums->blocks)) {
 		if (pool->large_count >= sums->blocks)
 			pool->large_freed = pool->large_count - sums->blocks;
 		else
@@ -481,7 +495,8 @@ void na_survey_slices(struct na_survey *v)
 		still = still && pool->out_slices == 0;
 	}
 	said = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
-	if (still && said != held && na_fault(v, "%llu bytes are held, and %llu counted", (unsigned long long)held, (unsigned long long)said)) {
+	if (still && said != held &&
+	    na_fault(v, "%llu bytes are held, and %llu counted", (unsigned long long)held, (unsigned long long)said)) {
 		atomic_store_explicit(&na_pool_held, held, memory_order_relaxed);
 		v->rebuilt++;
 	}

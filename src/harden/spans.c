@@ -85,9 +85,11 @@ static void check_bits(struct na_survey *v, struct na_span *span)
 {
 	uint32_t carved = na_span_carved(span), taken;
 
-	if (span->parity != parity_of(span) && na_fault(v, "span %p: which slots are taken is in doubt", (void *)span->base))
+	if (span->parity != parity_of(span) &&
+	    na_fault(v, "span %p: which slots are taken is in doubt", (void *)span->base))
 		bar_doubtful_slots(v, span);
-	if (!rest_taken(span, carved) && na_fault(v, "span %p: a slot is free that was never given out", (void *)span->base)) {
+	if (!rest_taken(span, carved) &&
+	    na_fault(v, "span %p: a slot is free that was never given out", (void *)span->base)) {
 		for (uint32_t word = carved / 64; word < (span->slots + 63u) / 64; word++)
 			na_span_take(span, word, word == carved / 64 ? ~UINT64_C(0) << (carved % 64) : ~UINT64_C(0));
 		v->rebuilt++;
@@ -130,11 +132,13 @@ void na_survey_small(struct na_survey *v, struct na_span *span)
 		return;
 	check_bits(v, span);
 	check_remote(v, span);
-	if (span->moving && span->moving != NA_MOVING && na_fault(v, "span %p: it is neither on its way nor not", (void *)span->base)) {
+	if (span->moving && span->moving != NA_MOVING &&
+	    na_fault(v, "span %p: it is neither on its way nor not", (void *)span->base)) {
 		span->moving = 0;
 		v->rebuilt++;
 	}
-	if (span->left_at > span->slots && na_fault(v, "span %p: it had more slots in use than it has", (void *)span->base)) {
+	if (span->left_at > span->slots &&
+	    na_fault(v, "span %p: it had more slots in use than it has", (void *)span->base)) {
 		span->left_at = span->slots;
 		v->rebuilt++;
 	}
@@ -154,7 +158,8 @@ static void check_flag(struct na_survey *v, struct na_span *span, uint8_t place,
 		should = NA_SILENT;
 	else if (!(place & (NA_PLACE_CURRENT | NA_PLACE_RING)) && flag == NA_WATCHED)
 		should = NA_SILENT;
-	if (should == flag || !na_fault(v, "span %p: who frees into it is told wrongly whether to say so", (void *)span->base))
+	if (should == flag ||
+	    !na_fault(v, "span %p: who frees into it is told wrongly whether to say so", (void *)span->base))
 		return;
 	/* A queue that is cut has lost it: it is put on again. */
 	if (flag == NA_QUEUED && should == NA_SILENT)
@@ -226,14 +231,17 @@ void na_survey_places(struct na_survey *v)
 			struct na_cache *c = NULL;
 
 			count = 1;
-			if (!segment->huge && na_span_kind(span) == NA_SPAN_SMALL && span->cls < NA_CLASSES && span->slices &&
-			    at + span->slices <= NA_SLICES && span->seal == na_span_sealing(span)) {
+			if (!segment->huge && na_span_kind(span) == NA_SPAN_SMALL && span->cls < NA_CLASSES &&
+			    span->slices && at + span->slices <= NA_SLICES && span->seal == na_span_sealing(span)) {
 				check_place(v, &v->known[i], span);
 				count = span->slices;
 				c = atomic_load_explicit(&span->cache, memory_order_relaxed);
 			}
 			check_ids(v, segment, at, count,
-				  c && !na_lost_in(span->base, (size_t)span->slices * NA_SLICE) && na_survey_cache(v, c) && atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_NAMED
+				  c && !na_lost_in(span->base, (size_t)span->slices * NA_SLICE) &&
+						  na_survey_cache(v, c) &&
+						  atomic_load_explicit(&c->state, memory_order_relaxed) !=
+							  NA_CACHE_NAMED
 					  ? na_cache_id(c, span->cls)
 					  : 0);
 		}
@@ -258,24 +266,28 @@ static void count_out(struct na_survey *v, int64_t *out)
 			const struct na_span *span = &v->known[i].segment->span[at];
 			uint32_t named;
 
-			if (na_span_kind(span) != NA_SPAN_SMALL || span->seal != na_span_sealing(span) || span->cls >= NA_CLASSES)
+			if (na_span_kind(span) != NA_SPAN_SMALL || span->seal != na_span_sealing(span) ||
+			    span->cls >= NA_CLASSES)
 				continue;
-			named = v->known[i].pool->named ? named_index(v, atomic_load_explicit(&span->cache, memory_order_relaxed))
-							 : UINT32_MAX;
+			named = v->known[i].pool->named
+					? named_index(v, atomic_load_explicit(&span->cache, memory_order_relaxed))
+					: UINT32_MAX;
 			if (named != UINT32_MAX) {
 				v->named_out[named * NA_CLASSES + span->cls] += span->used;
 				continue;
 			}
 			out[span->cls] += span->used;
 			for (uint32_t word = 0; word < (span->slots + 63u) / 64; word++)
-				out[span->cls] -= na_popcount(atomic_load_explicit(&span->remote[word], memory_order_relaxed) &
-							      na_span_taken(span, word));
+				out[span->cls] -=
+					na_popcount(atomic_load_explicit(&span->remote[word], memory_order_relaxed) &
+						    na_span_taken(span, word));
 		}
 	for (uint32_t i = v->named_count; i < v->cache_count; i++)
 		for (uint32_t k = 0; k < NA_PENDING; k++) {
 			const struct na_pending *e = &v->caches[i]->pending[k];
 
-			if ((v->caches[i]->pending_used >> k & 1) && na_survey_span(v, e->span) && e->span->cls < NA_CLASSES)
+			if ((v->caches[i]->pending_used >> k & 1) && na_survey_span(v, e->span) &&
+			    e->span->cls < NA_CLASSES)
 				out[e->span->cls] -= na_popcount(e->bits);
 		}
 }
@@ -290,13 +302,15 @@ static void sum_held(struct na_survey *v, int64_t *held)
 }
 
 /* The two copies of what a cache counts as taken out: which of them is right tells the sum over all. */
-static void check_copies(struct na_survey *v, struct na_cache *c, int64_t out_of_all, int64_t held_of_all, unsigned int cls)
+static void check_copies(struct na_survey *v, struct na_cache *c, int64_t out_of_all, int64_t held_of_all,
+			 unsigned int cls)
 {
 	struct na_kind *kind = &c->kind[cls];
-	int64_t held = __atomic_load_n(&kind->held, __ATOMIC_RELAXED), other = -__atomic_load_n(&kind->not_held, __ATOMIC_RELAXED);
+	int64_t held = __atomic_load_n(&kind->held, __ATOMIC_RELAXED),
+		other = -__atomic_load_n(&kind->not_held, __ATOMIC_RELAXED);
 
-	if (held == other || !na_fault(v, "cache %u: it has taken %lld or %lld slots of %zu bytes", c->number, (long long)held,
-				       (long long)other, na_class_size(cls)))
+	if (held == other || !na_fault(v, "cache %u: it has taken %lld or %lld slots of %zu bytes", c->number,
+				       (long long)held, (long long)other, na_class_size(cls)))
 		return;
 	if (held_of_all - held + other == out_of_all)
 		held = other;
@@ -309,8 +323,8 @@ static void check_sum(struct na_survey *v, unsigned int cls, int64_t out, int64_
 {
 	struct na_kind *kind = &na_cache_none.kind[cls];
 
-	if (out == held || !na_fault(v, "of slots of %zu bytes %lld are out, and caches count %lld", na_class_size(cls), (long long)out,
-				     (long long)held))
+	if (out == held || !na_fault(v, "of slots of %zu bytes %lld are out, and caches count %lld", na_class_size(cls),
+				     (long long)out, (long long)held))
 		return;
 	/* Blocks that count as come home may be somebody's: those without the mark of a freed one are not taken in. What is still too many
 	 * came home and was forgotten, and stays out. */
@@ -352,8 +366,9 @@ void na_survey_held(struct na_survey *v)
 			int64_t named = v->named_out[i * NA_CLASSES + cls];
 
 			check_copies(v, v->caches[i], named, kind->held, cls);
-			if (kind->held != named && na_fault(v, "a named pool has %lld slots of %zu bytes out, and counts %lld", (long long)named,
-							    na_class_size(cls), (long long)kind->held)) {
+			if (kind->held != named &&
+			    na_fault(v, "a named pool has %lld slots of %zu bytes out, and counts %lld",
+				     (long long)named, na_class_size(cls), (long long)kind->held)) {
 				kind->held = named;
 				kind->not_held = -named;
 				v->rebuilt++;

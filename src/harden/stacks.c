@@ -101,23 +101,34 @@ static void check_constants(struct na_survey *v, struct na_cache *c, bool named)
 	bool listed = false;
 	uint32_t n = 0;
 
-	if ((!whole(c) || !na_survey_pool(v, c->pool)) && na_fault(v, "cache %u: its pool, number or layout has changed", c->number))
+	if ((!whole(c) || !na_survey_pool(v, c->pool)) &&
+	    na_fault(v, "cache %u: its pool, number or layout has changed", c->number))
 		mend_cache(v, c, named);
-	if (memcmp(&c->never, &zero, sizeof(zero)) && na_fault(v, "cache %u: the stack that is never filled is not empty", c->number)) {
+	if (memcmp(&c->never, &zero, sizeof(zero)) &&
+	    na_fault(v, "cache %u: the stack that is never filled is not empty", c->number)) {
 		memset(&c->never, 0, sizeof(zero));
 		v->rebuilt++;
 	}
-	for (struct na_cache *i = na_survey_pool(v, c->pool) ? atomic_load_explicit(&c->pool->idle, memory_order_relaxed) : NULL;
+	for (struct na_cache *i =
+		     na_survey_pool(v, c->pool) ? atomic_load_explicit(&c->pool->idle, memory_order_relaxed) : NULL;
 	     i && na_survey_cache(v, i) && n < v->cache_count && !listed; i = i->next_idle, n++)
 		listed = i == c;
-	if (state == (named ? NA_CACHE_NAMED : listed ? NA_CACHE_IDLE : state == NA_CACHE_HELD ? NA_CACHE_HELD : NA_CACHE_RUNNING))
+	if (state == (named		       ? NA_CACHE_NAMED
+		      : listed		       ? NA_CACHE_IDLE
+		      : state == NA_CACHE_HELD ? NA_CACHE_HELD
+					       : NA_CACHE_RUNNING))
 		return;
 	if (na_fault(v, "cache %u: its state is %u, and it is %s", c->number, state,
-		     named ? "a named pool's" : listed ? "on the list of idle ones" : "on no list of idle ones")) {
+		     named    ? "a named pool's"
+		     : listed ? "on the list of idle ones"
+			      : "on no list of idle ones")) {
 		/* IDLE and on no list: idle it is, and the list has lost it. See check_idle(). */
 		if (state == NA_CACHE_IDLE && !named)
 			return;
-		atomic_store_explicit(&c->state, named ? NA_CACHE_NAMED : listed ? NA_CACHE_IDLE : NA_CACHE_RUNNING,
+		atomic_store_explicit(&c->state,
+				      named    ? NA_CACHE_NAMED
+				      : listed ? NA_CACHE_IDLE
+					       : NA_CACHE_RUNNING,
 				      memory_order_relaxed);
 		v->rebuilt++;
 	}
@@ -128,7 +139,8 @@ static void check_direct(struct na_survey *v, struct na_cache *c)
 	for (size_t size = 0; size <= NA_DIRECT_MAX; size++) {
 		uint16_t should = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
 
-		if (c->direct[size] != should && na_fault(v, "cache %u: blocks of %zu bytes come from elsewhere", c->number, size)) {
+		if (c->direct[size] != should &&
+		    na_fault(v, "cache %u: blocks of %zu bytes come from elsewhere", c->number, size)) {
 			c->direct[size] = should;
 			v->rebuilt++;
 		}
@@ -140,7 +152,8 @@ static void check_direct(struct na_survey *v, struct na_cache *c)
 /* Whether a shape may be that of the bin: its class, and its place and size within the cache. */
 static bool shape_fits(const struct na_cache *c, struct na_bin *bin, uint64_t shape, unsigned int cls)
 {
-	uint32_t limit = (uint32_t)(shape >> 40) & 0xffff, floor = (uint32_t)(shape >> 24) & 0xffff, most = (uint32_t)(shape >> 8) & 0xffff;
+	uint32_t limit = (uint32_t)(shape >> 40) & 0xffff, floor = (uint32_t)(shape >> 24) & 0xffff,
+		 most = (uint32_t)(shape >> 8) & 0xffff;
 	na_entry *bottom = na_bin_at(bin, floor), *end = (na_entry *)((char *)(uintptr_t)c + na_cache_bytes());
 
 	if ((shape & 0xff) != cls || limit < floor || limit > floor + most || bottom < first_places(c) || bottom >= end)
@@ -173,7 +186,8 @@ static void empty_stack(struct na_survey *v, struct na_bin *bin)
 
 static const char *wrong_block(struct na_survey *v, uintptr_t block, unsigned int cls, bool rest)
 {
-	struct na_segment *segment = block >> NA_ADDRESS_BITS || !na_map_covers(block, 1) ? NULL : na_segment_of((void *)block);
+	struct na_segment *segment =
+		block >> NA_ADDRESS_BITS || !na_map_covers(block, 1) ? NULL : na_segment_of((void *)block);
 	struct na_known *k = segment ? na_survey_segment(v, segment) : NULL;
 	struct na_span *span;
 	uint32_t at, slot;
@@ -236,7 +250,8 @@ static void check_blocks(struct na_survey *v, struct na_cache *c, struct na_bin 
 		const char *wrong = wrong_block(v, v->stacked[i].block, bin->cls, at_rest(c));
 
 		/* One that moves: it may have been given out, freed and collected since. */
-		if (!wrong || (!at_rest(c) && *na_bin_at(bin, bin->floor + 1u + i - first) != (void *)v->stacked[i].block))
+		if (!wrong ||
+		    (!at_rest(c) && *na_bin_at(bin, bin->floor + 1u + i - first) != (void *)v->stacked[i].block))
 			continue;
 		if (na_fault(v, "cache %u: %p in a stack of %zu bytes is %s", c->number, (void *)v->stacked[i].block,
 			     na_class_size(bin->cls), wrong) &&
@@ -254,8 +269,8 @@ static void check_bin(struct na_survey *v, struct na_cache *c, struct na_bin *bi
 	uint32_t first = v->stacked_count;
 	uint64_t word = word_of(bin);
 
-	if (na_bin_shape(bin) != *shape && na_fault(v, "cache %u: a stack of %zu bytes has changed its place or size", c->number,
-						  na_class_size(cls))) {
+	if (na_bin_shape(bin) != *shape && na_fault(v, "cache %u: a stack of %zu bytes has changed its place or size",
+						    c->number, na_class_size(cls))) {
 		if (shape_fits(c, bin, *shape, cls)) {
 			bin->limit = (uint16_t)(*shape >> 40);
 			bin->floor = (uint16_t)(*shape >> 24);
@@ -272,7 +287,8 @@ static void check_bin(struct na_survey *v, struct na_cache *c, struct na_bin *bi
 	}
 	if (((uint16_t)word < bin->floor || (uint16_t)word > bin->limit || *na_bin_at(bin, bin->floor)) &&
 	    (word_of(bin) == word || at_rest(c)) &&
-	    na_fault(v, "cache %u: the top of a stack of %zu bytes is outside of it, or its bottom is no NULL", c->number, na_class_size(cls)) &&
+	    na_fault(v, "cache %u: the top of a stack of %zu bytes is outside of it, or its bottom is no NULL",
+		     c->number, na_class_size(cls)) &&
 	    at_rest(c))
 		empty_stack(v, bin);
 	for (int tries = 0; tries < TRIES; tries++) {
@@ -299,11 +315,13 @@ static void check_grown(struct na_survey *v, struct na_cache *c)
 		if (bin->most && na_bin_at(bin, bin->floor) >= c->middle_first)
 			middle += NA_STACK_MIDDLE + 1;
 	}
-	if (c->middle_next != middle && na_fault(v, "cache %u: the room for its middle stacks is not what they take", c->number)) {
+	if (c->middle_next != middle &&
+	    na_fault(v, "cache %u: the room for its middle stacks is not what they take", c->number)) {
 		c->middle_next = middle;
 		v->rebuilt++;
 	}
-	if (c->grown_next != next && na_fault(v, "cache %u: the room for its stacks is not what they take", c->number)) {
+	if (c->grown_next != next &&
+	    na_fault(v, "cache %u: the room for its stacks is not what they take", c->number)) {
 		c->grown_next = next;
 		v->rebuilt++;
 	}
@@ -335,7 +353,8 @@ static void check_bins(struct na_survey *v, struct na_cache *c)
 		uint64_t *region = (uint64_t *)(void *)((char *)(c + 1) + (size_t)i * NA_REGION_BYTES);
 
 		for (size_t k = 0; &na_pools[i] != c->pool && k < NA_REGION_BYTES / sizeof(*region); k++)
-			if (region[k] && na_fault(v, "cache %u: a stack for another node's blocks is not zero", c->number)) {
+			if (region[k] &&
+			    na_fault(v, "cache %u: a stack for another node's blocks is not zero", c->number)) {
 				region[k] = 0;
 				v->rebuilt++;
 			}
@@ -344,7 +363,8 @@ static void check_bins(struct na_survey *v, struct na_cache *c)
 
 /* ---- rings and queues ---- */
 
-static struct na_known *owned(struct na_survey *v, const struct na_span *span, const struct na_cache *c, unsigned int cls)
+static struct na_known *owned(struct na_survey *v, const struct na_span *span, const struct na_cache *c,
+			      unsigned int cls)
 {
 	struct na_known *k = na_survey_span(v, span);
 
@@ -385,7 +405,8 @@ static void check_queue(struct na_survey *v, struct na_cache *c, bool *broken)
 	for (; span && n < most; span = span->next_queued, n++) {
 		struct na_known *k = na_survey_span(v, span);
 
-		if (!k || na_span_kind(span) != NA_SPAN_SMALL || atomic_load_explicit(&span->cache, memory_order_relaxed) != c ||
+		if (!k || na_span_kind(span) != NA_SPAN_SMALL ||
+		    atomic_load_explicit(&span->cache, memory_order_relaxed) != c ||
 		    (*na_survey_place(v, k, span) & NA_PLACE_QUEUE))
 			break;
 		*na_survey_place(v, k, span) |= NA_PLACE_QUEUE;
@@ -433,7 +454,8 @@ void na_survey_requeue(struct na_survey *v, struct na_cache *c)
 		for (uint32_t at = 0; at < NA_SLICES && !v->known[i].segment->huge; at++) {
 			struct na_span *span = &v->known[i].segment->span[at];
 
-			if (na_span_kind(span) != NA_SPAN_SMALL || atomic_load_explicit(&span->cache, memory_order_relaxed) != c)
+			if (na_span_kind(span) != NA_SPAN_SMALL ||
+			    atomic_load_explicit(&span->cache, memory_order_relaxed) != c)
 				continue;
 			unplace(v, span, NA_PLACE_QUEUE);
 			if (atomic_load_explicit(&span->flag, memory_order_relaxed) != NA_QUEUED)
@@ -467,14 +489,17 @@ static void check_lists(struct na_survey *v, struct na_cache *c)
 		struct na_span *span = c->kind[cls].span;
 		struct na_known *k = span ? owned(v, span, c, cls) : NULL;
 
-		if (span && !k && na_fault(v, "cache %u: its current span of %zu bytes is none of its spans", c->number, na_class_size(cls))) {
+		if (span && !k &&
+		    na_fault(v, "cache %u: its current span of %zu bytes is none of its spans", c->number,
+			     na_class_size(cls))) {
 			c->kind[cls].span = NULL;
 			broken = true;
 		}
 		if (k)
 			*na_survey_place(v, k, span) |= NA_PLACE_CURRENT;
 		if (!ring_whole(v, c, cls)) {
-			na_fault(v, "cache %u: the ring of its spans of %zu bytes is broken", c->number, na_class_size(cls));
+			na_fault(v, "cache %u: the ring of its spans of %zu bytes is broken", c->number,
+				 na_class_size(cls));
 			broken = true;
 		}
 	}
@@ -487,7 +512,8 @@ static void check_lists(struct na_survey *v, struct na_cache *c)
 
 static void check_pending(struct na_survey *v, struct na_cache *c)
 {
-	if (c->pending_used >> NA_PENDING && na_fault(v, "cache %u: more than %d words wait to go home", c->number, NA_PENDING)) {
+	if (c->pending_used >> NA_PENDING &&
+	    na_fault(v, "cache %u: more than %d words wait to go home", c->number, NA_PENDING)) {
 		c->pending_used &= (1u << NA_PENDING) - 1;
 		v->rebuilt++;
 	}
@@ -496,7 +522,8 @@ static void check_pending(struct na_survey *v, struct na_cache *c)
 
 		if (!(c->pending_used >> i & 1))
 			continue;
-		if (na_survey_span(v, e->span) && na_span_kind(e->span) == NA_SPAN_SMALL && e->word < (e->span->slots + 63u) / 64 && e->bits)
+		if (na_survey_span(v, e->span) && na_span_kind(e->span) == NA_SPAN_SMALL &&
+		    e->word < (e->span->slots + 63u) / 64 && e->bits)
 			continue;
 		if (na_fault(v, "cache %u: what waits to go home is no span's", c->number)) {
 			c->pending_used &= ~(1u << i); /* blocks that stay with nobody */
@@ -512,7 +539,8 @@ static void check_idle(struct na_survey *v, struct na_pool *pool)
 	uint32_t n = 0, idle = 0;
 
 	for (uint32_t i = v->named_count; i < v->cache_count; i++)
-		idle += v->caches[i]->pool == pool && atomic_load_explicit(&v->caches[i]->state, memory_order_relaxed) == NA_CACHE_IDLE;
+		idle += v->caches[i]->pool == pool &&
+			atomic_load_explicit(&v->caches[i]->state, memory_order_relaxed) == NA_CACHE_IDLE;
 	for (; c && na_survey_cache(v, c) && c->pool == pool && n <= idle; c = c->next_idle)
 		n++;
 	/* Fewer than there are: some may be held off the list. That is told of each. */

@@ -11,9 +11,9 @@
 #include "harden/guard.h"
 #include "os/os.h"
 
-#define SPARE	       64     /* segments, caches and pools that may come while we map */
-#define STACKED_MOST   24576  /* blocks in the stacks of one cache, more than stack_most() allows in all */
-#define LOCK_MS	       2000   /* a lock that is not to be had for so long is stuck */
+#define SPARE	     64	   /* segments, caches and pools that may come while we map */
+#define STACKED_MOST 24576 /* blocks in the stacks of one cache, more than stack_most() allows in all */
+#define LOCK_MS	     2000  /* a lock that is not to be had for so long is stuck */
 
 bool na_fault(struct na_survey *v, const char *format, ...)
 {
@@ -64,7 +64,8 @@ int na_survey_open(struct na_survey *v, uint32_t scale)
 	v->lock_room = caches + pools * 4;
 	bytes = (pools + caches) * sizeof(void *) + segments * (sizeof(struct na_known) + NA_SLICES) +
 		v->stacked_room * sizeof(struct na_stacked) + v->range_room * sizeof(struct na_range) +
-		v->lock_room * sizeof(void *) + sizeof(struct na_segment) + pools * NA_CLASSES * sizeof(int64_t) + 16 * 64;
+		v->lock_room * sizeof(void *) + sizeof(struct na_segment) + pools * NA_CLASSES * sizeof(int64_t) +
+		16 * 64;
 	v->memory_bytes = (bytes + NA_PAGE - 1) & ~(NA_PAGE - 1);
 	if (na_os.map(NULL, v->memory_bytes, &v->memory) < 0)
 		return -ENOMEM;
@@ -153,7 +154,9 @@ struct na_segment_ref *na_survey_ref(struct na_survey *v, struct na_pool *pool, 
 {
 	struct na_segment_ref *block = index >> NA_TABLE_SHIFT < 64 ? pool->table[index >> NA_TABLE_SHIFT] : NULL;
 
-	return na_survey_meta(v, block, sizeof(*block) << NA_TABLE_SHIFT, 64) ? &block[index & ((1u << NA_TABLE_SHIFT) - 1)] : NULL;
+	return na_survey_meta(v, block, sizeof(*block) << NA_TABLE_SHIFT, 64)
+		       ? &block[index & ((1u << NA_TABLE_SHIFT) - 1)]
+		       : NULL;
 }
 
 void na_survey_range(struct na_survey *v, const void *p, size_t size)
@@ -296,9 +299,10 @@ static void find_map_pages(struct na_survey *v)
 			memset(resident, 1, sizeof(resident));
 		for (size_t k = 0; k < 64; k++)
 			v->map_pages[i / 64] |= (uint64_t)(resident[k] & 1) << k;
-next:;
+	next:;
 	}
-	if (na_os.resident((void *)(((uintptr_t)na_map.nowhere + NA_PAGE - 1) & ~(NA_PAGE - 1)), 63 * NA_PAGE, resident) < 0)
+	if (na_os.resident((void *)(((uintptr_t)na_map.nowhere + NA_PAGE - 1) & ~(NA_PAGE - 1)), 63 * NA_PAGE,
+			   resident) < 0)
 		memset(resident, 1, sizeof(resident));
 	v->nowhere_pages = 0;
 	for (size_t k = 0; k < 63; k++)

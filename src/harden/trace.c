@@ -41,8 +41,8 @@ void na_trace_print(const char *what, const struct na_trace *t)
 			name = info.dli_fname;
 		else
 			info.dli_sname = NULL;
-		na_log(NA_LOG_ERROR, "    #%u %p %s%s%s (+0x%lx)", i, (void *)t->frame[i], info.dli_sname ? info.dli_sname : "",
-		       info.dli_sname ? " in " : "", name ? name : "?",
+		na_log(NA_LOG_ERROR, "    #%u %p %s%s%s (+0x%lx)", i, (void *)t->frame[i],
+		       info.dli_sname ? info.dli_sname : "", info.dli_sname ? " in " : "", name ? name : "?",
 		       (unsigned long)(name ? t->frame[i] - (uintptr_t)info.dli_fbase : 0));
 	}
 }

@@ -13,7 +13,7 @@ struct na_named {
 	struct na_lock lock;
 	uint32_t magic;
 	uint32_t users; /* under list_lock: threads that purge it, for whom its end waits */
-	bool guarded; /* of the hardened mode: see guard.h; set before the first block */
+	bool guarded;	/* of the hardened mode: see guard.h; set before the first block */
 	size_t alignment;
 	uint64_t allocations;  /* under lock */
 	int64_t peak;	       /* under lock */

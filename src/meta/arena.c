@@ -20,8 +20,8 @@ static void know_chunk(uintptr_t start, size_t size)
 							     memory_order_relaxed))
 			continue;
 		atomic_store_explicit(&na_chunks.not_word[i], word ^ NA_CHUNK_KEY, memory_order_relaxed);
-		while (most <= i && !atomic_compare_exchange_weak_explicit(&na_chunks.most, &most, i + 1, memory_order_relaxed,
-									   memory_order_relaxed))
+		while (most <= i && !atomic_compare_exchange_weak_explicit(&na_chunks.most, &most, i + 1,
+									   memory_order_relaxed, memory_order_relaxed))
 			;
 		return;
 	}
@@ -45,8 +45,7 @@ static bool within(uint32_t i, uintptr_t at, size_t size, uintptr_t *out)
 
 	*out = word;
 	return word && atomic_load_explicit(&na_chunks.not_word[i], memory_order_relaxed) == (word ^ NA_CHUNK_KEY) &&
-	       at >= start + NA_CHUNK_FIRST && size <= na_chunk_size(word) &&
-	       at - start <= na_chunk_size(word) - size;
+	       at >= start + NA_CHUNK_FIRST && size <= na_chunk_size(word) && at - start <= na_chunk_size(word) - size;
 }
 
 uintptr_t na_meta_chunk(uintptr_t at, size_t size, uint32_t *hint)

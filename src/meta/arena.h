@@ -22,9 +22,9 @@
 
 struct na_arena {
 	struct na_lock lock;
-	int node;   /* -1: do not bind; set before first use */
-	char *next; /* under lock */
-	char *end;  /* under lock */
+	int node;			/* -1: do not bind; set before first use */
+	char *next;			/* under lock */
+	char *end;			/* under lock */
 	uintptr_t not_next;		/* under lock: complement of next, if that is not NULL */
 	uint32_t count[NA_ARENA_LISTS]; /* under lock: blocks in each list */
 	void *free[NA_ARENA_LISTS];
@@ -47,7 +47,7 @@ struct na_chunk {
 
 #define NA_CHUNKS      16384 /* that can be known: of 1 MiB, metadata of 4 TiB in blocks */
 #define NA_CHUNK_KEY   ((uintptr_t)0xc5a3965aa53c3ac5)
-#define NA_CHUNK_FIRST 64    /* bytes of a chunk before its first block */
+#define NA_CHUNK_FIRST 64 /* bytes of a chunk before its first block */
 
 /* The chunks of all arenas, each word the chunk's start and, in its low bits, its size in units of 64 KiB; and again, XORed with a key. 0: none.
  * Written without a lock (fork would have to know of it): claimed by compare-and-swap, relaxed, for readers want no other
@@ -74,7 +74,9 @@ static inline uintptr_t na_chunk_word(uint32_t i)
 {
 	uintptr_t word = atomic_load_explicit(&na_chunks.word[i], memory_order_relaxed);
 
-	return word && atomic_load_explicit(&na_chunks.not_word[i], memory_order_relaxed) == (word ^ NA_CHUNK_KEY) ? word : 0;
+	return word && atomic_load_explicit(&na_chunks.not_word[i], memory_order_relaxed) == (word ^ NA_CHUNK_KEY)
+		       ? word
+		       : 0;
 }
 
 /* The chunk that a block of `size` bytes at `at` lies in, whole and after its first bytes; 0 if in none. *hint makes the next look-up near

@@ -364,7 +364,8 @@ static bool retire(struct na_pool *pool, struct na_span *span, void *p, uint8_t 
 {
 	if (na_span_kind(span) != kind || (uintptr_t)p != span->base)
 		return false;
-	atomic_store_explicit(&span->kind, kind == NA_SPAN_LARGE ? NA_SPAN_CLAIMED : NA_SPAN_NONE, memory_order_relaxed);
+	atomic_store_explicit(&span->kind, kind == NA_SPAN_LARGE ? NA_SPAN_CLAIMED : NA_SPAN_NONE,
+			      memory_order_relaxed);
 	pool->large_live -= span->length;
 	pool->large_freed++;
 	span->seal = 0;

@@ -24,7 +24,8 @@ bool na_lost_note(uintptr_t page, size_t bytes)
 	do {
 		if (i >= NA_LOST_MOST)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&na_lost.count, &i, i + 1, memory_order_release, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(&na_lost.count, &i, i + 1, memory_order_release,
+							memory_order_relaxed));
 	atomic_store_explicit(&na_lost.bytes[i], bytes, memory_order_relaxed);
 	atomic_store_explicit(&na_lost.page[i], page, memory_order_release);
 	atomic_fetch_add_explicit(&na_lost.unsettled, 1, memory_order_release);

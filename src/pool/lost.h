@@ -17,10 +17,10 @@
 #define NA_LOST_MOST 256
 
 struct na_lost {
-	_Atomic uint32_t count;		       /* entries ever written; release, acquire */
-	_Atomic uintptr_t page[NA_LOST_MOST];  /* start; 0: it has been replaced by a fresh one */
+	_Atomic uint32_t count;		      /* entries ever written; release, acquire */
+	_Atomic uintptr_t page[NA_LOST_MOST]; /* start; 0: it has been replaced by a fresh one */
 	_Atomic size_t bytes[NA_LOST_MOST];
-	_Atomic uint32_t unsettled;	       /* entries that na_cache_settle_lost() has not looked at */
+	_Atomic uint32_t unsettled; /* entries that na_cache_settle_lost() has not looked at */
 };
 extern struct na_lost na_lost;
 
@@ -32,7 +32,8 @@ bool na_lost_look(uintptr_t from, size_t size);
 /* Whether some of it lies on a lost page. */
 static inline bool na_lost_in(uintptr_t from, size_t size)
 {
-	return __builtin_expect(atomic_load_explicit(&na_lost.count, memory_order_acquire) != 0, 0) && na_lost_look(from, size);
+	return __builtin_expect(atomic_load_explicit(&na_lost.count, memory_order_acquire) != 0, 0) &&
+	       na_lost_look(from, size);
 }
 
 /* Memory that nobody has gets fresh pages where it lost some. Without a lock. */

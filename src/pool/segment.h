@@ -101,10 +101,10 @@ struct na_segment {
 	size_t length;	  /* mapped bytes; more or less than NA_SEGMENT only if huge or scarce */
 	size_t committed; /* huge: of those, charged against the limits: what may have been touched; pool lock */
 	bool huge;
-	bool hugetlb;			/* huge: of reserved pages, which go back by unmapping alone */
-	uint8_t busy;			/* NA_BUSY or 0; huge: being resized, or what lies behind it being purged; pool lock */
-	uint32_t seal;			/* na_segment_sealing() of what is above, and of base to index; pool lock */
-	uint32_t index;			/* in the pool's table */
+	bool hugetlb;	/* huge: of reserved pages, which go back by unmapping alone */
+	uint8_t busy;	/* NA_BUSY or 0; huge: being resized, or what lies behind it being purged; pool lock */
+	uint32_t seal;	/* na_segment_sealing() of what is above, and of base to index; pool lock */
+	uint32_t index; /* in the pool's table */
 	uint64_t free[NA_SLICE_WORDS];	/* pool lock: slices nobody has */
 	uint64_t dirty[NA_SLICE_WORDS]; /* pool lock: of those, which may hold data and pages */
 	uint8_t stamp[NA_SLICES];	/* pool lock: epoch of the slice's release */

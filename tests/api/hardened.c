@@ -116,7 +116,8 @@ static void *honest(void *argument)
 	unsigned int seed = (unsigned int)(size_t)argument;
 
 	for (int round = 0; round < (api_brief() ? 200 : 8000); round++) {
-		size_t i = (size_t)rand_r(&seed) % SLOTS, size = (size_t)rand_r(&seed) % (rand_r(&seed) % 32 ? 600 : 90000);
+		size_t i = (size_t)rand_r(&seed) % SLOTS,
+		       size = (size_t)rand_r(&seed) % (rand_r(&seed) % 32 ? 600 : 90000);
 		size_t alignment = (size_t)16 << rand_r(&seed) % 6;
 		char *p = rand_r(&seed) % 4 ? allocate_memory(size) : allocate_aligned_memory(alignment, size), *old;
 
@@ -156,7 +157,8 @@ static void nothing_wrong(void)
 	CHECK(zeroed && allocation_size(zeroed) == 30000);
 	release_memory(zeroed);
 	CHECK_EQ(validate_memory_blocks(), 0);
-	CHECK_EQ(events().canary_faults + events().double_frees + events().invalid_frees + events().writes_after_free, 0);
+	CHECK_EQ(events().canary_faults + events().double_frees + events().invalid_frees + events().writes_after_free,
+		 0);
 }
 
 static void touch_fence(void)
@@ -189,9 +191,12 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } modes[] = {
-#define MODE(f) { #f, f }
-	MODE(overrun),	      MODE(overrun_is_validated), MODE(free_twice),  MODE(free_inside), MODE(write_after_free),
-	MODE(nothing_wrong), MODE(touch_fence),	       MODE(touch_freed), MODE(in_slack),
+#define MODE(f)                                                                                                        \
+	{                                                                                                              \
+#f, f                                                                                                  \
+	}
+	MODE(overrun),	     MODE(overrun_is_validated), MODE(free_twice),  MODE(free_inside), MODE(write_after_free),
+	MODE(nothing_wrong), MODE(touch_fence),		 MODE(touch_freed), MODE(in_slack),
 };
 
 /* ---- what they are held to ---- */
@@ -243,7 +248,8 @@ static void crashes(const char *mode, const char *word, const char *and_word)
 {
 	api_again(mode, fenced, &said);
 	CHECK_MSG(WIFSIGNALED(said.status) && WTERMSIG(said.status) == SIGSEGV, "%s: status %x", mode, said.status);
-	CHECK_MSG(strstr(said.text, word) && strstr(said.text, and_word), "%s: no \"%s\" and \"%s\" in: %s", mode, word, and_word, said.text);
+	CHECK_MSG(strstr(said.text, word) && strstr(said.text, and_word), "%s: no \"%s\" and \"%s\" in: %s", mode, word,
+		  and_word, said.text);
 }
 
 static void fences_tell_who_touches_them(void)

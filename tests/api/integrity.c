@@ -16,7 +16,8 @@ static void *work(void *argument)
 	unsigned int seed = (unsigned int)(size_t)argument;
 
 	while (!atomic_load(&stop)) {
-		size_t i = (size_t)rand_r(&seed) % SLOTS, size = 1 + (size_t)rand_r(&seed) % (rand_r(&seed) % 64 ? 2000 : 300000);
+		size_t i = (size_t)rand_r(&seed) % SLOTS,
+		       size = 1 + (size_t)rand_r(&seed) % (rand_r(&seed) % 64 ? 2000 : 300000);
 		char *p = allocate_memory(size);
 
 		if (p) {

@@ -54,7 +54,8 @@ static inline const struct live_block *damaged_block(void)
 		for (size_t i = 0; i < 32 && i < b->size; i++)
 			if (b->at[i] != stamp_of(b, i) || b->at[b->size - 1 - i] != stamp_of(b, b->size - 1 - i))
 				return b;
-		if (!na_heap_find(b->at, &found) || !found.live || found.start != (uintptr_t)b->at || found.size < b->size)
+		if (!na_heap_find(b->at, &found) || !found.live || found.start != (uintptr_t)b->at ||
+		    found.size < b->size)
 			return b;
 	}
 	return NULL;
@@ -89,7 +90,8 @@ static void *sleeping_thread(void *unused)
 
 static inline void make_everything(void)
 {
-	static const size_t sizes[] = { 8, 16, 32, 48, 64, 100, 128, 200, 256, 300, 512, 640, 1000, 2048, 3000, 4096, 8000, 16384, 20000, 24000, 32768 };
+	static const size_t sizes[] = { 8,   16,   32,	 48,   64,   100,  128,	  200,	 256,	300,  512,
+					640, 1000, 2048, 3000, 4096, 8000, 16384, 20000, 24000, 32768 };
 	static void *freed[4000];
 	size_t n = 0;
 	pthread_t t;
@@ -157,8 +159,9 @@ static inline size_t end_everything(void)
 	for (size_t k = 0; k < everything_count; k++)
 		if (na_heap_release_checked(everything[k].at) < 0) {
 			refused++;
-			fprintf(stderr, "refused: %p of %zu bytes; span of kind %u, id %u\n", (void *)everything[k].at, everything[k].size,
-				na_span_kind(na_span_of(everything[k].at)), na_id_of(everything[k].at));
+			fprintf(stderr, "refused: %p of %zu bytes; span of kind %u, id %u\n", (void *)everything[k].at,
+				everything[k].size, na_span_kind(na_span_of(everything[k].at)),
+				na_id_of(everything[k].at));
 		}
 	everything_count = 0;
 	sem_post(&everything_end);

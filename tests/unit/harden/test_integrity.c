@@ -28,7 +28,8 @@ static struct na_survey survey;
 static const char *doing;
 static bool damaged_before; /* repairs leave other states behind: then not each is there to aim at */
 
-static void aim(const char *structure, const char *state, const char *field, volatile void *at, size_t size, uint64_t mask)
+static void aim(const char *structure, const char *state, const char *field, volatile void *at, size_t size,
+		uint64_t mask)
 {
 	struct target *t = &targets[target_count++];
 
@@ -41,8 +42,9 @@ static void aim(const char *structure, const char *state, const char *field, vol
 		memcpy(t->mask, &mask, sizeof(mask));
 }
 
-#define AIM(structure, state, object, field)	    aim(structure, state, #field, &(object)->field, sizeof((object)->field), 0)
-#define AIM_BITS(structure, state, object, field, m) aim(structure, state, #field, &(object)->field, sizeof((object)->field), m)
+#define AIM(structure, state, object, field) aim(structure, state, #field, &(object)->field, sizeof((object)->field), 0)
+#define AIM_BITS(structure, state, object, field, m)                                                                   \
+	aim(structure, state, #field, &(object)->field, sizeof((object)->field), m)
 
 /* ---- where to aim ---- */
 
@@ -75,7 +77,7 @@ static void aim_at_small(struct na_span *s, const char *state, bool listed, bool
 	}
 	if (queued)
 		AIM("span", state, s, next_queued);
-	for (uint32_t i = 0; i < groups; i += groups > 8 ? groups / 4 : 1) {
+	for (uint32_t i = 0; i<groups; i += groups> 8 ? groups / 4 : 1) {
 		uint32_t left = s->slots - i * 64;
 
 		aim("span", state, "a word of taken", &s->taken[i], 8, left >= 64 ? 0 : (UINT64_C(1) << left) - 1);
@@ -87,7 +89,8 @@ static void aim_at_small(struct na_span *s, const char *state, bool listed, bool
 
 static void aim_at_spans(void)
 {
-	static const char *const names[] = { "current", "listed", "parked", "queued", "idle", "named", "queued and listed" };
+	static const char *const names[] = { "current", "listed", "parked",	      "queued",
+					     "idle",	"named",  "queued and listed" };
 	bool done[7] = { false };
 
 	for (uint32_t i = 0; i < survey.known_count; i++)
@@ -383,7 +386,8 @@ enum { ALL_BITS, ONE_BIT, OTHER_BITS = 5 }; /* from ONE_BIT to OTHER_BITS - 1: o
 static void flip(struct target *t, int how, unsigned char *saved)
 {
 	memcpy(saved, t->at, t->size);
-	for (size_t tries = 0, bit = (size_t)(t - targets) * 13 + (size_t)how * 17; how != ALL_BITS && tries < 8 * t->size; tries++, bit++) {
+	for (size_t tries = 0, bit = (size_t)(t - targets) * 13 + (size_t)how * 17;
+	     how != ALL_BITS && tries < 8 * t->size; tries++, bit++) {
 		size_t byte = bit / 8 % t->size;
 		unsigned char mask = (unsigned char)(1 << bit % 8);
 
@@ -459,7 +463,8 @@ static void every_flipped_field_is_found(void **state)
 			if (found)
 				continue;
 			missed++;
-			fprintf(stderr, "not found: %s, %s\n", targets[i].what, how == ALL_BITS ? "all bits" : "one bit");
+			fprintf(stderr, "not found: %s, %s\n", targets[i].what,
+				how == ALL_BITS ? "all bits" : "one bit");
 		}
 	printf("%zu flips of %zu fields, %zu not found\n", all, target_count, missed);
 	assert_int_equal(missed, 0);
@@ -522,8 +527,9 @@ static void what_is_damaged_is_repaired_and_nothing_live_is_touched(void **state
 			all++;
 			if (left || damaged_block() || !gives_and_takes()) {
 				failed++;
-				fprintf(stderr, "not repaired: %s, %s: %zu faults, then %zu%s\n", targets[i].what, how == ALL_BITS ? "all bits" : "one bit",
-					first, left, damaged_block() ? ", a live block is damaged" : "");
+				fprintf(stderr, "not repaired: %s, %s: %zu faults, then %zu%s\n", targets[i].what,
+					how == ALL_BITS ? "all bits" : "one bit", first, left,
+					damaged_block() ? ", a live block is damaged" : "");
 				show();
 				if (left) {
 					memcpy(targets[i].at, saved, targets[i].size);
