@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "harden/survey.h"
+#include "os/os.h"
 #include "pool/bits.h"
 
 struct sums {
@@ -149,6 +150,23 @@ static void bar_span(struct na_survey *v, struct na_span *span, uint32_t slices)
 	v->barred_bytes += (size_t)slices * NA_SLICE;
 }
 
+/* Large blocks begin at a line of their first page, which line only the seal tells. */
+#define LINE	64
+#define OFFSETS ((uintptr_t)NA_PAGE - LINE)
+
+static bool mend_place(struct na_span *copy, uintptr_t place)
+{
+	uintptr_t was = copy->base;
+
+	for (uintptr_t offset = 0; offset <= OFFSETS; offset += LINE) {
+		copy->base = place + offset;
+		if (whole(copy))
+			return true;
+	}
+	copy->base = was;
+	return false;
+}
+
 /* The first slice of a run whose seal is broken. `told`: the slices that follow it. */
 static void mend_run(struct na_survey *v, struct na_span *span, uintptr_t base, uint32_t told)
 {
@@ -161,8 +179,7 @@ static void mend_run(struct na_survey *v, struct na_span *span, uintptr_t base, 
 		return;
 	}
 	memcpy(&copy, span, sizeof(copy));
-	if (kind == NA_SPAN_SMALL ? mend_small(v, &copy, span, base)
-				  : (copy.base = base, copy.slices = told, whole(&copy)))
+	if (kind == NA_SPAN_SMALL ? mend_small(v, &copy, span, base) : (copy.slices = told, mend_place(&copy, base)))
 		goto mended;
 	memcpy(&copy, span, sizeof(copy));
 	if (mend_bytes(&copy))
@@ -175,10 +192,10 @@ static void mend_run(struct na_survey *v, struct na_span *span, uintptr_t base, 
 		return;
 	}
 	/* Of a large block whose length is gone all that is its own counts as its. */
-	span->base = base;
+	span->base = base + (span->base & OFFSETS);
 	span->slices = told;
-	if (!span->length || span->length > (size_t)told * NA_SLICE || span->length % 4096)
-		span->length = (size_t)told * NA_SLICE;
+	if (!span->length || span->length > (size_t)told * NA_SLICE || (span->base + span->length) % NA_PAGE)
+		span->length = base + (size_t)told * NA_SLICE - span->base;
 	na_span_seal(span);
 	return;
 mended:
@@ -343,12 +360,12 @@ static void check_huge(struct na_survey *v, struct na_known *k, struct sums *sum
 		struct na_span copy;
 
 		memcpy(&copy, span, sizeof(copy));
-		copy.base = s->base;
-		if (na_survey_near(span->seal, na_span_sealing(span)) || whole(&copy) || mend_bytes(&copy)) {
+		if (na_survey_near(span->seal, na_span_sealing(span)) || mend_place(&copy, s->base) ||
+		    mend_bytes(&copy)) {
 			write_back(span, &copy);
 		} else { /* its length is gone: as far as it may have been touched */
-			span->base = s->base;
-			span->length = s->committed;
+			span->base = s->base + (span->base & OFFSETS);
+			span->length = s->base + s->committed - span->base;
 		}
 		na_span_seal(span);
 		v->rebuilt++;
