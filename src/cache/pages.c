@@ -12,7 +12,6 @@
  */
 #include <string.h>
 
-#include "cache/check.h"
 #include "cache/fast.h"
 #include "os/os.h"
 #include "pool/lost.h"
@@ -164,7 +163,6 @@ static uint64_t purge_cache(struct na_cache *c)
 			na_cache_queue(c, tasks[i].span);
 		}
 		na_cache_drain(c);
-		na_cache_enforce(c, "purge_pages");
 		na_unlock(&c->lock);
 	}
 	return bytes;

@@ -17,7 +17,7 @@
 #define RING	   4096	      /* freed blocks that wait, */
 #define RING_BYTES (4u << 20) /* and together at most */
 #define RECENT	   4096	      /* frees that are remembered */
-#define DEEP	   16	      /* one free in so many is remembered with its stack, the others by who called */
+#define DEEP	   64	      /* one free in so many is remembered with its stack, the others by who called */
 
 #define PAD	UINT8_C(0xc7)		     /* between a block's end and its trailer */
 #define FREED	UINT64_C(0xdfdfdfdfdfdfdfdf) /* in a freed block */

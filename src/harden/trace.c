@@ -8,9 +8,14 @@
 #include "base/log.h"
 #include "tracking/stack.h"
 
+/* The kernel's number costs a system call: once a thread. (Threads of a forked child keep that of the parent's.) */
 static uint32_t thread_number(void)
 {
-	return (uint32_t)syscall(SYS_gettid);
+	static __thread uint32_t number __attribute__((tls_model("initial-exec")));
+
+	if (!number)
+		number = (uint32_t)syscall(SYS_gettid);
+	return number;
 }
 
 void na_trace_take(struct na_trace *t)
