@@ -175,6 +175,7 @@ static int at_finalize(MPI_Comm comm, int key, void *value, void *extra)
 	(void)key;
 	(void)value;
 	(void)extra;
+	na_process_on_abort(NULL);
 	if (!session.on)
 		return MPI_SUCCESS;
 	session.on = false;
@@ -216,6 +217,17 @@ static bool join(bool want, char *why, size_t capacity)
 	return open_communicator(why, capacity) && compare_configurations(why, capacity) && hook_finalize();
 }
 
+/* For abort_operation(): what a rank's MPI_Abort does, with the status of abort(). It comes back where MPI is finalized already. */
+static void abort_job(void)
+{
+	int finalized = 1;
+
+	if (na_mpi.Finalized(&finalized) != MPI_SUCCESS || finalized)
+		return;
+	na_session_abort();
+	na_mpi.Abort(na_mpi.world, 134);
+}
+
 void na_session_start(void)
 {
 	char why[256] = "";
@@ -224,6 +236,7 @@ void na_session_start(void)
 	if (na_mpi.Comm_rank(na_mpi.world, &session.rank) != MPI_SUCCESS ||
 	    na_mpi.Comm_size(na_mpi.world, &session.size) != MPI_SUCCESS)
 		return;
+	na_process_on_abort(abort_job);
 	na_launcher_open(&session.launcher);
 	want = wants_report();
 	session.on = join(want, why, sizeof(why));

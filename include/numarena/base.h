@@ -24,6 +24,7 @@
 #endif
 
 #define NUMARENA_CALL(name) __asm__("numarena_" #name) __attribute__((visibility("default")))
+#define NUMARENA_DATA(name) NUMARENA_CALL(name) /* the same of a variable */
 #define NUMARENA_ALLOCATES(...) __attribute__((malloc, warn_unused_result, alloc_size(__VA_ARGS__)))
 
 /* A count that could not be measured; a ratio or time that could not be is NaN. */

@@ -19,7 +19,7 @@
 
 NUMARENA_BEGIN
 
-/* The default pool. A field left zero means its default. */
+/* The default pool. A field left zero means its default, or what an optimization level sets. */
 typedef struct memory_pool_config {
 	size_t total_size;           /* bytes, upper bound over all nodes; 0: the smaller of physical memory
 	                              * and the cgroup's limit */
@@ -105,6 +105,12 @@ memory_error_t destroy_memory_pool(memory_pool_t *pool) NUMARENA_CALL(destroy_me
 
 memory_error_t get_memory_pool_statistics(memory_pool_t *pool, memory_pool_stats_t *stats)
 	NUMARENA_CALL(get_memory_pool_statistics);
+
+/* Of every pool: the default one first, under the name "" and MEMORY_NODE_ANY, whose peak of its own is not known
+ * (MEMORY_METRIC_UNAVAILABLE), then the named ones, latest first; of those that ended the process's totals alone tell.
+ * Copies up to `capacity` and returns how many there are; pools may be NULL when capacity is 0. Thread-safe. */
+size_t get_all_memory_pool_statistics(memory_pool_stats_t *pools, size_t capacity)
+	NUMARENA_CALL(get_all_memory_pool_statistics);
 
 /* The named pool that a block came from; NULL for the default pool's and for foreign pointers. */
 memory_pool_t *allocation_pool(const void *block) NUMARENA_CALL(allocation_pool);

@@ -15,7 +15,7 @@ typedef struct memory_system_config {
 	bool enable_compression;  /* compression of cold memory: not in this version; asking for it is
 	                           * answered by one line on standard error and changes nothing */
 	bool enable_monitoring;   /* tracking, with defaults or what was configured before */
-	bool enable_optimization; /* transparent huge pages for the pools' segments */
+	bool enable_optimization; /* OPT_BALANCED (optimization.h), unless the program has chosen a level before */
 } memory_system_config_t;
 
 /* Brings up the parts that the switches name; NULL: pooling and monitoring. All or nothing: if one

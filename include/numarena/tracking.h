@@ -16,6 +16,8 @@ typedef struct tracking_config {
 	bool track_usage;               /* time series of live bytes */
 	bool track_fragmentation;       /* time series of physical bytes and fragmentation */
 	unsigned int sampling_interval; /* ms between samples, 1 to 3600000; 0: 100 */
+	size_t sample_bytes;            /* call stacks: of so many bytes allocated one sample, on average, up to 1 TiB;
+	                                 * 0: none, unless the environment wants them. See profile.h */
 } tracking_config_t;
 
 /* Starts tracking, or changes what is tracked. NULL: everything, each 100 ms.

@@ -22,8 +22,17 @@
 #include "harden/lost.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
+#include "hints/prefetch.h"
+#include "metrics/counters.h"
+#include "metrics/latency.h"
+#include "metrics/ticks.h"
 #include "os/os.h"
+#include "recovery/climb.h"
+#include "recovery/handler.h"
+#include "recovery/oom.h"
 #include "report/process.h"
+#include "tracking/phases.h"
+#include "tracking/sample.h"
 #include "tracking/tracking.h"
 
 static uint32_t tick(uint64_t now_ns)
@@ -54,10 +63,18 @@ static void before_fork(void)
 	na_life_lock_configuration();
 	na_life_lock_tracking();
 	na_tracking_before_fork();
+	na_counters_before_fork();
+	na_latency_before_fork();
+	na_phases_before_fork();
+	na_sample_before_fork();
 }
 
 static void in_parent(void)
 {
+	na_sample_after_fork(false);
+	na_phases_after_fork(false);
+	na_latency_after_fork(false);
+	na_counters_after_fork(false);
 	na_tracking_after_fork(false);
 	na_life_unlock_tracking(false);
 	na_life_unlock_configuration(false);
@@ -68,6 +85,11 @@ static void in_parent(void)
 
 static void in_child(void)
 {
+	na_sample_after_fork(true);
+	na_phases_after_fork(true);
+	na_latency_after_fork(true);
+	na_counters_after_fork(true);
+	na_oom_after_fork();
 	na_tracking_after_fork(true);
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
@@ -75,8 +97,60 @@ static void in_child(void)
 	na_guard_after_fork(true);
 }
 
+/* What could not be had is told by memory_metric_unavailable_reason(); a line of each rank would be too many. */
+void na_life_follow_counters(void)
+{
+	int rc = 0;
+
+	if (__atomic_load_n(&na_options.monitor_cache_misses, __ATOMIC_RELAXED))
+		rc = na_counters_start();
+	else
+		na_counters_stop();
+	if (rc < 0)
+		na_log(NA_LOG_INFO, "monitor_cache_misses: %s", na_counters_why(rc));
+}
+
+#define STACKS_TOLD 5
+
+static void tell_phase(const struct na_phase *f, void (*line)(const char *text, void *closure), void *closure)
+{
+	char text[256];
+
+	na_format(text, sizeof(text), "phase %s%s: %llu live, %llu at most", f->name, f->running ? " (running)" : "",
+		  (unsigned long long)f->live_at_end, (unsigned long long)f->peak);
+	line(text, closure);
+}
+
+static void tell_stack(const struct na_sample_site *site, void (*line)(const char *text, void *closure), void *closure)
+{
+	char text[256], frame[200];
+
+	na_format(text, sizeof(text), "about %llu live from:", (unsigned long long)site->values.live_bytes);
+	line(text, closure);
+	for (uint32_t i = 0; i < site->depth && i < 8; i++) {
+		na_sample_frame(site->frames[i], frame, sizeof(frame));
+		na_format(text, sizeof(text), "    %s", frame);
+		line(text, closure);
+	}
+}
+
+/* Of the report before an allocation fails for good, which there is one of at a time: what is static is its own. */
+static void describe(void (*line)(const char *text, void *closure), void *closure)
+{
+	static struct na_phase phases[NA_PHASES];
+	static struct na_sample_site stacks[STACKS_TOLD];
+	size_t n = na_phases_copy(phases, NA_PHASES);
+
+	for (size_t i = 0; i < n && i < NA_PHASES; i++)
+		tell_phase(&phases[i], line, closure);
+	n = na_sample_top(stacks, STACKS_TOLD);
+	for (size_t i = 0; i < n; i++)
+		tell_stack(&stacks[i], line, closure);
+}
+
 static __attribute__((constructor)) void start(void)
 {
+	na_ticks_begin();
 	na_pools_boot();
 	if (na_pools_complaint()[0]) {
 		na_log(NA_LOG_ERROR, "%s", na_pools_complaint());
@@ -90,13 +164,24 @@ static __attribute__((constructor)) void start(void)
 		       "of %u NUMA nodes with memory the first %u have a pool: threads on the others get "
 		       "memory of the nearest of those",
 		       na_pool_count + na_pools_missing(), na_pool_count);
+	na_prefetch_follow(false);
 	na_heap_hooks.tick = tick;
+	na_heap_hooks.exhausted = na_climb_exhausted;
+	na_heap_hooks.corrupted = na_handler_corrupted;
+	na_heap_hooks.report_file = na_process_oom_file;
+	na_heap_hooks.describe = describe;
 	na_heap_start();
 	na_guard_start();
 	na_lost_start();
 	na_os_at_fork(before_fork, in_parent, in_child);
+	if (na_options.sample_bytes || na_options.profile[0])
+		na_life_start_sampling(0);
+	if (na_options.profile[0])
+		na_life_check_profile();
 	if (na_options.report[0])
 		start_record();
+	if (na_options.monitor_cache_misses)
+		na_life_follow_counters();
 	if (na_options.monitoring)
 		na_life_start_monitoring();
 }
@@ -104,6 +189,8 @@ static __attribute__((constructor)) void start(void)
 /* Runs after the program's own exit handlers and destructors. */
 static __attribute__((destructor)) void finish(void)
 {
+	if (na_options.profile[0])
+		na_life_write_profile();
 	if (atomic_load_explicit(&na_process_started, memory_order_acquire))
 		na_process_finish();
 }

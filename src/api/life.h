@@ -10,6 +10,30 @@
 /* Starts tracking with what was configured before, or with the defaults. */
 memory_error_t na_life_start_monitoring(void);
 
+/* enable_optimization: the balanced level, unless the program has chosen one. */
+void na_life_balance(void);
+
+/* Pool blocks begin on a cache line, unless the program or the environment has set their alignment, which the caller says it has just
+ * done or left if `fresh`. Under the lock. */
+void na_life_align_to_lines(bool fresh);
+
+/* Starts the processor's counters, or stops them, as monitor_cache_misses says. Without the lock. */
+void na_life_follow_counters(void);
+
+/* Takes back what the program has set. */
+void na_life_reset_settings(void);
+
+/* The one line that answers enable_compression. */
+void na_life_no_compression(void);
+/* Starts, changes or stops sampling, by the environment or else `mean`; 0: off, unless the environment wants a profile. */
+memory_error_t na_life_start_sampling(uint64_t mean);
+
+/* What NUMARENA_PROFILE asks for: complains at the start about a prefix that cannot be written to; writes at exit. */
+void na_life_check_profile(void);
+void na_life_write_profile(void);
+/* Memory beyond the limit is no longer to be had, unless the fallback says so. Without the lock. */
+void na_life_follow_recovery(void);
+
 /* fork's handlers: the locks of api/pool.c and api/tracking.c. */
 void na_life_lock_configuration(void);
 void na_life_unlock_configuration(bool child);

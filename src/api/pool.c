@@ -11,12 +11,17 @@
 #include "api/error.h"
 #include "api/life.h"
 #include "base/log.h"
-#include "base/options.h"
+#include "base/settings.h"
+#include "heap/groups.h"
 #include "heap/guard.h"
 #include "heap/heap.h"
+#include "heap/beyond.h"
 #include "heap/placed.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
+#include "heap/snapshot.h"
 #include "os/os.h"
+#include "recovery/climb.h"
 
 #define MAX_ALIGNMENT ((size_t)1 << 30)
 
@@ -70,10 +75,10 @@ static memory_error_t set_limit(uint64_t wanted)
 		na_pressure_follow(wanted == 0);
 		return MEMORY_ERROR_NONE;
 	}
-	held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
+	held = na_pool_counted();
 	if (limit < held) { /* what is merely kept for reuse can go */
 		na_heap_flush();
-		held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
+		held = na_pool_counted();
 	}
 	if (limit < held)
 		return na_error(MEMORY_ERROR_BUSY, "total_size is %llu: %llu bytes are in use",
@@ -83,22 +88,27 @@ static memory_error_t set_limit(uint64_t wanted)
 	return MEMORY_ERROR_NONE;
 }
 
-static void set_option(enum na_option_id id, uint64_t *field, uint64_t value)
+/* A field left zero is the next one's to set: a level's, or the default. */
+static void set_option(enum na_option_id id, uint64_t value)
 {
-	if (!na_option_from_environment(id))
-		__atomic_store_n(field, value, __ATOMIC_RELAXED);
+	if (value)
+		na_setting_put(id, NA_FROM_PROGRAM, value);
+	else
+		na_setting_drop(id, NA_FROM_PROGRAM);
 }
 
 static void apply(const memory_pool_config_t *config)
 {
 	uint64_t threshold = (uint64_t)(config->defrag_threshold * 1000.0 + 0.5);
 
-	set_option(NA_OPTION_block_size, &na_options.block_size, config->block_size ? config->block_size : 4096);
-	set_option(NA_OPTION_alignment, &na_options.alignment, config->alignment ? config->alignment : 64);
-	set_option(NA_OPTION_defragmentation, &na_options.defragmentation, config->enable_defragmentation);
 	if (config->defrag_threshold > 0.0 && threshold == 0)
 		threshold = 1;
-	set_option(NA_OPTION_defrag_threshold, &na_options.defrag_threshold, threshold ? threshold : 700);
+	set_option(NA_OPTION_total_size, config->total_size);
+	set_option(NA_OPTION_block_size, config->block_size);
+	set_option(NA_OPTION_alignment, config->alignment);
+	na_life_align_to_lines(true);
+	set_option(NA_OPTION_defragmentation, config->enable_defragmentation);
+	set_option(NA_OPTION_defrag_threshold, threshold);
 }
 
 memory_error_t initialize_memory_pool(const memory_pool_config_t *config)
@@ -132,7 +142,7 @@ static void *no_memory(size_t size)
 	char why[200];
 
 	na_recovery_why(size, why, sizeof(why));
-	na_error(MEMORY_ERROR_ALLOCATION, "no memory for %zu bytes: %s", size, why);
+	na_error(na_climb_error(size), "no memory for %zu bytes: %s", size, why);
 	errno = ENOMEM;
 	return NULL;
 }
@@ -190,13 +200,14 @@ static void *bad_pointer(const void *block, const char *what, const void *caller
 {
 	na_cache_complain(block, what, caller);
 	na_error(MEMORY_ERROR_CORRUPTION, "pointer %p was %s (called from %p)", block, what, caller);
+	na_failure_tell();
 	return NULL;
 }
 
 static void *resize_by_moving(void *block, const struct na_block *found, size_t size)
 {
-	struct na_named *named = na_named_of(found->pool);
-	void *fresh = named ? na_named_allocate(named, size) : allocate_from_pool(size);
+	void *fresh = found->pool->named && !found->pool->beyond ? na_heap_another(found->pool, found->size, size)
+								 : allocate_from_pool(size);
 
 	if (!fresh)
 		return NULL;
@@ -283,7 +294,7 @@ static void refuse_in_named(const struct na_named *named, size_t size)
 	uint64_t used, limit = na_named_limit(named, &used);
 	char why[200];
 
-	if (limit && (size > limit || used + size > limit - limit % NA_SLICE))
+	if (na_named_is_full(named, size))
 		na_format(why, sizeof(why), "%llu held of %llu allowed (its limit)", (unsigned long long)used,
 			  (unsigned long long)limit);
 	else
@@ -324,6 +335,17 @@ memory_error_t destroy_memory_pool(memory_pool_t *pool)
 	return error;
 }
 
+static void copy_figures(memory_pool_stats_t *out, const struct na_named_figures *f)
+{
+	*out = (memory_pool_stats_t){ .live_bytes = f->live,
+				      .peak_bytes = f->peak,
+				      .held_bytes = f->held,
+				      .allocations = f->allocations,
+				      .releases = f->releases,
+				      .node = f->node };
+	memcpy(out->name, f->name, sizeof(out->name));
+}
+
 memory_error_t get_memory_pool_statistics(memory_pool_t *pool, memory_pool_stats_t *stats)
 {
 	memory_error_t error = check_pool(pool);
@@ -334,14 +356,48 @@ memory_error_t get_memory_pool_statistics(memory_pool_t *pool, memory_pool_stats
 	if (!stats)
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "stats is NULL");
 	na_named_figures((struct na_named *)pool, &f);
-	*stats = (memory_pool_stats_t){ .live_bytes = f.live,
-					.peak_bytes = f.peak,
-					.held_bytes = f.held,
-					.allocations = f.allocations,
-					.releases = f.releases,
-					.node = f.node };
-	memcpy(stats->name, f.name, strlen(f.name) + 1);
+	copy_figures(stats, &f);
 	return MEMORY_ERROR_NONE;
+}
+
+struct listing {
+	memory_pool_stats_t *out;
+	size_t capacity, count;
+	struct na_named_figures sum;
+};
+
+static void list_pool(const struct na_named *named, const struct na_named_figures *f, void *closure)
+{
+	struct listing *l = closure;
+
+	/* The program knows nothing of those: they count as the default pool's. */
+	if (named && (na_group_is(named) || na_named_guarded(named)))
+		return;
+	if (named && l->count < l->capacity)
+		copy_figures(&l->out[l->count], f);
+	l->count += named != NULL;
+	l->sum.live += f->live;
+	l->sum.held += f->held;
+	l->sum.allocations += f->allocations;
+	l->sum.releases += f->releases;
+}
+
+size_t get_all_memory_pool_statistics(memory_pool_stats_t *pools, size_t capacity)
+{
+	struct listing l = { .out = pools, .capacity = pools ? capacity : 0, .count = 1 };
+	struct na_snapshot s;
+
+	na_named_visit(list_pool, &l);
+	if (!l.capacity)
+		return l.count;
+	na_heap_snapshot(&s);
+	pools[0] = (memory_pool_stats_t){ .live_bytes = s.live_bytes > l.sum.live ? s.live_bytes - l.sum.live : 0,
+					  .peak_bytes = MEMORY_METRIC_UNAVAILABLE,
+					  .held_bytes = s.held_bytes > l.sum.held ? s.held_bytes - l.sum.held : 0,
+					  .allocations = s.allocations - l.sum.allocations,
+					  .releases = s.releases - l.sum.releases,
+					  .node = MEMORY_NODE_ANY };
+	return l.count;
 }
 
 memory_pool_t *allocation_pool(const void *block)
@@ -352,7 +408,9 @@ memory_pool_t *allocation_pool(const void *block)
 	if (!na_heap_find(block, &found) || !found.live)
 		return NULL;
 	named = na_named_of(found.pool);
-	return named && !na_placed_owns(named) && !na_named_guarded(named) ? (memory_pool_t *)named : NULL;
+	return named && !na_group_is(named) && !na_beyond_owns(named) && !na_named_guarded(named)
+		       ? (memory_pool_t *)named
+		       : NULL;
 }
 
 void na_life_lock_configuration(void)

@@ -6,6 +6,8 @@
 
 #include "api/error.h"
 #include "api/life.h"
+#include "heap/figures.h"
+#include "heap/heap.h"
 #include "heap/snapshot.h"
 #include "os/os.h"
 
@@ -46,9 +48,11 @@ memory_error_t get_memory_statistics(memory_stats_t *stats)
 
 size_t get_memory_node_statistics(memory_node_stats_t *nodes, size_t capacity)
 {
+	uint64_t allocations[NA_MAX_POOLS];
 	struct na_snapshot s;
 
 	na_heap_residency(&s);
+	na_heap_nodes(allocations);
 	for (uint32_t i = 0; nodes && i < s.node_count && i < capacity; i++)
 		nodes[i] = (memory_node_stats_t){
 			.node = s.nodes[i].node,
@@ -57,6 +61,46 @@ size_t get_memory_node_statistics(memory_node_stats_t *nodes, size_t capacity)
 			.misplaced_bytes = s.nodes[i].misplaced_bytes == NA_UNKNOWN ? MEMORY_METRIC_UNAVAILABLE
 										    : s.nodes[i].misplaced_bytes,
 			.total_memory = na_os_node_memory(s.nodes[i].node),
+			.allocations = allocations[i],
 		};
 	return s.node_count;
 }
+
+/* A sum over threads that run meanwhile may be off for a moment. */
+static size_t not_negative(uint64_t v)
+{
+	return (int64_t)v < 0 ? 0 : v;
+}
+
+size_t get_memory_class_statistics(memory_class_stats_t *classes, size_t capacity)
+{
+	struct na_class_figures all[NA_CLASSES + 1];
+
+	if (!classes || !capacity)
+		return NA_CLASSES + 1;
+	na_heap_classes(all);
+	for (size_t i = 0; i <= NA_CLASSES && i < capacity; i++)
+		classes[i] = (memory_class_stats_t){ .block_size = all[i].size,
+						     .allocations = all[i].allocations,
+						     .releases = not_negative(all[i].allocations - all[i].live_blocks),
+						     .live_blocks = not_negative(all[i].live_blocks),
+						     .live_bytes = not_negative(all[i].live_bytes) };
+	return NA_CLASSES + 1;
+}
+
+size_t get_memory_thread_statistics(memory_thread_stats_t *threads, size_t capacity)
+{
+	return na_heap_threads((struct na_thread_figures *)threads, threads ? capacity : 0);
+}
+
+/* So that the heap fills the caller's array, of whatever length. */
+#define SAME(theirs, ours)                                                                                             \
+	_Static_assert(offsetof(memory_thread_stats_t, theirs) == offsetof(struct na_thread_figures, ours), #theirs)
+SAME(thread, thread);
+SAME(node, node);
+SAME(allocations, totals.allocations);
+SAME(releases, totals.releases);
+SAME(allocated_bytes, totals.allocated_bytes);
+SAME(released_bytes, totals.released_bytes);
+_Static_assert(sizeof(memory_thread_stats_t) == sizeof(struct na_thread_figures),
+	       "an array of the one is one of the other");

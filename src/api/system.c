@@ -6,20 +6,10 @@
 
 #include "api/error.h"
 #include "api/life.h"
-#include "base/log.h"
 #include "base/options.h"
 #include "heap/heap.h"
 #include "os/os.h"
 #include "tracking/tracking.h"
-
-static void say_once_no_compression(void)
-{
-	static _Atomic bool said;
-
-	if (!atomic_exchange_explicit(&said, true, memory_order_relaxed))
-		na_log(NA_LOG_WARNING,
-		       "enable_compression: this version has no compression; nothing will be compressed");
-}
 
 memory_error_t initialize_memory_system(const memory_system_config_t *config)
 {
@@ -42,10 +32,10 @@ memory_error_t initialize_memory_system(const memory_system_config_t *config)
 			stop_memory_monitoring();
 		return error;
 	}
-	if (config->enable_optimization && !na_option_from_environment(NA_OPTION_hugepages))
-		__atomic_store_n(&na_options.hugepages, 1, __ATOMIC_RELAXED);
+	if (config->enable_optimization)
+		na_life_balance();
 	if (config->enable_compression)
-		say_once_no_compression();
+		na_life_no_compression();
 	return MEMORY_ERROR_NONE;
 }
 
@@ -61,8 +51,9 @@ memory_error_t cleanup_memory_resources(void)
 	stop_memory_monitoring();
 	if (!na_options.report[0]) /* a job's report outlives the program's own clean-up */
 		na_maintenance_stop();
-	if (!na_option_from_environment(NA_OPTION_hugepages))
-		__atomic_store_n(&na_options.hugepages, 0, __ATOMIC_RELAXED);
+	na_life_reset_settings();
+	na_life_follow_counters();
+	na_life_follow_recovery();
 	error = initialize_memory_pool(NULL);
 	na_heap_flush(); /* by the defaults' unit */
 	return error;

@@ -10,21 +10,46 @@
 #include "api/life.h"
 #include "base/options.h"
 #include "os/lock.h"
+#include "tracking/sample.h"
 #include "tracking/timeline.h"
 #include "tracking/tracking.h"
 
 static struct na_lock lock;
-static tracking_config_t configured = { true, true, true, 0 }; /* under lock */
+static tracking_config_t configured = { true, true, true, 0, 0 }; /* under lock */
+
+#define MOST_MEAN    (UINT64_C(1) << 40)
+#define PROFILE_MEAN ((uint64_t)2 << 20) /* if a profile is wanted, and nothing is said about samples */
+
+/* The environment's mean of bytes a sample, else the program's. */
+static uint64_t sample_mean(uint64_t wanted)
+{
+	if (wanted && !na_option_from_environment(NA_OPTION_sample_bytes))
+		return wanted;
+	if (na_options.sample_bytes || na_option_from_environment(NA_OPTION_sample_bytes))
+		return na_options.sample_bytes;
+	return na_options.profile[0] ? PROFILE_MEAN : 0;
+}
+
+memory_error_t na_life_start_sampling(uint64_t wanted)
+{
+	if (na_sample_start(sample_mean(wanted)) < 0)
+		return na_error(MEMORY_ERROR_ALLOCATION, "no call stacks: no memory for what sampling needs");
+	return MEMORY_ERROR_NONE;
+}
 
 static memory_error_t start(const tracking_config_t *config)
 {
 	uint32_t interval = config->sampling_interval;
 	struct na_tracking wanted;
+	memory_error_t error;
 	int rc;
 
 	if (interval > 3600000)
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "sampling_interval is %u ms: must be from 1 to 3600000",
 				interval);
+	if (config->sample_bytes > MOST_MEAN)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "sample_bytes is %zu: must be from 0 to %llu",
+				config->sample_bytes, (unsigned long long)MOST_MEAN);
 	if (interval == 0 || na_option_from_environment(NA_OPTION_sampling_interval))
 		interval = (uint32_t)na_options.sampling_interval;
 	memset(&wanted, 0, sizeof(wanted));
@@ -32,6 +57,9 @@ static memory_error_t start(const tracking_config_t *config)
 	wanted.usage = config->track_usage;
 	wanted.fragmentation = config->track_fragmentation;
 	wanted.interval_ms = interval;
+	error = na_life_start_sampling(config->sample_bytes);
+	if (error)
+		return error;
 	rc = na_tracking_start(&wanted);
 	if (rc == -EPERM)
 		return na_error(MEMORY_ERROR_PERMISSION,
@@ -44,7 +72,7 @@ static memory_error_t start(const tracking_config_t *config)
 
 memory_error_t start_memory_tracking(const tracking_config_t *config)
 {
-	static const tracking_config_t everything = { true, true, true, 0 };
+	static const tracking_config_t everything = { true, true, true, 0, 0 };
 	memory_error_t error;
 
 	if (!config)
@@ -71,6 +99,7 @@ memory_error_t na_life_start_monitoring(void)
 memory_error_t stop_memory_monitoring(void)
 {
 	na_tracking_stop();
+	na_sample_start(0);
 	return MEMORY_ERROR_NONE;
 }
 

@@ -15,12 +15,14 @@ struct na_options na_options = {
 #undef NA_OPTION
 };
 
-#define NA_TEXT_SIZE(def)   #def
-#define NA_TEXT_COUNT(def)  #def
-#define NA_TEXT_RATIO(def)  #def
-#define NA_TEXT_SWITCH(def) #def
-#define NA_TEXT_PAGES(def)  #def
-#define NA_TEXT_PATH(def)   def
+#define NA_TEXT_SIZE(def)     #def
+#define NA_TEXT_COUNT(def)    #def
+#define NA_TEXT_RATIO(def)    #def
+#define NA_TEXT_SWITCH(def)   #def
+#define NA_TEXT_PAGES(def)    #def
+#define NA_TEXT_LEVEL(def)    #def
+#define NA_TEXT_FALLBACK(def) "none" /* the one that is 0 */
+#define NA_TEXT_PATH(def)     def
 
 const struct na_option_info na_option_table[NA_OPTION_COUNT_] = {
 #define NA_OPTION(id, env, kind, def, least, most, text)                                                               \
@@ -132,6 +134,40 @@ static int parse_pages(const char *text, uint64_t *value)
 	return parse_switch(text, value);
 }
 
+const char *na_level_name(uint64_t level)
+{
+	static const char *const names[NA_LEVEL_COUNT_] = { "none", "conservative", "balanced", "aggressive" };
+
+	return level < NA_LEVEL_COUNT_ ? names[level] : "?";
+}
+
+static int parse_level(const char *text, uint64_t *value)
+{
+	for (uint64_t i = 0; i < NA_LEVEL_COUNT_; i++)
+		if (strcmp(text, na_level_name(i)) == 0) {
+			*value = i;
+			return 0;
+		}
+	return parse_number(&text, value) < 0 || *text ? -EINVAL : 0;
+}
+
+const char *na_fallback_name(uint64_t fallback)
+{
+	static const char *const names[NA_FALLBACK_COUNT_] = { "none", "system", "node" };
+
+	return fallback < NA_FALLBACK_COUNT_ ? names[fallback] : "?";
+}
+
+static int parse_fallback(const char *text, uint64_t *value)
+{
+	for (uint64_t i = 0; i < NA_FALLBACK_COUNT_; i++)
+		if (strcmp(text, na_fallback_name(i)) == 0) {
+			*value = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value)
 {
 	uint64_t v = 0;
@@ -155,6 +191,12 @@ int na_option_parse(const struct na_option_info *info, const char *text, uint64_
 	case NA_KIND_PAGES:
 		rc = parse_pages(text, &v);
 		break;
+	case NA_KIND_LEVEL:
+		rc = parse_level(text, &v);
+		break;
+	case NA_KIND_FALLBACK:
+		rc = parse_fallback(text, &v);
+		break;
 	case NA_KIND_PATH:
 		return 0;
 	}
@@ -166,7 +208,14 @@ int na_option_parse(const struct na_option_info *info, const char *text, uint64_
 
 static bool needs_power_of_two(enum na_option_id id)
 {
-	return id == NA_OPTION_block_size || id == NA_OPTION_alignment;
+	return id == NA_OPTION_block_size || id == NA_OPTION_alignment || id == NA_OPTION_cache_line_size;
+}
+
+static bool suits(enum na_option_id id, uint64_t v)
+{
+	if (id == NA_OPTION_cache_line_size && v && v < 16)
+		return false;
+	return !needs_power_of_two(id) || (v & (v - 1)) == 0;
 }
 
 static void *field(enum na_option_id id)
@@ -198,6 +247,12 @@ static void complain(char *out, size_t capacity, const struct na_option_info *in
 	case NA_KIND_PAGES:
 		na_text_add(&t, "must be 0 or 1 (or off/on, no/yes, false/true, thp), auto, or hugetlb");
 		break;
+	case NA_KIND_LEVEL:
+		na_text_add(&t, "must be none, conservative, balanced or aggressive (or 0 to 3)");
+		break;
+	case NA_KIND_FALLBACK:
+		na_text_add(&t, "must be none, system or node");
+		break;
 	case NA_KIND_RATIO:
 		na_text_add(&t, "must be a fraction above 0, up to 1");
 		break;
@@ -209,7 +264,9 @@ static void complain(char *out, size_t capacity, const struct na_option_info *in
 		if (info->kind == NA_KIND_SIZE)
 			na_text_add(&t, ", with K, M, G or T for powers of 1024");
 		if (needs_power_of_two((enum na_option_id)(info - na_option_table)))
-			na_text_add(&t, ", and a power of two");
+			na_text_add(&t, info == &na_option_table[NA_OPTION_cache_line_size]
+						? ", and a power of two from 16"
+						: ", and a power of two");
 	}
 }
 
@@ -245,8 +302,7 @@ int na_options_load(char *complaint, size_t capacity)
 
 			if (strlen(info->env) != length || memcmp(info->env, *e, length) != 0)
 				continue;
-			if (na_option_parse(info, equals + 1, &v) < 0 ||
-			    (needs_power_of_two((enum na_option_id)i) && (v & (v - 1)) != 0)) {
+			if (na_option_parse(info, equals + 1, &v) < 0 || !suits((enum na_option_id)i, v)) {
 				if (rc == 0 && complaint)
 					complain(complaint, capacity, info, equals + 1);
 				rc = -EINVAL;

@@ -7,7 +7,7 @@
  * error before the program starts.
  *
  * Owner: written once under the caller's once-guard, read-only afterwards, but for the fields that
- * a program's configuration changes, which api/ writes under its lock and slow paths read relaxed.
+ * a program's configuration or a level changes, which settings.c writes and slow paths read relaxed.
  */
 #ifndef NA_BASE_OPTIONS_H
 #define NA_BASE_OPTIONS_H
@@ -16,14 +16,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum na_option_kind { NA_KIND_SIZE, NA_KIND_COUNT, NA_KIND_RATIO, NA_KIND_SWITCH, NA_KIND_PAGES, NA_KIND_PATH };
+enum na_option_kind {
+	NA_KIND_SIZE,
+	NA_KIND_COUNT,
+	NA_KIND_RATIO,
+	NA_KIND_SWITCH,
+	NA_KIND_PAGES,
+	NA_KIND_LEVEL,
+	NA_KIND_FALLBACK,
+	NA_KIND_PATH
+};
 
-#define NA_TYPE_SIZE   uint64_t
-#define NA_TYPE_COUNT  uint64_t
-#define NA_TYPE_RATIO  uint64_t
-#define NA_TYPE_SWITCH uint64_t
-#define NA_TYPE_PAGES  uint64_t
-#define NA_TYPE_PATH   const char *
+#define NA_TYPE_SIZE	 uint64_t
+#define NA_TYPE_COUNT	 uint64_t
+#define NA_TYPE_RATIO	 uint64_t
+#define NA_TYPE_SWITCH	 uint64_t
+#define NA_TYPE_PAGES	 uint64_t
+#define NA_TYPE_LEVEL	 uint64_t
+#define NA_TYPE_FALLBACK uint64_t
+#define NA_TYPE_PATH	 const char *
 
 struct na_options {
 #define NA_OPTION(id, env, kind, def, least, most, text) NA_TYPE_##kind id;
@@ -63,6 +74,14 @@ bool na_option_from_environment(enum na_option_id id);
 /* Values of kind PAGES, and their names. */
 enum na_pages { NA_PAGES_ORDINARY, NA_PAGES_TRANSPARENT, NA_PAGES_AUTO, NA_PAGES_HUGETLB, NA_PAGES_COUNT_ };
 const char *na_pages_name(uint64_t pages);
+
+/* Values of kind LEVEL, and their names. */
+enum na_level { NA_LEVEL_NONE, NA_LEVEL_CONSERVATIVE, NA_LEVEL_BALANCED, NA_LEVEL_AGGRESSIVE, NA_LEVEL_COUNT_ };
+const char *na_level_name(uint64_t level);
+
+/* Values of kind FALLBACK, as recovery_config_t numbers them, and their names. */
+enum na_fallback { NA_FALLBACK_NONE, NA_FALLBACK_SYSTEM, NA_FALLBACK_NODE, NA_FALLBACK_COUNT_ };
+const char *na_fallback_name(uint64_t fallback);
 
 /* Parses one value of a kind, as the environment's are; 0 or -EINVAL. */
 int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value);

@@ -42,6 +42,7 @@
 
 #include <stdalign.h>
 
+#include "cache/failure.h"
 #include "pool/nodes.h"
 #include "pool/pool.h"
 
@@ -91,6 +92,20 @@ struct na_kind {
 	int64_t not_held; /* -held; written with it, but by threads without a cache */
 };
 
+/* A sample that waits in malloc's stack; see traps.h. */
+struct na_trap {
+	int64_t left;	    /* bytes of the class until the next sample, past what is in the stack if that is counted */
+	na_entry displaced; /* the block whose place has the trap; NULL: none. Under the lock; read by any, relaxed */
+	uint16_t at;	    /* that place; under the lock, as the rest */
+	bool counted;	    /* what is in the stack has been counted down */
+};
+
+/* What blocks a thread took and gave back that were in none of its stacks: large ones, of named pools, samples. The owner
+ * writes, any reads; of threads without a cache by atomic additions. Relaxed. */
+struct na_other {
+	uint64_t taken, given, taken_bytes, given_bytes;
+};
+
 #define NA_PENDING 8
 
 struct na_pending {
@@ -124,10 +139,18 @@ struct na_cache {
 	int64_t grown_bytes;   /* of blocks that stacks have room for beyond what they had at first; owner */
 	uint32_t pending_used; /* bit an entry; owner */
 	struct na_pending pending[NA_PENDING];
-	uint64_t refills;		    /* owner writes, any reads */
-	uint64_t spills;		    /* same */
-	uint64_t tended;		    /* maintenance thread: refills and spills when it last looked */
-	uint64_t remote;		    /* blocks of other caches freed here; same */
+	uint64_t refills; /* owner writes, any reads */
+	uint64_t spills;  /* same */
+	uint64_t tended;  /* maintenance thread: refills and spills when it last looked */
+	uint64_t remote;  /* blocks of other caches freed here; same */
+	struct na_other other;
+	struct na_other before;		    /* all that was counted before this thread had the cache; under the lock */
+	_Atomic int32_t thread;		    /* the kernel's number of the thread that has it, or had it last; relaxed */
+	uint64_t mean;			    /* owner, under the lock: bytes a sample; 0: none are taken */
+	uint64_t chance;		    /* owner, as all until `within`: random numbers */
+	int64_t other_left;		    /* bytes until a sample of blocks that came from no stack */
+	uint64_t began;			    /* when the refill under way began; 0: nobody wants to know */
+	bool within;			    /* a sample is being told of */
 	uint64_t since_published;	    /* bytes taken since */
 	uint64_t publish_after;		    /* owner: when they are as many it publishes */
 	_Atomic int64_t published;	    /* our share of na_live; of a named pool: bytes live in small blocks */
@@ -139,13 +162,15 @@ struct na_cache {
 	uint64_t seal; /* na_cache_sealing(), constant once it is set up */
 	int error;     /* the thread's last memory_error_t, and its sentence */
 	char error_text[248];
+	struct na_failure failure;
 
 	uint32_t untidy;	       /* spans taken since na_cache_tidy() looked */
 	uint64_t seen[NA_REGION_BINS]; /* each bin's word when na_cache_tidy() last looked */
 	uint64_t shape[NA_REGION_BINS +
 		       NA_CLASSES]; /* na_bin_shape() of each bin of our region, and of out; under the lock */
 	alignas(64) _Atomic(struct na_span *) queue; /* spans that others freed into; pushed by any, taken whole */
-	alignas(64) struct na_bin out[NA_CLASSES];   /* if split */
+	alignas(64) struct na_bin out[NA_CLASSES];   /* if split; of named pools the words alone, as counts */
+	struct na_trap trap[NA_CLASSES];	     /* if it samples */
 						     /* A region of bins for each pool, then the stacks, follow. */
 };
 
@@ -163,7 +188,8 @@ extern struct na_cache_without na_cache_without;
 
 /* Live bytes as published by caches and large blocks, and their maximum; relaxed. */
 extern _Atomic int64_t na_live, na_live_peak;
-extern _Atomic bool na_publish_often; /* tracking: publish at every refill */
+extern _Atomic int64_t na_live_window; /* the maximum since a phase of the program began or ended; same */
+extern _Atomic bool na_publish_often;  /* tracking: publish at every refill and spill */
 
 /* Where blocks of the class from a span of cache c go when they are freed: the distance from any cache of theirs to the
  * bin. 0 for named pools, whose blocks never enter a stack. */
@@ -247,7 +273,7 @@ bool na_cache_begin_to_free(void);
 /* A block of class cls from the cache c of the calling thread, whose stack is empty; NULL without memory. */
 void *na_cache_refill(struct na_cache *c, unsigned int cls);
 
-/* Under a named pool's lock: one block; NULL without memory. */
+/* Of a named pool's cache, by any thread, or for a sample: one block; NULL without memory. */
 void *na_cache_take_one(struct na_cache *c, unsigned int cls);
 
 /* Makes room in a full stack of ours. */
@@ -302,11 +328,36 @@ static inline int64_t na_cache_depth(struct na_cache *c, unsigned int cls)
  * use. Called by the owner when it is about to take fresh memory, and now and then. */
 void na_cache_tidy(struct na_cache *c);
 
+/* Of a named pool's cache, which nobody owns: its current spans go back if they are empty, and it has not been used since the last
+ * call, or `any` is said. */
+void na_cache_tidy_shared(struct na_cache *c, bool any);
+
+/* Of a named pool's cache, under its lock: bytes of blocks that are out. Others read them, relaxed. */
+static inline void na_cache_tally(struct na_cache *c, int64_t bytes)
+{
+	atomic_store_explicit(&c->published, atomic_load_explicit(&c->published, memory_order_relaxed) + bytes,
+			      memory_order_relaxed);
+}
+
 void na_cache_publish(struct na_cache *c);
+
+/* Counts in `other` of the calling thread. */
+void na_cache_count_taken(uint64_t blocks, uint64_t bytes);
+void na_cache_count_given(uint64_t blocks, uint64_t bytes);
+
+/* All that was taken and given back on a cache since it was made; by the owner, or under the lock. */
+void na_cache_totals(struct na_cache *c, struct na_other *out);
 void na_live_add(int64_t bytes);
+
+/* Separates malloc's stacks from free's, which come out empty. By the owner, under the lock. */
+void na_cache_split(struct na_cache *c);
+/* Returns empty spans to the pool. Under the lock. */
+void na_cache_trim_spans(struct na_cache *c);
 
 /* Empties the stacks, and returns empty spans to the pool; the caller runs on c or holds it. */
 void na_cache_trim(struct na_cache *c);
+/* Of a named pool's cache, which has no stacks, under the named pool's lock. */
+void na_cache_trim_spans(struct na_cache *c);
 /* The calling thread's cache goes idle. */
 void na_cache_leave(void);
 /* Bytes of a cache, for the pools that there are. */
@@ -319,8 +370,10 @@ struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls);
 struct na_cache *na_cache_first(void);
 /* From the maintenance thread: empties queues of caches whose threads sleep. */
 void na_cache_tend(void);
-/* From the maintenance thread: gives back the free pages of partial spans that are half empty or more; bytes. */
+/* Gives back the free pages of partial spans that are half empty or more; bytes. Any thread, no lock held. */
 uint64_t na_cache_purge_pages(void);
+/* The same, of idle caches too. */
+uint64_t na_cache_purge_all_pages(void);
 /* Free memory on pages that the machine has lost is replaced, or withdrawn from use. From the maintenance thread, or before a validation; no
  * lock held. */
 void na_cache_settle_lost(void);
@@ -334,6 +387,8 @@ struct na_misuse {
 	_Atomic uint64_t double_frees, invalid_frees, canary_faults, writes_after_free, memory_errors;
 };
 extern struct na_misuse na_misuse;
+/* Corruption was reported on this thread: the program's handler hears of it where no lock is held. */
+void na_cache_note_corruption(void);
 
 /* Reports a pointer that cannot be freed, once a call: "freed twice", "not a block of ours". */
 void na_cache_complain(const void *p, const char *what, const void *caller);

@@ -235,18 +235,20 @@ static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 /* Blocks of named pools are freed under the pool's cache's lock, at once, whoever frees. */
 static int free_named(struct na_cache *owner, struct na_span *span, const void *p)
 {
+	unsigned int cls = span->cls; /* afterwards the span may be the pool's again */
 	int64_t size = span->size;
 	bool put;
 
 	na_lock(&owner->lock);
 	put = put_slot(owner, span, p);
-	if (put)
-		na_kind_hold(&owner->kind[span->cls], -1);
+	if (put) {
+		na_kind_hold(&owner->kind[cls], -1);
+		na_cache_tally(owner, -size);
+	}
 	na_cache_enforce(owner, "free_named");
 	na_unlock(&owner->lock);
 	if (!put)
 		return -EINVAL;
-	atomic_fetch_sub_explicit(&owner->published, size, memory_order_relaxed);
 	na_live_add(-size);
 	return 0;
 }
@@ -412,7 +414,7 @@ void na_cache_spill(struct na_cache *c, struct na_bin *bin)
 	na_cache_enforce(c, "spill");
 	na_unlock(&c->lock);
 	c->since_published += (uint64_t)depth * na_class_size(bin->cls);
-	if (c->since_published >= c->publish_after)
+	if (c->since_published >= c->publish_after || atomic_load_explicit(&na_publish_often, memory_order_relaxed))
 		na_cache_publish(c);
 }
 
@@ -426,6 +428,11 @@ __attribute__((no_sanitize("thread"))) static bool in_stack(struct na_bin *bin, 
 		if (__atomic_load_n(na_bin_at(bin, i), __ATOMIC_RELAXED) == p)
 			return true;
 	return false;
+}
+
+static bool in_trap(struct na_cache *c, unsigned int cls, const void *p)
+{
+	return __atomic_load_n(&c->trap[cls].displaced, __ATOMIC_RELAXED) == p;
 }
 
 bool na_cache_holds(struct na_cache *c, const struct na_span *span, const void *p)
@@ -444,7 +451,9 @@ bool na_cache_holds(struct na_cache *c, const struct na_span *span, const void *
 			return true;
 	c = na_cache_first();
 	for (uint32_t id = na_id_of(p); c && id; c = c->next_all)
-		if (in_stack(na_cache_bin(c, id), p) || (c->split && in_stack(&c->out[span->cls], p)))
-			return true;
+		if (in_trap(c, span->cls, p) || in_stack(na_cache_bin(c, id), p) ||
+		    (__atomic_load_n(&c->split, __ATOMIC_RELAXED) &&
+		     (in_stack(&c->out[span->cls], p) || in_trap(c, span->cls, p))))
+			return true; /* twice: the block moves from the one to the other, or back, while we look */
 	return false;
 }

@@ -3,7 +3,8 @@
  * Free pages of spans that are half empty. A program whose sizes shift leaves a few long-lived blocks in each of many spans,
  * and nothing but these pages can be had back while they live.
  *
- * Only the maintenance thread comes here. A span is worked on in three steps: under its owner's lock, free slots that cover
+ * The maintenance thread comes here, and who asks for a pass of defragmentation; any number at once: a span that one is at is QUEUED,
+ * and the others leave it alone. A span is worked on in three steps: under its owner's lock, free slots that cover
  * whole pages are marked as taken, and the span as QUEUED, so that it is neither released nor given to another owner; without any
  * lock the pages go back; under the lock again the slots are free, and the span goes onto the owner's queue, as if
  * blocks had been freed into it. The pages are zero when they are next touched, at the price of a fault each.
@@ -16,7 +17,7 @@
 #include "os/os.h"
 #include "pool/lost.h"
 
-#define BATCH 16 /* spans at a time */
+#define BATCH 8 /* spans at a time: 4 KiB of stack */
 
 struct task {
 	struct na_span *span;
@@ -149,7 +150,7 @@ static uint32_t begin_some(struct na_cache *c, unsigned int *cls, struct task *t
 
 static uint64_t purge_cache(struct na_cache *c)
 {
-	static struct task tasks[BATCH]; /* the maintenance thread's alone */
+	struct task tasks[BATCH];
 	unsigned int cls = 0;
 	uint64_t bytes = 0;
 	uint32_t n;
@@ -168,13 +169,22 @@ static uint64_t purge_cache(struct na_cache *c)
 	return bytes;
 }
 
-static uint64_t purge_caches(bool sleepers)
+enum { ALL, RUNNING, SLEEPING };
+
+static bool is_meant(const struct na_cache *c, int which)
+{
+	bool runs = atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_RUNNING;
+
+	return which == ALL ||
+	       (runs && (which == RUNNING || atomic_load_explicit(&c->asleep, memory_order_relaxed) == NA_EPOCHS_KEPT));
+}
+
+static uint64_t purge_caches(int which)
 {
 	uint64_t bytes = 0;
 
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
-		if (atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_RUNNING &&
-		    (!sleepers || atomic_load_explicit(&c->asleep, memory_order_relaxed) == NA_EPOCHS_KEPT))
+		if (is_meant(c, which))
 			bytes += purge_cache(c);
 	atomic_fetch_add_explicit(&na_pool_purged, bytes, memory_order_relaxed);
 	return bytes;
@@ -182,12 +192,17 @@ static uint64_t purge_caches(bool sleepers)
 
 uint64_t na_cache_purge_pages(void)
 {
-	return purge_caches(false);
+	return purge_caches(RUNNING);
+}
+
+uint64_t na_cache_purge_all_pages(void)
+{
+	return purge_caches(ALL);
 }
 
 uint64_t na_cache_purge_sleepers(void)
 {
-	return purge_caches(true);
+	return purge_caches(SLEEPING);
 }
 
 /* Free slots of a small span that lie on a lost page are taken for good. */

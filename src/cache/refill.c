@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "cache/check.h"
 #include "cache/fast.h"
+#include "cache/traps.h"
+#include "os/os.h"
 
 #define MOST	     128 /* slots a refill */
 #define GROWTH_LEAST (INT64_C(256) << 10)
@@ -180,22 +182,26 @@ static uint32_t gather(struct na_cache *c, struct na_kind *kind, na_entry *top, 
 	}
 }
 
-/* Sets the size of an empty stack. One that outgrows its place moves: from the first, for NA_STACK_FIRST blocks, to one for NA_STACK_MIDDLE, and from
- * there to where there is room for all it may become. So the stacks of a small program lie together on few pages. */
+/* Sets the size of a stack that has no more blocks than that. One that outgrows its place moves: from the first, for NA_STACK_FIRST blocks, to
+ * one for NA_STACK_MIDDLE, and from there to where there is room for all it may become. So the stacks of a small program lie together on few pages. */
 static void resize_stack(struct na_cache *c, struct na_bin *bin, uint32_t size)
 {
 	na_entry *place = na_bin_at(bin, bin->floor), *to = NULL;
+	uint32_t depth = (uint32_t)bin->top - bin->floor;
 
 	if (size > NA_STACK_MIDDLE && place < c->grown_first) {
 		to = c->grown_next;
 		c->grown_next += bin->most + 1;
+		if (place < c->middle_first) /* whatever is there has had a middle place */
+			c->middle_next += NA_STACK_MIDDLE + 1;
 	} else if (size > NA_STACK_FIRST && place < c->middle_first) {
 		to = c->middle_next;
 		c->middle_next += NA_STACK_MIDDLE + 1;
 	}
 	if (to) {
+		memcpy(to, place, (depth + 1) * sizeof(*to)); /* with the NULL below */
 		bin->floor = (uint16_t)(to - na_bin_at(bin, 0));
-		__atomic_store_n(&bin->word, (bin->word & ~UINT64_C(0xffff)) | bin->floor, __ATOMIC_RELAXED);
+		__atomic_store_n(&bin->word, (bin->word & ~UINT64_C(0xffff)) | (bin->floor + depth), __ATOMIC_RELAXED);
 	}
 	if (!to && bin->limit == bin->floor + size)
 		return;
@@ -214,21 +220,31 @@ static int64_t growth_allowed(void)
 
 #define SWINGS 2 /* spills before a stack ran empty: what it gave then it would want now */
 
+/* Whether a stack may grow, at that cost, which is then taken; `in` is the one that free fills. */
+static bool may_grow(struct na_cache *c, const struct na_bin *in, int64_t cost)
+{
+	int64_t allowed = growth_allowed();
+
+	if (in->spilled > SWINGS || c->grown_bytes + cost > (in->spilled ? allowed : allowed / 2))
+		return false;
+	c->grown_bytes += cost;
+	return true;
+}
+
 /* How many slots to fetch: half of the stack. It grows if it runs empty without having been full before, and surely if it was full a
  * little before: a program that takes a batch and frees a batch swings wider than the stack is. Half of what stacks may grow by is kept for
  * those. One that was full many times is of a thread that frees much and would not use the room. */
 static uint32_t appetite(struct na_cache *c, struct na_bin *bin)
 {
 	uint32_t size = bin->limit - bin->floor, larger = size * 2 < bin->most ? size * 2 : bin->most;
-	int64_t cost = na_cache_growth(bin->cls, larger) - na_cache_growth(bin->cls, size), allowed = growth_allowed();
+	struct na_bin *in = c->mean ? na_cache_bin(c, na_cache_id(c, bin->cls)) : bin;
 
-	if (larger > size && bin->spilled <= SWINGS &&
-	    c->grown_bytes + cost <= (bin->spilled ? allowed : allowed / 2)) {
-		c->grown_bytes += cost;
+	if (larger > size && may_grow(c, in, na_cache_growth(bin->cls, larger) - na_cache_growth(bin->cls, size)))
 		size = larger;
-	}
-	bin->spilled = 0;
+	in->spilled = 0;
 	resize_stack(c, bin, size);
+	if (in != bin)
+		resize_stack(c, in, size);
 	return size / 2 < MOST ? (size + 1) / 2 : MOST;
 }
 
@@ -250,27 +266,61 @@ static bool swap_stacks(struct na_bin *out, struct na_bin *in)
 	return true;
 }
 
-/* Under the lock. The stack is empty. */
-static bool fill(struct na_cache *c, struct na_bin *bin, unsigned int cls)
+/* Slots of the cache's spans on top of a stack, up to `want`; how many. Under the lock. */
+static uint32_t put_slots(struct na_cache *c, struct na_bin *bin, uint32_t want)
 {
-	struct na_kind *kind = &c->kind[cls];
-	na_entry *lowest;
-	uint32_t want, got;
+	struct na_kind *kind = &c->kind[bin->cls];
+	na_entry *lowest = na_bin_at(bin, bin->top + 1u);
+	uint32_t got = gather(c, kind, lowest + want - 1, want);
 
-	if (c->split && swap_stacks(bin, na_cache_bin(c, na_cache_id(c, cls)))) {
-		na_cache_note_shape(c, bin);
-		na_cache_note_shape(c, na_cache_bin(c, na_cache_id(c, cls)));
-		return true;
-	}
-	want = appetite(c, bin);
-	lowest = na_bin_at(bin, bin->floor + 1u);
-	got = gather(c, kind, lowest + want - 1, want);
 	if (got < want)
 		memmove(lowest, lowest + want - got, got * sizeof(*lowest));
 	__atomic_store_n(&bin->word, bin->word + got, __ATOMIC_RELAXED);
 	na_kind_hold(kind, got);
-	c->since_published += got * na_class_size(cls);
-	return got != 0;
+	c->since_published += got * na_class_size(bin->cls);
+	return got;
+}
+
+/* A cache that samples is split on one node too, and there each swap is a visit of the slow path that costs as much as a refill. So the
+ * two stacks grow together, until what goes round in them fills one; as the blocks are in the one or in the other, it counts once. */
+static bool widen(struct na_cache *c, struct na_bin *out, struct na_bin *in)
+{
+	uint32_t size = (uint32_t)in->limit - in->floor, larger = size * 2 < in->most ? size * 2 : in->most;
+
+	if (larger <= size || !may_grow(c, in, na_cache_growth(in->cls, larger) - na_cache_growth(in->cls, size)))
+		return false;
+	resize_stack(c, in, larger);
+	resize_stack(c, out, larger);
+	return true;
+}
+
+/* With separate stacks: what was freed is what is taken next. False if nothing was. */
+static bool take_freed(struct na_cache *c, struct na_bin *out)
+{
+	struct na_bin *in = na_cache_bin(c, na_cache_id(c, out->cls));
+	bool wider = c->mean && in->top != in->floor && widen(c, out, in);
+	uint32_t size, depth;
+
+	if (!swap_stacks(out, in))
+		return false;
+	na_cache_note_shape(c, out);
+	na_cache_note_shape(c, in);
+	if (!c->mean)
+		return true;
+	in->spilled = 0; /* malloc has emptied a stack since */
+	size = (uint32_t)out->limit - out->floor;
+	depth = (uint32_t)out->top - out->floor;
+	if (wider && depth < size)
+		put_slots(c, out, size - depth);
+	return true;
+}
+
+/* Under the lock. The stack is empty. */
+static bool fill(struct na_cache *c, struct na_bin *bin)
+{
+	if (c->split && take_freed(c, bin))
+		return true;
+	return put_slots(c, bin, appetite(c, bin)) != 0;
 }
 
 void *na_cache_refill(struct na_cache *c, unsigned int cls)
@@ -278,8 +328,13 @@ void *na_cache_refill(struct na_cache *c, unsigned int cls)
 	struct na_bin *bin = na_cache_out(c, cls);
 	struct na_span *span = NULL;
 	bool found;
+	void *p;
 
 	__atomic_store_n(&c->refills, c->refills + 1, __ATOMIC_RELAXED);
+	na_trap_follow(c);
+	bin = na_cache_out(c, cls); /* another one if the stacks have just been split */
+	/* The next allocation is a sample: its latency is that of this refill. */
+	c->began = c->mean && c->trap[cls].left <= (int64_t)na_class_size(cls) ? na_os_now_ns() : 0;
 	if (c->pending_used)
 		na_cache_flush_pending(c);
 	for (;;) {
@@ -288,7 +343,11 @@ void *na_cache_refill(struct na_cache *c, unsigned int cls)
 			na_cache_list(c, span);
 		else if (span)
 			make_current(c, span);
-		found = *na_bin_at(bin, bin->top) || fill(c, bin, cls);
+		found = bin->top != bin->floor;
+		if (!found && fill(c, bin)) {
+			found = true;
+			na_trap_set(c, cls);
+		}
 		na_cache_enforce(c, "refill");
 		na_unlock(&c->lock);
 		if (found)
@@ -304,21 +363,29 @@ void *na_cache_refill(struct na_cache *c, unsigned int cls)
 	}
 	if (c->since_published >= c->publish_after || atomic_load_explicit(&na_publish_often, memory_order_relaxed))
 		na_cache_publish(c);
-	return na_bin_pop(bin);
+	p = na_bin_pop(bin);
+	return na_likely(p != NULL) ? p : na_trap_spring(c, cls, c->began);
 }
 
+/* Counts are in the words of `out`, of which there are no stacks here. Two threads may come with a fresh span each: the second's joins the list. */
 void *na_cache_take_one(struct na_cache *c, unsigned int cls)
 {
 	struct na_kind *kind = &c->kind[cls];
 	struct na_span *span = NULL;
 	na_entry p = NULL;
 
-	c->refills++;
 	for (;;) {
 		na_lock(&c->lock);
-		if (span)
+		if (span && kind->span) /* another thread was first */
+			na_cache_list(c, span);
+		else if (span)
 			make_current(c, span);
-		na_kind_hold(kind, gather(c, kind, &p, 1));
+		if (gather(c, kind, &p, 1)) {
+			na_kind_hold(kind, 1);
+			__atomic_store_n(&c->out[cls].word, c->out[cls].word + NA_BIN_POP + 1, __ATOMIC_RELAXED);
+			__atomic_store_n(&c->refills, c->refills + 1, __ATOMIC_RELAXED);
+			na_cache_tally(c, (int64_t)na_class_size(cls));
+		}
 		na_cache_enforce(c, "take_one");
 		na_unlock(&c->lock);
 		if (p)

@@ -2,16 +2,18 @@
 /* Making caches, and which thread has which; idle ones; publishing of counts. See cache.h. */
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/options.h"
 #include "cache/check.h"
 #include "cache/fast.h"
+#include "cache/traps.h"
 
 struct na_cache_without na_cache_without;
 __thread struct na_cache *na_cache_current = &na_cache_none;
 
-_Atomic int64_t na_live, na_live_peak;
+_Atomic int64_t na_live, na_live_peak, na_live_window;
 _Atomic bool na_publish_often;
 
 static _Atomic uint32_t made;	       /* caches; relaxed */
@@ -49,14 +51,62 @@ struct na_cache *na_cache_first(void)
 	return atomic_load_explicit(&all, memory_order_acquire);
 }
 
+static void raise_to(_Atomic int64_t *peak, int64_t live)
+{
+	int64_t now = atomic_load_explicit(peak, memory_order_relaxed);
+
+	while (live > now &&
+	       !atomic_compare_exchange_weak_explicit(peak, &now, live, memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
 void na_live_add(int64_t bytes)
 {
 	int64_t live = atomic_fetch_add_explicit(&na_live, bytes, memory_order_relaxed) + bytes;
-	int64_t peak = atomic_load_explicit(&na_live_peak, memory_order_relaxed);
 
-	while (live > peak && !atomic_compare_exchange_weak_explicit(&na_live_peak, &peak, live, memory_order_relaxed,
-								     memory_order_relaxed))
-		;
+	raise_to(&na_live_peak, live);
+	raise_to(&na_live_window, live);
+}
+
+static void count(uint64_t *counter, uint64_t n, bool shared)
+{
+	if (shared)
+		__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+void na_cache_count_taken(uint64_t blocks, uint64_t bytes)
+{
+	struct na_cache *c = na_cache_current;
+
+	count(&c->other.taken, blocks, c == &na_cache_none);
+	count(&c->other.taken_bytes, bytes, c == &na_cache_none);
+}
+
+void na_cache_count_given(uint64_t blocks, uint64_t bytes)
+{
+	struct na_cache *c = na_cache_current;
+
+	count(&c->other.given, blocks, c == &na_cache_none);
+	count(&c->other.given_bytes, bytes, c == &na_cache_none);
+}
+
+void na_cache_totals(struct na_cache *c, struct na_other *out)
+{
+	out->taken = __atomic_load_n(&c->other.taken, __ATOMIC_RELAXED);
+	out->given = __atomic_load_n(&c->other.given, __ATOMIC_RELAXED);
+	out->taken_bytes = __atomic_load_n(&c->other.taken_bytes, __ATOMIC_RELAXED);
+	out->given_bytes = __atomic_load_n(&c->other.given_bytes, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < NA_CLASSES; i++) {
+		uint64_t taken = __atomic_load_n(&na_cache_out(c, i)->word, __ATOMIC_RELAXED) >> 16;
+		int64_t live = __atomic_load_n(&c->kind[i].held, __ATOMIC_RELAXED) - na_cache_depth(c, i);
+
+		out->taken += taken;
+		out->given += taken - (uint64_t)live;
+		out->taken_bytes += taken * na_class_size(i);
+		out->given_bytes += (taken - (uint64_t)live) * na_class_size(i);
+	}
 }
 
 /* Bytes that a cache may take or give before it counts again: a 64th of what is live, so that the sum over some threads is right to
@@ -83,11 +133,24 @@ void na_cache_publish(struct na_cache *c)
 		na_live_add(own - before);
 }
 
-/* Blocks of a full-grown stack: 64 KiB of them, 32 KiB above 512 bytes, but at least 4 and at most 1024. */
+/* Caches are to sample from the start on: then there is room for two stacks that are as large as one would be. Constant after boot. */
+static bool samples_early(void)
+{
+	return na_options.sample_bytes || na_options.profile[0];
+}
+
+/* Blocks of a full-grown stack: 64 KiB of them, 32 KiB above 512 bytes, but at least 4 and at most 1024. Of split stacks on several
+ * nodes at most 64, for there a thread must notice that it has moved; on one node, where they are split for
+ * sampling, half as many if they must fit where one was. */
 static uint32_t stack_most(unsigned int cls, bool split)
 {
 	size_t size = na_class_size(cls), most = (size <= 512 ? 65536 : 32768) / size;
 
+	if (split && na_pool_count == 1) {
+		if (!samples_early() && size <= 512)
+			most = most / 2 < 256 ? most / 2 : 256;
+		return most < 8 ? 8 : most > 1024 ? 1024 : (uint32_t)most;
+	}
 	if (most > (split ? 64 : 1024))
 		most = split ? 64 : 1024;
 	return most < 4 ? 4 : (uint32_t)most;
@@ -122,7 +185,10 @@ static size_t stacks_bytes(bool split)
 
 size_t na_cache_bytes(void)
 {
-	return sizeof(struct na_cache) + na_pool_count * NA_REGION_BYTES + stacks_bytes(na_pool_count > 1);
+	size_t one = stacks_bytes(false), two = stacks_bytes(true);
+
+	/* On one node they may be split later. */
+	return sizeof(struct na_cache) + na_pool_count * NA_REGION_BYTES + (na_pool_count > 1 || two > one ? two : one);
 }
 
 /* Starts small: an eighth of what it may become, but at least 4. */
@@ -143,20 +209,11 @@ static void init_direct(struct na_cache *c)
 		c->direct[size] = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
 }
 
-void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state state)
+/* Empty stacks, all in their first places; bins are zero, but for malloc's counts. */
+static void lay_out(struct na_cache *c)
 {
 	na_entry *next = (na_entry *)((char *)(c + 1) + na_pool_count * NA_REGION_BYTES);
 
-	c->pool = pool;
-	atomic_store_explicit(&c->state, state, memory_order_relaxed);
-	c->seal = na_cache_sealing(c);
-	if (state == NA_CACHE_NAMED)
-		return;
-	if (na_options.harden) { /* no stacks: all that comes and goes takes the slow paths */
-		init_direct(c);
-		return;
-	}
-	c->split = na_pool_count > 1;
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		init_bin(na_cache_bin(c, na_cache_id(c, i)), i, stack_most(i, c->split), &next);
 		if (c->split)
@@ -180,6 +237,51 @@ void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state
 	for (unsigned int i = 0; c->split && i < NA_CLASSES; i++)
 		c->shape[NA_REGION_BINS + i] = na_bin_shape(&c->out[i]);
 	c->seal = na_cache_sealing(c);
+}
+
+void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state state)
+{
+	c->pool = pool;
+	atomic_store_explicit(&c->state, state, memory_order_relaxed);
+	c->seal = na_cache_sealing(c);
+	if (state == NA_CACHE_NAMED)
+		return;
+	if (na_options.harden) { /* no stacks: all that comes and goes takes the slow paths */
+		init_direct(c);
+		return;
+	}
+	/* If it shall sample from the start on, it must come to the slow path, where it finds out that sampling has begun. */
+	c->split = na_pool_count > 1 || samples_early() || atomic_load_explicit(&na_sample_mean, memory_order_relaxed);
+	lay_out(c);
+}
+
+static void empty_stack(struct na_cache *c, struct na_bin *bin)
+{
+	if (bin->top != bin->floor)
+		na_cache_give(c, bin, (uint32_t)bin->top - bin->floor);
+}
+
+void na_cache_split(struct na_cache *c)
+{
+	uint64_t counts[NA_CLASSES];
+
+	for (unsigned int i = 0; i < NA_REGION_BINS; i++)
+		empty_stack(c, na_cache_region(c) + i);
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		counts[i] = na_cache_out(c, i)->word & ~UINT64_C(0xffff);
+	memset(na_cache_region(c), 0, NA_REGION_BYTES);
+	memset(c->seen, 0, sizeof(c->seen));
+	c->grown_bytes = 0;
+	__atomic_store_n(&c->split, true, __ATOMIC_RELAXED); /* read without the lock by na_cache_holds() */
+	lay_out(c);
+	/* The bottom of a stack may have been the inside of another one. */
+	for (unsigned int i = 0; i < NA_REGION_BINS; i++)
+		if (na_cache_region(c)[i].most)
+			*na_bin_at(na_cache_region(c) + i, na_cache_region(c)[i].floor) = NULL;
+	for (unsigned int i = 0; i < NA_CLASSES; i++) {
+		*na_bin_at(&c->out[i], c->out[i].floor) = NULL;
+		c->out[i].word |= counts[i];
+	}
 }
 
 static void register_cache(struct na_cache *c)
@@ -263,7 +365,16 @@ static struct na_cache *acquire(struct na_pool *pool)
 		c->number = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed);
 		na_cache_init(c, pool, NA_CACHE_RUNNING);
 		register_cache(c);
+	} else {
+		na_lock(&c->lock);
+		na_cache_totals(c, &c->before);
+		na_unlock(&c->lock);
 	}
+	atomic_store_explicit(&c->thread, (int32_t)gettid(), memory_order_relaxed);
+	/* A thread that has ended had its own errors. */
+	c->error = 0;
+	c->error_text[0] = '\0';
+	memset(&c->failure, 0, sizeof(c->failure));
 	atomic_store_explicit(&c->state, NA_CACHE_RUNNING, memory_order_relaxed);
 	return c;
 }
@@ -282,9 +393,13 @@ struct na_cache *na_cache_here(void)
 	fresh = acquire(pool);
 	if (!fresh)
 		return c == &na_cache_none ? NULL : c;
-	if (c != &na_cache_none) { /* the thread has moved to another node */
+	if (c == &na_cache_none) {
+		fresh->failure.corrupted =
+			__atomic_exchange_n(&na_cache_none.failure.corrupted, false, __ATOMIC_RELAXED);
+	} else { /* the thread has moved to another node */
 		fresh->error = c->error;
 		memcpy(fresh->error_text, c->error_text, sizeof(fresh->error_text));
+		fresh->failure = c->failure;
 		na_cache_leave();
 	}
 	na_cache_current = fresh;
@@ -296,12 +411,6 @@ bool na_cache_begin_to_free(void)
 {
 	return atomic_load_explicit(&key_state, memory_order_acquire) == 2 && !pthread_getspecific(thread_key) &&
 	       na_cache_here();
-}
-
-static void empty_stack(struct na_cache *c, struct na_bin *bin)
-{
-	if (bin->top != bin->floor)
-		na_cache_give(c, bin, (uint32_t)bin->top - bin->floor);
 }
 
 /* A current span that is empty, of a class that is not in use. */
@@ -352,21 +461,39 @@ static void trim_class(struct na_cache *c, unsigned int cls)
 	}
 }
 
+void na_cache_trim_spans(struct na_cache *c)
+{
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		if (c->kind[i].span || c->kind[i].partial)
+			trim_class(c, i);
+}
+
 void na_cache_trim(struct na_cache *c)
 {
 	na_lock(&c->lock);
 	for (unsigned int i = 0; i < NA_REGION_BINS; i++)
 		empty_stack(c, na_cache_region(c) + i);
-	for (unsigned int i = 0; c->split && i < NA_CLASSES; i++)
+	for (unsigned int i = 0; c->split && i < NA_CLASSES; i++) {
+		na_trap_lift(c, i);
 		empty_stack(c, &c->out[i]);
+	}
 	na_cache_flush_pending(c);
 	na_cache_drain(c);
-	for (unsigned int i = 0; i < NA_CLASSES; i++)
-		if (c->kind[i].span || c->kind[i].partial)
-			trim_class(c, i);
+	na_cache_trim_spans(c);
 	na_cache_enforce(c, "trim");
 	na_unlock(&c->lock);
 	na_cache_publish(c);
+}
+
+void na_cache_tidy_shared(struct na_cache *c, bool any)
+{
+	na_lock(&c->lock);
+	if (any || c->refills == c->tended)
+		for (unsigned int i = 0; i < NA_CLASSES; i++)
+			drop_current(c, &c->kind[i]); /* others go when they empty, in put_slot() */
+	c->tended = c->refills;
+	na_cache_enforce(c, "tidy_shared");
+	na_unlock(&c->lock);
 }
 
 /* Of an idle cache nobody looks at the partial spans: frees into them must be told. */
@@ -516,22 +643,32 @@ void na_cache_tend(void)
 
 void na_cache_after_fork(void)
 {
+	if (na_cache_current != &na_cache_none)
+		atomic_store_explicit(&na_cache_current->thread, (int32_t)gettid(), memory_order_relaxed);
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all) {
 		uint32_t state = atomic_load_explicit(&c->state, memory_order_relaxed);
 
 		if (c == na_cache_current || (state != NA_CACHE_RUNNING && state != NA_CACHE_HELD))
 			continue;
 		na_cache_forked = true;
+		c->within = false;
 		c->pending_used = 0; /* its entries may have been half written; those blocks are lost to the child */
 		c->settled = false;
 		push_idle(c);
 	}
 }
 
+void na_cache_note_corruption(void)
+{
+	/* Threads without a cache share the flag: any of them may be the one to tell. */
+	__atomic_store_n(&na_cache_current->failure.corrupted, true, __ATOMIC_RELAXED);
+}
+
 void na_cache_complain(const void *p, const char *what, const void *caller)
 {
 	bool twice = strncmp(what, "freed twice", 11) == 0 || strncmp(what, "returned", 8) == 0;
 
+	na_cache_note_corruption();
 	atomic_fetch_add_explicit(twice ? &na_misuse.double_frees : &na_misuse.invalid_frees, 1, memory_order_relaxed);
 	if (caller)
 		na_log(NA_LOG_ERROR, "pointer %p was %s; nothing was done (called from %p)", p, what, caller);

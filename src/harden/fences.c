@@ -176,6 +176,7 @@ static int refuse(void *p, struct place *place, const void *caller)
 		print_stacks(place);
 	if (!caller)
 		return -EINVAL;
+	na_cache_note_corruption();
 	atomic_fetch_add_explicit(twice ? &na_misuse.double_frees : &na_misuse.invalid_frees, 1, memory_order_relaxed);
 	return 0;
 }
@@ -197,6 +198,7 @@ int na_fences_give(void *p, const void *caller)
 			na_log(NA_LOG_ERROR, "block %p of %zu bytes was written to behind its end, at byte %zu", p,
 			       place->size, place->size + i);
 			print_stacks(place);
+			na_cache_note_corruption();
 			atomic_fetch_add_explicit(&na_misuse.canary_faults, 1, memory_order_relaxed);
 			break;
 		}
@@ -218,6 +220,7 @@ static void tell_fault(uintptr_t at)
 	struct place *place = page % 2 ? &places[page / 2] : NULL;
 	struct na_trace now;
 
+	na_cache_note_corruption(); /* told if the program goes on */
 	if (place) {
 		na_log(NA_LOG_ERROR, "access to %p, byte %zu of the block %p of %zu bytes, which was freed", (void *)at,
 		       (size_t)(at - place->block), (void *)place->block, place->size);

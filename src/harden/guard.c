@@ -6,9 +6,12 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "cache/traps.h"
 #include "harden/fences.h"
 #include "harden/survey.h"
 #include "heap/guard.h"
+#include "heap/pressure.h"
+#include "heap/request.h"
 #include "os/os.h"
 #include "pool/lost.h"
 #include "tracking/stack.h"
@@ -158,7 +161,7 @@ static bool locate(const void *p, uintptr_t *start, size_t *capacity, struct na_
 	return true;
 }
 
-static void *allocate(size_t size, size_t alignment, bool zero)
+static void *attempt(size_t size, size_t alignment, bool zero)
 {
 	struct na_named *pool;
 	struct na_span *span;
@@ -166,25 +169,34 @@ static void *allocate(size_t size, size_t alignment, bool zero)
 	uintptr_t start;
 	void *p;
 
-	na_pools_boot();
-	if (size > PTRDIFF_MAX - TRAILER) {
-		errno = ENOMEM;
+	if (size > PTRDIFF_MAX - TRAILER)
 		return NULL;
-	}
 	p = na_fences_take(size, alignment);
 	if (p)
 		return p;
 	pool = pool_here();
-	p = pool ? na_named_allocate_aligned(pool, alignment, size + TRAILER) : NULL;
-	if (!p) {
-		errno = ENOMEM;
+	p = pool ? na_named_try(pool, alignment, size + TRAILER) : NULL;
+	if (!p)
 		return NULL;
-	}
 	locate(p, &start, &capacity, &span);
 	if (zero)
 		memset(p, 0, size);
 	dress(p, size, capacity);
+	return p;
+}
+
+static void *allocate(size_t size, size_t alignment, bool zero)
+{
+	struct na_request r = na_request_plain(size, alignment, zero);
+	void *p;
+
+	na_pools_boot();
+	na_pressure_check(size);
+	p = attempt(size, alignment, zero);
+	if (!p)
+		return na_request_recover(&r);
 	na_maintenance_consider();
+	na_failure_tell();
 	return p;
 }
 
@@ -239,6 +251,7 @@ static int freed_twice(const void *p, const void *caller)
 	tell_frees(p);
 	if (!caller)
 		return -EINVAL;
+	na_cache_note_corruption();
 	atomic_fetch_add_explicit(&na_misuse.double_frees, 1, memory_order_relaxed);
 	return 0;
 }
@@ -254,6 +267,7 @@ static int never_given(const void *p, const void *caller)
 	tell_frees(p);
 	if (!caller)
 		return -EINVAL;
+	na_cache_note_corruption();
 	atomic_fetch_add_explicit(&na_misuse.invalid_frees, 1, memory_order_relaxed);
 	return 0;
 }
@@ -269,6 +283,7 @@ static int overrun(const void *p, size_t size, size_t at, size_t capacity)
 		na_log(NA_LOG_ERROR, "block %p was written to behind its end, over its canary; it is not used again",
 		       p);
 	tell_frees(p);
+	na_cache_note_corruption();
 	atomic_fetch_add_explicit(&na_misuse.canary_faults, 1, memory_order_relaxed);
 	return 0;
 }
@@ -303,6 +318,7 @@ static void let_go(struct waiting w)
 	       w.block, w.capacity, at);
 	if (na_guard_freed(w.block, &before))
 		na_trace_print("freed before", &before);
+	na_cache_note_corruption();
 	atomic_fetch_add_explicit(&na_misuse.writes_after_free, 1, memory_order_relaxed);
 }
 
@@ -363,6 +379,8 @@ static int release(void *p, const void *caller)
 		return overrun(p, size, size, capacity);
 	}
 	remember(p, caller);
+	na_sample_release(p); /* before another thread may get the address */
+	na_cache_count_given(1, capacity);
 	if (na_span_kind(span) != NA_SPAN_SMALL) {
 		int64_t length = (int64_t)span->length;
 
@@ -432,7 +450,9 @@ static void *resize(void *p, size_t size, const void *caller)
 	return fresh;
 }
 
-const struct na_guard na_guard = { .allocate = allocate, .resize = resize, .release = release, .find = find };
+const struct na_guard na_guard = {
+	.allocate = allocate, .attempt = attempt, .resize = resize, .release = release, .find = find
+};
 
 void na_guard_start(void)
 {

@@ -5,7 +5,9 @@
  */
 #include <string.h>
 
+#include "cache/traps.h"
 #include "harden/survey.h"
+#include "heap/beyond.h"
 #include "os/os.h"
 
 /* ---- the table of chunks ---- */
@@ -60,12 +62,28 @@ static bool is_named(struct na_survey *v, const struct na_named *n)
 
 static void add_named(struct na_survey *v, struct na_named *n)
 {
-	if (v->pool_count == v->pool_room || v->cache_count == v->cache_room) {
+	if (v->pool_count == v->pool_room)
+		v->cramped = true;
+	else
+		v->pools[v->pool_count++] = &n->pool;
+}
+
+static void add_shared(struct na_survey *v, struct na_cache *c, struct na_named *home)
+{
+	if (v->cache_count == v->cache_room) {
 		v->cramped = true;
 		return;
 	}
-	v->pools[v->pool_count++] = &n->pool;
-	v->caches[v->cache_count++] = &n->cache;
+	v->homes[v->cache_count] = home;
+	v->caches[v->cache_count++] = c;
+}
+
+/* A cache of an arena's, beside those that lie in a structure of their own. */
+static bool is_shared(struct na_survey *v, const struct na_cache *c, const struct na_arena *arena)
+{
+	uintptr_t word = (uintptr_t)c % 64 ? 0 : na_meta_chunk((uintptr_t)c, sizeof(*c), &v->hint);
+
+	return word && ((struct na_chunk *)na_chunk_start(word))->arena == arena;
 }
 
 /* All chunks of the named pools' arena are filled from the start with structures of one size: those that are alive. */
@@ -76,7 +94,6 @@ static void relist_named(struct na_survey *v)
 	na_named_list.first = NULL;
 	na_named_list.count = 0;
 	v->pool_count = na_pool_count;
-	v->cache_count = 0;
 	for (uint32_t i = 0; i < atomic_load_explicit(&na_chunks.most, memory_order_relaxed) && i < NA_CHUNKS; i++) {
 		uintptr_t word = na_chunk_word(i);
 		uintptr_t start = na_chunk_start(word), end = start + na_chunk_size(word);
@@ -104,6 +121,55 @@ static bool power_of_two(size_t x)
 	return x && (x & (x - 1)) == 0;
 }
 
+/* A group that has just been made is not in the table yet. */
+static void check_group(struct na_survey *v, struct na_named *n)
+{
+	uint32_t hint = 0, caches;
+	bool known;
+
+	if (n->caches == 1 && n->hint == 0 && !na_named_cache(n, 1))
+		return;
+	known = na_group_known(n, &hint);
+	caches = known || n->caches == NA_GROUP_CACHES ? NA_GROUP_CACHES : 1;
+	if ((n->caches != caches || (known && n->hint != hint)) &&
+	    na_fault(v, "named pool \"%s\": how many caches it has, or of which hints its blocks are, has changed",
+		     n->pool.name)) {
+		n->caches = caches;
+		n->hint = hint;
+		v->rebuilt++;
+	}
+}
+
+static bool is_cache_of(struct na_survey *v, struct na_named *n, uint32_t i, const struct na_cache *c)
+{
+	return i == 0 ? c == &n->cache : !c || is_shared(v, c, &n->pool.arena);
+}
+
+/* Each is there twice: of two that disagree the one that may be. */
+static void add_caches(struct na_survey *v, struct na_named *n)
+{
+	for (uint32_t i = 0; i < (n->caches == 1 ? 1 : NA_GROUP_CACHES); i++) {
+		struct na_cache *c = na_named_cache(n, i);
+		struct na_cache *other = n->not_more[i] ? (struct na_cache *)~n->not_more[i] : NULL;
+
+		if ((c != other || !is_cache_of(v, n, i, c)) &&
+		    na_fault(v, "named pool \"%s\": its cache %u is in doubt", n->pool.name, i)) {
+			if (!c || !is_cache_of(v, n, i, c))
+				c = i == 0 ? &n->cache : is_cache_of(v, n, i, other) ? other : NULL;
+			n->not_more[i] = c ? ~(uintptr_t)c : 0;
+			atomic_store_explicit(&n->more[i], c, memory_order_release);
+			v->rebuilt++;
+		}
+		if (c && is_cache_of(v, n, i, c))
+			add_shared(v, c, n);
+	}
+}
+
+void na_survey_caches_of(struct na_survey *v, struct na_named *n)
+{
+	add_caches(v, n);
+}
+
 static void check_named(struct na_survey *v, struct na_named *n)
 {
 	if ((!power_of_two(n->alignment) || n->alignment < 16 || n->alignment > NA_PAGE) &&
@@ -111,6 +177,7 @@ static void check_named(struct na_survey *v, struct na_named *n)
 		n->alignment = NA_PAGE; /* serves whatever it was */
 		v->rebuilt++;
 	}
+	check_group(v, n);
 	if (n->users > 64 && na_fault(v, "named pool \"%s\": %u threads purge it", n->pool.name, n->users)) {
 		n->users = 0;
 		v->rebuilt++;
@@ -124,7 +191,6 @@ void na_survey_named(struct na_survey *v)
 
 	for (v->pool_count = 0; v->pool_count < na_pool_count; v->pool_count++)
 		v->pools[v->pool_count] = &na_pools[v->pool_count];
-	v->cache_count = 0;
 	for (n = na_named_list.first; n && is_named(v, n) && count <= na_named_list.count; n = n->next, count++)
 		add_named(v, n);
 	if ((n || count != na_named_list.count) &&
@@ -132,10 +198,23 @@ void na_survey_named(struct na_survey *v)
 		relist_named(v);
 	for (uint32_t i = na_pool_count; i < v->pool_count; i++)
 		check_named(v, (struct na_named *)((char *)v->pools[i] - offsetof(struct na_named, pool)));
-	v->named_count = v->cache_count;
 }
 
 /* ---- caches ---- */
+
+void na_survey_sampled(struct na_survey *v)
+{
+	v->cache_count = 0;
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		struct na_cache *c = na_sampled_cache(i);
+
+		if (c && is_shared(v, c, &na_pools[i].arena))
+			add_shared(v, c, NULL);
+		else if (c)
+			na_fault(v, "pool %u: its cache for samples is none", i);
+	}
+	v->sampled_count = v->cache_count;
+}
 
 static bool is_cache(struct na_survey *v, const struct na_cache *c)
 {
@@ -240,12 +319,14 @@ static void mend_pool(struct na_survey *v, struct na_pool *pool)
 		pool->node = copy.node;
 		memcpy(&pool->bound, &copy.bound, 1);
 		memcpy(&pool->named, &copy.named, 1);
+		memcpy(&pool->beyond, &copy.beyond, 1);
 		pool->limit = copy.limit;
 		pool->arena.node = copy.arena.node;
 		memcpy(pool->name, copy.name, sizeof(copy.name));
 	} else { /* more than a byte: what can be known otherwise, and the seal of the rest */
 		pool->named = !(pool >= na_pools && pool < na_pools + NA_MAX_POOLS);
 		pool->bound = na_pool_count > 1;
+		pool->beyond = pool->named && na_beyond_owns(na_named_of(pool));
 		if (pool->bound && pool->arena.node != pool->node && na_pool_of_node(pool->arena.node))
 			pool->node = pool->arena.node;
 		pool->arena.node = pool->bound ? pool->node : -1;
@@ -428,11 +509,12 @@ static void check_arena(struct na_survey *v, struct na_arena *arena)
 void na_survey_arenas(struct na_survey *v)
 {
 	for (uint32_t i = 0; i < v->cache_count; i++)
-		if (i < v->named_count)
-			na_survey_range(v, (char *)v->caches[i] - offsetof(struct na_named, cache),
-					sizeof(struct na_named));
-		else
+		if (i >= v->named_count)
 			na_survey_range(v, v->caches[i], na_cache_bytes());
+		else if (v->homes[i] && v->caches[i] == &v->homes[i]->cache)
+			na_survey_range(v, v->homes[i], sizeof(struct na_named));
+		else
+			na_survey_range(v, v->caches[i], sizeof(struct na_cache));
 	na_survey_sort(v->ranges, v->range_count, sizeof(*v->ranges));
 	for (uint32_t i = 1; i < v->range_count; i++)
 		if (v->ranges[i].from < v->ranges[i - 1].to)

@@ -250,9 +250,11 @@ void na_survey_places(struct na_survey *v)
 
 /* ---- slots that are out ---- */
 
-static uint32_t named_index(const struct na_survey *v, const struct na_cache *c)
+/* Of a cache that no thread owns, in a pool that is named or not. */
+static uint32_t shared_index(const struct na_survey *v, const struct na_pool *pool, const struct na_cache *c)
 {
-	for (uint32_t i = 0; i < v->named_count; i++)
+	for (uint32_t i = pool->named ? v->sampled_count : 0; i < (pool->named ? v->named_count : v->sampled_count);
+	     i++)
 		if (v->caches[i] == c)
 			return i;
 	return UINT32_MAX;
@@ -269,9 +271,8 @@ static void count_out(struct na_survey *v, int64_t *out)
 			if (na_span_kind(span) != NA_SPAN_SMALL || span->seal != na_span_sealing(span) ||
 			    span->cls >= NA_CLASSES)
 				continue;
-			named = v->known[i].pool->named
-					? named_index(v, atomic_load_explicit(&span->cache, memory_order_relaxed))
-					: UINT32_MAX;
+			named = shared_index(v, v->known[i].pool,
+					     atomic_load_explicit(&span->cache, memory_order_relaxed));
 			if (named != UINT32_MAX) {
 				v->named_out[named * NA_CLASSES + span->cls] += span->used;
 				continue;
@@ -367,7 +368,7 @@ void na_survey_held(struct na_survey *v)
 
 			check_copies(v, v->caches[i], named, kind->held, cls);
 			if (kind->held != named &&
-			    na_fault(v, "a named pool has %lld slots of %zu bytes out, and counts %lld",
+			    na_fault(v, "a shared cache has %lld slots of %zu bytes out, and counts %lld",
 				     (long long)named, na_class_size(cls), (long long)kind->held)) {
 				kind->held = named;
 				kind->not_held = -named;

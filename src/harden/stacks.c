@@ -60,7 +60,22 @@ static bool mend_layout(struct na_cache *c)
 	return false;
 }
 
-static void mend_cache(struct na_survey *v, struct na_cache *c, bool named)
+/* Whether its stacks are separate, of which both are possible. */
+static bool mend_split(struct na_cache *c)
+{
+	unsigned char was;
+
+	memcpy(&was, &c->split, 1);
+	for (int split = 0; split < 2; split++) {
+		c->split = split;
+		if (whole(c))
+			return true;
+	}
+	c->split = was < 2 ? was : c->direct[0] >= offsetof(struct na_cache, out) && c->direct[0] < sizeof(*c);
+	return false;
+}
+
+static void mend_cache(struct na_survey *v, struct na_cache *c, struct na_named *home, bool named)
 {
 	struct na_pool *pool = c->pool;
 	uint32_t number = c->number;
@@ -82,19 +97,21 @@ static void mend_cache(struct na_survey *v, struct na_cache *c, bool named)
 			if (whole(c))
 				return;
 		}
-	c->number = number;
-	c->split = !named && na_pool_count > 1;
+	c->number = named ? 0 : number;
 	if (whole(c))
+		return;
+	c->number = number;
+	if (mend_split(c))
 		return;
 	/* The layout follows from the sizes of all stacks, so that one pointer is known by the others: a byte of one is wrong. */
 	if (mend_layout(c))
 		return;
 	if (!na_survey_pool(v, c->pool))
-		c->pool = named ? &((struct na_named *)(void *)c)->pool : &na_pools[0];
+		c->pool = home ? &home->pool : &na_pools[0];
 	c->seal = na_cache_sealing(c);
 }
 
-static void check_constants(struct na_survey *v, struct na_cache *c, bool named)
+static void check_constants(struct na_survey *v, struct na_cache *c, struct na_named *home, bool named)
 {
 	static const struct na_bin zero;
 	uint32_t state = atomic_load_explicit(&c->state, memory_order_relaxed);
@@ -103,7 +120,7 @@ static void check_constants(struct na_survey *v, struct na_cache *c, bool named)
 
 	if ((!whole(c) || !na_survey_pool(v, c->pool)) &&
 	    na_fault(v, "cache %u: its pool, number or layout has changed", c->number))
-		mend_cache(v, c, named);
+		mend_cache(v, c, home, named);
 	if (memcmp(&c->never, &zero, sizeof(zero)) &&
 	    na_fault(v, "cache %u: the stack that is never filled is not empty", c->number)) {
 		memset(&c->never, 0, sizeof(zero));
@@ -119,7 +136,7 @@ static void check_constants(struct na_survey *v, struct na_cache *c, bool named)
 					       : NA_CACHE_RUNNING))
 		return;
 	if (na_fault(v, "cache %u: its state is %u, and it is %s", c->number, state,
-		     named    ? "a named pool's"
+		     named    ? "no thread's"
 		     : listed ? "on the list of idle ones"
 			      : "on no list of idle ones")) {
 		/* IDLE and on no list: idle it is, and the list has lost it. See check_idle(). */
@@ -170,11 +187,37 @@ static uint64_t word_of(const struct na_bin *bin)
 	return __atomic_load_n(&bin->word, __ATOMIC_RELAXED);
 }
 
+/* The trap of the stack, if it may have one: it changes under the cache's lock alone, which we hold. */
+static struct na_trap *trap_of(struct na_cache *c, const struct na_bin *bin)
+{
+	return bin >= c->out && bin < c->out + NA_CLASSES ? &c->trap[bin - c->out] : NULL;
+}
+
+/* The block of a place of the stack: where a trap is, the one that it has put by. */
+static uintptr_t entry_at(struct na_cache *c, struct na_bin *bin, uint32_t i)
+{
+	const struct na_trap *t = trap_of(c, bin);
+	uintptr_t block = (uintptr_t)__atomic_load_n(na_bin_at(bin, i), __ATOMIC_ACQUIRE);
+
+	return !block && t && t->at == i ? (uintptr_t)t->displaced : block;
+}
+
+static void forget_trap(struct na_cache *c, const struct na_bin *bin)
+{
+	struct na_trap *t = trap_of(c, bin);
+
+	if (!t || !t->displaced)
+		return;
+	__atomic_store_n(&t->displaced, NULL, __ATOMIC_RELAXED);
+	t->counted = false;
+}
+
 /* A stack whose contents nobody can vouch for: the blocks stay with whoever has them, or with nobody. */
-static void empty_stack(struct na_survey *v, struct na_bin *bin)
+static void empty_stack(struct na_survey *v, struct na_cache *c, struct na_bin *bin)
 {
 	uint32_t depth = (uint32_t)(bin->top - bin->floor) & 0xffff;
 
+	forget_trap(c, bin);
 	if (depth <= bin->most) {
 		v->barred += depth;
 		v->barred_bytes += depth * na_class_size(bin->cls);
@@ -214,8 +257,14 @@ static const char *wrong_block(struct na_survey *v, uintptr_t block, unsigned in
 	return NULL;
 }
 
-static void remove_entry(struct na_survey *v, struct na_bin *bin, uint32_t i)
+static void remove_entry(struct na_survey *v, struct na_cache *c, struct na_bin *bin, uint32_t i)
 {
+	struct na_trap *t = trap_of(c, bin);
+
+	if (t && t->displaced && t->at == i)
+		forget_trap(c, bin);
+	else if (t && t->displaced && t->at > i)
+		t->at--;
 	v->barred++;
 	v->barred_bytes += na_class_size(bin->cls);
 	for (; i < bin->top; i++)
@@ -234,10 +283,9 @@ static bool note_stack(struct na_survey *v, struct na_cache *c, struct na_bin *b
 			v->cramped = true;
 			break;
 		}
-		v->stacked[v->stacked_count++] =
-			(struct na_stacked){ (uintptr_t)__atomic_load_n(na_bin_at(bin, i), __ATOMIC_ACQUIRE), c, bin };
+		v->stacked[v->stacked_count++] = (struct na_stacked){ entry_at(c, bin, i), c, bin };
 	}
-	/* acquire, above: the entries are read before the word is again. */
+	/* acquire, in entry_at(): the entries are read before the word is again. */
 	if (word_of(bin) == word)
 		return true;
 	v->stacked_count = before;
@@ -250,18 +298,39 @@ static void check_blocks(struct na_survey *v, struct na_cache *c, struct na_bin 
 		const char *wrong = wrong_block(v, v->stacked[i].block, bin->cls, at_rest(c));
 
 		/* One that moves: it may have been given out, freed and collected since. */
-		if (!wrong ||
-		    (!at_rest(c) && *na_bin_at(bin, bin->floor + 1u + i - first) != (void *)v->stacked[i].block))
+		if (!wrong || (!at_rest(c) && entry_at(c, bin, bin->floor + 1u + i - first) != v->stacked[i].block))
 			continue;
 		if (na_fault(v, "cache %u: %p in a stack of %zu bytes is %s", c->number, (void *)v->stacked[i].block,
 			     na_class_size(bin->cls), wrong) &&
 		    at_rest(c)) {
-			remove_entry(v, bin, bin->floor + 1u + i - first);
+			remove_entry(v, c, bin, bin->floor + 1u + i - first);
 			memmove(&v->stacked[i], &v->stacked[i + 1], (v->stacked_count - i - 1) * sizeof(v->stacked[0]));
 			v->stacked_count--;
 			i--;
 		}
 	}
+}
+
+/* Where a trap is there is a NULL within the stack, and there alone. What is in the stack above is all that moves meanwhile. */
+static void check_trap(struct na_survey *v, struct na_cache *c, struct na_bin *bin)
+{
+	struct na_trap *t = trap_of(c, bin);
+
+	if (!t || !t->displaced || (t->at > bin->floor && t->at <= bin->top && !*na_bin_at(bin, t->at)))
+		return;
+	if (!na_fault(v, "cache %u: the place of a sample of %zu bytes is in doubt", c->number,
+		      na_class_size(bin->cls)) ||
+	    !at_rest(c))
+		return;
+	v->rebuilt++;
+	for (uint32_t i = bin->floor + 1u; i <= bin->top; i++)
+		if (!*na_bin_at(bin, i)) {
+			t->at = (uint16_t)i;
+			return;
+		}
+	v->barred++;
+	v->barred_bytes += na_class_size(bin->cls);
+	forget_trap(c, bin);
 }
 
 static void check_bin(struct na_survey *v, struct na_cache *c, struct na_bin *bin, uint64_t *shape, unsigned int cls)
@@ -290,7 +359,8 @@ static void check_bin(struct na_survey *v, struct na_cache *c, struct na_bin *bi
 	    na_fault(v, "cache %u: the top of a stack of %zu bytes is outside of it, or its bottom is no NULL",
 		     c->number, na_class_size(cls)) &&
 	    at_rest(c))
-		empty_stack(v, bin);
+		empty_stack(v, c, bin);
+	check_trap(v, c, bin);
 	for (int tries = 0; tries < TRIES; tries++) {
 		word = word_of(bin);
 		if ((uint16_t)word < bin->floor || (uint16_t)word > bin->limit)
@@ -569,8 +639,8 @@ static void check_twice(struct na_survey *v)
 		if (!na_fault(v, "%p is in two stacks of free blocks, or twice in one", (void *)b->block))
 			continue;
 		for (uint32_t k = b->bin->top; k > b->bin->floor && at_rest(b->cache); k--)
-			if (*na_bin_at(b->bin, k) == (void *)b->block) {
-				remove_entry(v, b->bin, k);
+			if (entry_at(b->cache, b->bin, k) == b->block) {
+				remove_entry(v, b->cache, b->bin, k);
 				v->barred--; /* the other one has it */
 				v->barred_bytes -= na_class_size(b->bin->cls);
 				break;
@@ -581,7 +651,7 @@ static void check_twice(struct na_survey *v)
 void na_survey_stacks(struct na_survey *v)
 {
 	for (uint32_t i = 0; i < v->cache_count; i++)
-		check_constants(v, v->caches[i], i < v->named_count);
+		check_constants(v, v->caches[i], i < v->named_count ? v->homes[i] : NULL, i < v->named_count);
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		check_idle(v, &na_pools[i]);
 	for (uint32_t i = 0; i < v->cache_count; i++) {

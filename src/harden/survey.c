@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "cache/traps.h"
 #include "harden/guard.h"
 #include "os/os.h"
 
@@ -40,7 +41,7 @@ static void *carve(char **next, size_t bytes)
 
 int na_survey_open(struct na_survey *v, uint32_t scale)
 {
-	uint32_t pools = na_pool_count + na_named_list.count + SPARE, caches = na_cache_made() + pools + SPARE;
+	uint32_t pools = na_pool_count + na_named_list.count + SPARE, threads = na_cache_made() + SPARE, caches;
 	uint64_t segments = SPARE;
 	char *next;
 	size_t bytes;
@@ -50,21 +51,24 @@ int na_survey_open(struct na_survey *v, uint32_t scale)
 		segments += na_pools[i].segments + atomic_load_explicit(&na_pools[i].huge_count, memory_order_relaxed);
 	/* Of named pools it is not known without their locks: as many as there are chunks to have them in. */
 	segments += (uint64_t)atomic_load_explicit(&na_chunks.most, memory_order_relaxed) % (NA_CHUNKS + 1) * 16;
+	caches = threads + pools + atomic_load_explicit(&na_named_list.caches, memory_order_relaxed);
 	if (segments > (1u << 20) || pools > (1u << 20) || caches > (1u << 20)) { /* one of the counts is damaged */
 		segments = segments > (1u << 16) ? 1u << 16 : segments;
 		pools = pools > (1u << 12) ? 1u << 12 : pools;
 		caches = caches > (1u << 14) ? 1u << 14 : caches;
+		threads = threads > (1u << 14) ? 1u << 14 : threads;
 	}
 	segments *= scale;
 	pools *= scale;
 	caches *= scale;
+	threads *= scale;
 	v->known_room = (uint32_t)segments;
 	v->range_room = (uint32_t)segments * (NA_SLICES + 1) + caches * 2 + pools * 70;
-	v->stacked_room = caches * STACKED_MOST;
+	v->stacked_room = threads * STACKED_MOST;
 	v->lock_room = caches + pools * 4;
-	bytes = (pools + caches) * sizeof(void *) + segments * (sizeof(struct na_known) + NA_SLICES) +
+	bytes = (pools + caches * 2) * sizeof(void *) + segments * (sizeof(struct na_known) + NA_SLICES) +
 		v->stacked_room * sizeof(struct na_stacked) + v->range_room * sizeof(struct na_range) +
-		v->lock_room * sizeof(void *) + sizeof(struct na_segment) + pools * NA_CLASSES * sizeof(int64_t) +
+		v->lock_room * sizeof(void *) + sizeof(struct na_segment) + caches * NA_CLASSES * sizeof(int64_t) +
 		16 * 64;
 	v->memory_bytes = (bytes + NA_PAGE - 1) & ~(NA_PAGE - 1);
 	if (na_os.map(NULL, v->memory_bytes, &v->memory) < 0)
@@ -73,12 +77,13 @@ int na_survey_open(struct na_survey *v, uint32_t scale)
 	v->spare = carve(&next, sizeof(struct na_segment));
 	v->pools = carve(&next, pools * sizeof(void *));
 	v->caches = carve(&next, caches * sizeof(void *));
+	v->homes = carve(&next, caches * sizeof(void *));
 	v->known = carve(&next, segments * sizeof(struct na_known));
 	v->place = carve(&next, segments * NA_SLICES);
 	v->stacked = carve(&next, v->stacked_room * sizeof(struct na_stacked));
 	v->ranges = carve(&next, v->range_room * sizeof(struct na_range));
 	v->locks = carve(&next, v->lock_room * sizeof(void *));
-	v->named_out = carve(&next, pools * NA_CLASSES * sizeof(int64_t));
+	v->named_out = carve(&next, caches * NA_CLASSES * sizeof(int64_t));
 	v->pool_room = pools;
 	v->cache_room = caches;
 	return 0;
@@ -254,24 +259,35 @@ static bool lock_or_tell(struct na_survey *v, struct na_lock *lock, const char *
 /* Lock order as fork's: named pools, caches, pools, arenas. */
 static void lock_all(struct na_survey *v)
 {
+	na_survey_sampled(v);
 	lock_or_tell(v, &na_named_list.lock, "the list of named pools");
 	na_survey_named(v);
 	for (uint32_t i = na_pool_count; i < v->pool_count; i++) {
 		struct na_named *n = (struct na_named *)((char *)v->pools[i] - offsetof(struct na_named, pool));
 
+		uint32_t first = v->cache_count;
+
 		lock_or_tell(v, &n->lock, "a named pool");
-		lock_or_tell(v, &n->cache.lock, "a named pool's cache");
+		na_survey_caches_of(v, n);
+		for (uint32_t k = first; k < v->cache_count; k++)
+			lock_or_tell(v, &v->caches[k]->lock, "a named pool's cache");
 		lock_or_tell(v, &n->pool.lock, "a named pool's pool");
 		lock_or_tell(v, &n->pool.arena.lock, "a named pool's arena");
 	}
 	lock_or_tell(v, &na_named_list.arena.lock, "the named pools' arena");
+	v->named_count = v->cache_count;
 	na_survey_caches(v);
 	for (uint32_t i = v->named_count; i < v->cache_count; i++)
 		lock_or_tell(v, &v->caches[i]->lock, "a thread's cache");
+	for (uint32_t i = 0; i < v->sampled_count; i++)
+		lock_or_tell(v, &v->caches[i]->lock, "a pool's cache for samples");
 	for (uint32_t i = 0; i < na_pool_count; i++) {
 		lock_or_tell(v, &na_pools[i].lock, "a pool");
 		lock_or_tell(v, &na_pools[i].arena.lock, "a pool's arena");
 	}
+	for (uint32_t i = 0, known = 0; i < na_pool_count; i++) /* made meanwhile: what is theirs is not known */
+		if (na_sampled_cache(i) && ++known > v->sampled_count)
+			v->cramped = true;
 }
 
 static void unlock_all(struct na_survey *v)

@@ -52,9 +52,11 @@ struct na_survey {
 
 	struct na_pool **pools;
 	uint32_t pool_count, pool_room;
-	struct na_cache **caches; /* named pools' first */
-	uint32_t cache_count, cache_room, named_count;
-	struct na_known *known; /* by address */
+	struct na_cache **caches; /* those for samples first, then named pools' */
+	struct na_named **homes;  /* of each cache; NULL in all but named pools' */
+	uint32_t cache_count, cache_room;
+	uint32_t sampled_count, named_count; /* where named pools' begin, and where threads' */
+	struct na_known *known;		     /* by address */
 	uint32_t known_count, known_room;
 	uint8_t *place; /* NA_SLICES bytes for each known segment */
 	struct na_stacked *stacked;
@@ -65,7 +67,7 @@ struct na_survey {
 	uint32_t lock_count, lock_room;
 	struct na_segment *spare; /* a copy to try things on */
 	uint64_t map_pages[NA_MAP_ENTRIES / 512 / 64];
-	int64_t *named_out;	/* NA_CLASSES for each named pool */
+	int64_t *named_out;	/* NA_CLASSES for each cache that no thread owns */
 	uint64_t nowhere_pages; /* pages of zeros that exist */
 	uint32_t hint;		/* of na_meta_chunk() */
 	bool cramped;		/* there was not room for all: what is missing was made meanwhile */
@@ -117,7 +119,9 @@ bool na_survey_mend(void *object, size_t from, size_t to, bool (*whole)(const vo
 /* Before the locks: the two halves of the table of chunks. */
 void na_survey_chunks(struct na_survey *v);
 /* Which caches and named pools there are; both lists are checked before they are followed. */
+void na_survey_sampled(struct na_survey *v);
 void na_survey_named(struct na_survey *v);
+void na_survey_caches_of(struct na_survey *v, struct na_named *n); /* under its lock */
 void na_survey_caches(struct na_survey *v);
 void na_survey_pools(struct na_survey *v);    /* what is constant in pools */
 void na_survey_segments(struct na_survey *v); /* tables, lists, the map: fills known */

@@ -5,31 +5,61 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cache/traps.h"
+#include "heap/beyond.h"
 #include "heap/guard.h"
 #include "heap/placed.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
+#include "heap/timing.h"
 #include "os/os.h"
+
+#define TIMED_REFILLS 6 /* one in 2 to the power of */
+#define TIMED_LARGE   4
+
+struct na_timing na_timing_refills, na_timing_large;
+
+static uint32_t large_weight(void)
+{
+	static _Atomic uint64_t turns; /* relaxed: which ones are timed is chance anyway */
+
+	return na_timing_weight(atomic_fetch_add_explicit(&turns, 1, memory_order_relaxed), TIMED_LARGE);
+}
+
+void na_heap_took(void *p, size_t size, uint64_t began)
+{
+	na_live_add((int64_t)size);
+	na_cache_count_taken(1, size);
+	na_sample_consider(p, size, began);
+}
+
+static __attribute__((cold, noinline)) void *recover(size_t size, size_t alignment, bool zero)
+{
+	struct na_request r = na_request_plain(size, alignment, zero);
+
+	na_pools_boot();
+	return na_request_recover(&r);
+}
 
 static void *allocate_large(size_t size, size_t alignment, bool zero)
 {
+	uint32_t weight;
+	uint64_t from;
 	void *p;
 
 	if (size > PTRDIFF_MAX)
-		goto no_memory;
+		return recover(size, alignment, zero);
+	weight = large_weight();
+	from = weight ? na_os_ticks() : 0;
 	na_pools_boot();
 	na_pressure_check(size);
-	NA_RECOVER(p, size, na_large_take(na_pool_here(), size, alignment, zero));
-	if (!p) {
-		na_recovery_failed(size);
-		goto no_memory;
-	}
-	na_live_add((int64_t)na_span_of(p)->length);
+	p = na_request_large(na_pool_here(), size, alignment, zero);
+	if (na_unlikely(!p))
+		return recover(size, alignment, zero);
 	na_maintenance_consider();
+	if (weight)
+		na_timing_add(&na_timing_large, na_os_ticks() - from, weight);
 	return p;
-
-no_memory:
-	errno = ENOMEM;
-	return NULL;
 }
 
 static void *refill(unsigned int cls)
@@ -39,20 +69,28 @@ static void *refill(unsigned int cls)
 	return c ? na_cache_refill(c, cls) : NULL;
 }
 
-static void *allocate_class(unsigned int cls)
+/* The class of the request for `size` bytes, which na_heap_class() has found. */
+static void *allocate_class(unsigned int cls, size_t size, size_t alignment)
 {
 	struct na_cache *c = na_cache_current;
 	void *p = na_bin_pop(na_cache_out(c, cls));
+	uint32_t weight;
+	uint64_t from;
 
 	if (na_likely(p != NULL))
 		return p;
+	if (na_cache_out(c, cls)->top != na_cache_out(c, cls)->floor)
+		return na_trap_spring(c, cls, 0);
+	weight = c->pool ? na_timing_weight(c->refills, TIMED_REFILLS) : 1; /* 1: the thread gets its cache */
+	from = weight ? na_os_ticks() : 0;
 	na_pressure_check(NA_SLICE);
-	NA_RECOVER(p, NA_SLICE, refill(cls));
-	if (!p) {
-		na_recovery_failed(na_class_size(cls));
-		errno = ENOMEM;
-	}
+	p = refill(cls);
+	if (na_unlikely(!p))
+		return recover(size, alignment, false);
 	na_maintenance_consider();
+	if (weight && p)
+		na_timing_add(&na_timing_refills, na_os_ticks() - from, weight);
+	na_failure_tell();
 	return p;
 }
 
@@ -64,23 +102,37 @@ __attribute__((cold, noinline)) void *na_heap_allocate_slow(size_t size)
 		return na_guard.allocate(size, 16, false);
 	if (size > NA_SMALL_MAX)
 		return allocate_large(size, 16, false);
-	return allocate_class(na_class_of(size));
+	return allocate_class(na_class_of(size), size, 16);
+}
+
+int na_heap_class(size_t alignment, size_t size)
+{
+	if (alignment > NA_PAGE || size > NA_SMALL_MAX || ((size + alignment - 1) & ~(alignment - 1)) > NA_SMALL_MAX)
+		return -1;
+	return (int)(alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment));
+}
+
+static void *zeroed(void *p, size_t size)
+{
+	if (p)
+		return memset(p, 0, size);
+	na_request_was_zeroed();
+	return NULL;
 }
 
 void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero)
 {
+	int cls = na_heap_class(alignment, size);
 	void *p;
 
 	if (na_unlikely(na_cache_current == &na_cache_none))
 		na_pools_boot();
 	if (na_guarded())
 		return na_guard.allocate(size, alignment, zero);
-	if (alignment <= NA_PAGE && size <= NA_SMALL_MAX &&
-	    ((size + alignment - 1) & ~(alignment - 1)) <= NA_SMALL_MAX) {
-		p = allocate_class(alignment <= 16 ? na_class_of(size) : na_class_aligned(size, alignment));
-		return p && zero ? memset(p, 0, size) : p;
-	}
-	return allocate_large(size, alignment, zero);
+	if (cls < 0)
+		return allocate_large(size, alignment, zero);
+	p = allocate_class((unsigned int)cls, size, alignment);
+	return zero ? zeroed(p, size) : p;
 }
 
 void *na_heap_allocate_zeroed(size_t size)
@@ -90,22 +142,30 @@ void *na_heap_allocate_zeroed(size_t size)
 	if (size > NA_SMALL_MAX)
 		return na_guarded() ? na_guard.allocate(size, 16, true) : allocate_large(size, 16, true);
 	p = na_heap_allocate(size);
-	return p ? memset(p, 0, size) : NULL;
+	return zeroed(p, size);
 }
 
 static int release_other(void *p, struct na_span *span)
 {
 	uint8_t kind = na_span_kind(span);
+	bool counted = true;
+	size_t size;
+	int rc;
 
+	na_sample_release(p); /* before another thread may get the address */
 	if (kind == NA_SPAN_LARGE || kind == NA_SPAN_HUGE) {
-		int64_t length = (int64_t)span->length;
-		int rc = na_large_give(span, p);
-
+		size = span->length;
+		rc = na_large_give(span, p);
 		if (rc == 0)
-			na_live_add(-length);
-		return rc;
+			na_live_add(-(int64_t)size);
+	} else {
+		counted = kind == NA_SPAN_SMALL && !na_id_of(p); /* in no stack: of a named pool, or a sample */
+		size = span->size;
+		rc = na_cache_free_slow(na_cache_current, span, p);
 	}
-	return na_cache_free_slow(na_cache_current, span, p);
+	if (rc == 0 && counted)
+		na_cache_count_given(1, size);
+	return rc;
 }
 
 /* A full stack of the thread's own, or a block that goes into none. */
@@ -122,6 +182,7 @@ __attribute__((noinline)) void na_heap_release_slow(void *p)
 			na_heap_release_marked(p);
 		else
 			na_bin_push(bin, bin->top, p);
+		na_failure_tell();
 		return;
 	}
 	if (na_guarded() && p && na_guard.release(p, __builtin_return_address(0)) != -ENOENT)
@@ -137,6 +198,7 @@ __attribute__((noinline)) void na_heap_release_slow(void *p)
 				  na_segment_of(p) ? "freed twice, or is not the start of a block"
 						   : "freed, but is not a block of ours",
 				  __builtin_return_address(0));
+	na_failure_tell();
 	errno = saved;
 }
 
@@ -145,6 +207,7 @@ __attribute__((cold, noinline)) void na_heap_release_marked(void *p)
 {
 	if (na_cache_holds(na_cache_current, na_span_of(p), p)) {
 		na_cache_complain(p, "freed twice", __builtin_return_address(0));
+		na_failure_tell();
 		return;
 	}
 	*na_mark_of(p) = 0;
@@ -158,6 +221,8 @@ int na_heap_release_checked(void *p)
 	if (na_guarded()) {
 		int rc = na_guard.release(p, NULL);
 
+		if (rc == 0)
+			na_failure_tell();
 		if (rc != -ENOENT)
 			return rc;
 	}
@@ -213,10 +278,28 @@ bool na_heap_find(const void *p, struct na_block *out)
 	}
 }
 
+void *na_heap_another(const struct na_pool *pool, size_t old, size_t size)
+{
+	if (na_placed_grows_into(pool, old, size))
+		return na_placed_for_hints(pool, size);
+	return na_named_allocate(na_named_of(pool), size);
+}
+
+/* A large block is of another length now. */
+static void resized(void *p, size_t old, size_t size, uint64_t began)
+{
+	na_live_add((int64_t)size - (int64_t)old);
+	if (size > old)
+		na_cache_count_taken(0, size - old);
+	else
+		na_cache_count_given(0, old - size);
+	na_sample_consider(p, size, began);
+}
+
 static void *move_block(void *p, size_t old, size_t size, const struct na_pool *pool)
 {
-	struct na_named *named = pool->named ? na_named_of(pool) : NULL;
-	void *fresh = named ? na_named_allocate(named, size) : na_heap_allocate(size);
+	/* What lies beyond the limits moves back inside, if it can. */
+	void *fresh = pool->named && !pool->beyond ? na_heap_another(pool, old, size) : na_heap_allocate(size);
 
 	if (!fresh)
 		return NULL;
@@ -251,6 +334,7 @@ static void *resize_other(void *p, size_t size)
 
 	if (!na_heap_find(p, &block) || !block.live || block.start != (uintptr_t)p) {
 		na_cache_complain(p, "resized, but is not a live block of ours", __builtin_return_address(0));
+		na_failure_tell();
 		errno = EINVAL;
 		return NULL;
 	}
@@ -259,11 +343,15 @@ static void *resize_other(void *p, size_t size)
 			return p;
 	} else if (na_span_segment(block.span)->placement.kind) {
 		return na_placed_stays(&block, size) ? p : move_placed(p, size, &block);
-	} else if (size > NA_SMALL_MAX) {
-		void *q = na_large_resize(block.span, p, size);
+	} else if (size > NA_SMALL_MAX && !(block.pool->named && na_placed_grows_into(block.pool, block.size, size)) &&
+		   (!block.pool->beyond || na_beyond_may_grow(size, block.size))) {
+		uint64_t began = na_sample_clock();
+		void *q;
 
+		na_sample_release(p); /* for the profile a resized block is a new one, as if it had been copied */
+		q = na_large_resize(block.span, p, size);
 		if (q) {
-			na_live_add((int64_t)na_span_of(q)->length - (int64_t)block.size);
+			resized(q, block.size, na_span_of(q)->length, began);
 			if (block.pool->named)
 				na_named_grew(na_named_of(block.pool));
 			return q;
@@ -278,15 +366,16 @@ void *na_heap_resize(void *p, size_t size)
 
 	if (!p)
 		return na_heap_allocate(size);
-	if (size > PTRDIFF_MAX) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (size > PTRDIFF_MAX)
+		return recover(size, 16, false);
 	if (na_guarded()) {
 		struct na_block block;
 
-		if (na_guard.find(p, &block))
-			return na_guard.resize(p, size, __builtin_return_address(0));
+		if (na_guard.find(p, &block)) {
+			p = na_guard.resize(p, size, __builtin_return_address(0));
+			na_failure_tell();
+			return p;
+		}
 	}
 	/* Small blocks are what programs resize most: those that are plainly live need no more tests. */
 	if (na_unlikely(!na_address_valid(p)))
@@ -308,6 +397,7 @@ uint64_t na_heap_flush(void)
 	if (na_cache_current != &na_cache_none)
 		na_cache_trim(na_cache_current);
 	na_cache_tend();
+	na_traps_trim();
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		bytes += na_pool_purge(&na_pools[i], true);
 	return bytes + na_named_purge(true);

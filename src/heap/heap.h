@@ -40,6 +40,11 @@ static inline void na_heap_release(void *p)
 		na_bin_push(bin, top, p);
 }
 
+/* Counts a block that came from no stack, and samples it perhaps; `began` is na_sample_clock() of before. No lock is held. */
+void na_heap_took(void *p, size_t size, uint64_t began);
+/* The class of small blocks that serves a request; -1: it is for a block with pages of its own. */
+int na_heap_class(size_t alignment, size_t size);
+
 void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero);
 void *na_heap_allocate_zeroed(size_t size);
 void *na_heap_resize(void *p, size_t size);
@@ -61,12 +66,19 @@ struct na_block {
  * calling thread may free. */
 bool na_heap_find(const void *p, struct na_block *out);
 
+/* A block of the same named pool as one of `old` bytes that is resized; NULL with ENOMEM. */
+void *na_heap_another(const struct na_pool *pool, size_t old, size_t size);
+
 /* Named pools. */
 struct na_named;
 int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out);
+/* One whose memory na_pool_limit does not count. */
+int na_named_create_beyond(const char *name, struct na_named **out);
 void *na_named_allocate(struct na_named *named, size_t size);
 /* With more than the pool's own alignment, a power of two. */
 void *na_named_allocate_aligned(struct na_named *named, size_t alignment, size_t size);
+/* One attempt, that makes no room and says nothing. */
+void *na_named_try(struct na_named *named, size_t alignment, size_t size);
 void na_named_grew(struct na_named *named); /* a large block of it was resized */
 void na_named_reset(struct na_named *named);
 void na_named_destroy(struct na_named *named);
@@ -75,18 +87,31 @@ bool na_named_guarded(const struct na_named *named);
 bool na_named_valid(const struct na_named *named);
 const char *na_named_name(const struct na_named *named);
 
+/* Calls `work` for each named pool with no lock held, and adds up what it returns: the pool cannot go meanwhile. */
+uint64_t na_named_each(uint64_t (*work)(struct na_pool *, void *), void *closure);
+
 /* Free memory of all named pools: what is kept, and addresses of empty segments. As na_pool_purge and na_pool_release. */
 uint64_t na_named_purge(bool all);
 uint64_t na_named_release(void);
 /* A named pool's own limit (0: none) and what counts against it. */
 uint64_t na_named_limit(const struct na_named *named, uint64_t *used);
+/* Whether that limit stands against so many more bytes. */
+bool na_named_is_full(const struct na_named *named, uint64_t size);
 
 struct na_named_figures {
 	uint64_t live, peak, held, allocations, releases;
 	int node;
-	const char *name;
+	char name[32];
 };
 void na_named_figures(struct na_named *named, struct na_named_figures *out);
+
+/* All named pools, latest first, under their list's lock; before them, as NULL, all that are no more. */
+void na_named_visit(void (*visit)(const struct na_named *, const struct na_named_figures *, void *), void *closure);
+/* Adds their small blocks to figures of NA_CLASSES classes, and how many large ones are live to the one after. */
+struct na_class_figures;
+void na_named_classes(struct na_class_figures *out);
+/* Adds their allocations to those of their node's pool. */
+void na_named_nodes(uint64_t *allocations);
 
 /* Adds named pools to a snapshot's totals. */
 struct na_snapshot;

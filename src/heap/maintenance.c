@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "cache/traps.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "heap/pressure.h"
@@ -56,7 +57,8 @@ uint64_t na_maintenance_ns(void)
 
 static uint32_t epoch_ms(void)
 {
-	uint64_t ms = na_pressure_decay_ms() / NA_EPOCHS_KEPT, least = na_options.decay_ms / NA_EPOCHS_KEPT;
+	uint64_t ms = na_pressure_decay_ms() / NA_EPOCHS_KEPT,
+		 least = __atomic_load_n(&na_options.decay_ms, __ATOMIC_RELAXED) / NA_EPOCHS_KEPT;
 
 	/* Pressure shortens it, but not so far that a time step loses its temporaries several times over. */
 	if (least > SHORT_MS)
@@ -79,7 +81,8 @@ static bool too_fragmented(void)
 
 static void purge(void)
 {
-	bool all = na_options.decay_ms == 0 || na_pressure_high() || too_fragmented();
+	bool all =
+		__atomic_load_n(&na_options.decay_ms, __ATOMIC_RELAXED) == 0 || na_pressure_high() || too_fragmented();
 
 	na_cache_settle_lost();
 	na_cache_tend();
@@ -107,6 +110,9 @@ static void purge_excess(void)
 
 	for (uint32_t i = 0; i < na_pool_count && held > most; i++)
 		held -= na_pool_purge_some(&na_pools[i], held - most);
+	/* What named pools and groups keep serves nobody else. */
+	if (held > most)
+		na_named_purge(true);
 	na_cache_purge_pages();
 	held = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
 	atomic_store_explicit(&excess_over, held + EXCESS_STEP, memory_order_relaxed);
@@ -265,6 +271,7 @@ static void fork_prepare(void)
 	fork_caches = na_cache_first();
 	for (struct na_cache *c = fork_caches; c; c = c->next_all)
 		na_lock(&c->lock);
+	na_traps_before_fork();
 	for (uint32_t i = 0; i < na_pool_count; i++) {
 		na_lock(&na_pools[i].lock);
 		na_lock(&na_pools[i].arena.lock);
@@ -277,6 +284,7 @@ static void fork_parent(void)
 		na_unlock(&na_pools[i].arena.lock);
 		na_unlock(&na_pools[i].lock);
 	}
+	na_traps_after_fork(false);
 	for (struct na_cache *c = fork_caches; c; c = c->next_all)
 		na_unlock(&c->lock);
 	na_named_after_fork(false);
@@ -289,6 +297,7 @@ static void fork_child(void)
 		na_lock_reset(&na_pools[i].arena.lock);
 		na_lock_reset(&na_pools[i].lock);
 	}
+	na_traps_after_fork(true);
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
 		na_lock_reset(&c->lock);
 	na_named_after_fork(true);

@@ -2,7 +2,8 @@
 /*
  * Named pools: a pool of their own, and one cache that every thread shares under the named
  * pool's lock. Slower than the default pool (a lock a call), exact in its counts, and it can be
- * emptied at once. Lock order: named, then its cache, then its pool.
+ * emptied at once. Lock order: named, then its caches, then its pool. Groups (groups.h) are named pools too, with several caches
+ * and no lock of their own on the way; here is what they have in common.
  *
  * A structure is reused after destroy, never unmapped; a magic word tells a live one.
  */
@@ -12,12 +13,22 @@
 #include <sched.h>
 #include <string.h>
 
+#include "cache/traps.h"
+#include "heap/figures.h"
+#include "heap/groups.h"
 #include "heap/heap.h"
+#include "heap/named.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
 #include "heap/snapshot.h"
 #include "os/os.h"
 
 struct na_named_list na_named_list = { .arena = { .node = -1 } };
+
+/* What pools counted that are no more, all of it given back; under the list's lock. */
+static struct {
+	uint64_t by_class[NA_CLASSES + 1], by_node[NA_MAX_POOLS], all, reused;
+} ended;
 
 struct na_named *na_named_of(const struct na_pool *pool)
 {
@@ -40,16 +51,11 @@ const char *na_named_name(const struct na_named *named)
 	return named->pool.name;
 }
 
-int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out)
+int na_named_make(const char *name, const struct na_pool *home, uint64_t limit, size_t alignment, uint32_t caches,
+		  uint32_t hint, struct na_named **out)
 {
-	struct na_pool *home;
-	struct na_named *n;
+	struct na_named *n = na_arena_take(&na_named_list.arena, sizeof(*n), NULL);
 
-	na_pools_boot();
-	home = node < 0 ? na_pool_here() : na_pool_of_node(node);
-	if (!home)
-		return -EINVAL;
-	n = na_arena_take(&na_named_list.arena, sizeof(*n), NULL);
 	if (!n)
 		return -ENOMEM;
 	memset(n, 0, sizeof(*n));
@@ -59,6 +65,9 @@ int na_named_create(const char *name, int node, uint64_t limit, size_t alignment
 	memcpy(n->pool.name, name, strlen(name) + 1);
 	n->pool.seal = na_pool_sealing(&n->pool);
 	na_cache_init(&n->cache, &n->pool, NA_CACHE_NAMED);
+	na_named_add_cache(n, 0, &n->cache);
+	n->caches = caches;
+	n->hint = hint;
 	n->alignment = alignment;
 	n->magic = NA_NAMED_MAGIC;
 	na_lock(&na_named_list.lock);
@@ -68,6 +77,41 @@ int na_named_create(const char *name, int node, uint64_t limit, size_t alignment
 	na_unlock(&na_named_list.lock);
 	*out = n;
 	return 0;
+}
+
+int na_named_create(const char *name, int node, uint64_t limit, size_t alignment, struct na_named **out)
+{
+	struct na_pool *home;
+
+	na_pools_boot();
+	home = node < 0 ? na_pool_here() : na_pool_of_node(node);
+	return home ? na_named_make(name, home, limit, alignment, 1, 0, out) : -EINVAL;
+}
+
+int na_named_create_beyond(const char *name, struct na_named **out)
+{
+	int rc = na_named_create(name, -1, 0, 16, out);
+
+	if (rc == 0) {
+		na_lock(&na_named_list.lock); /* so that no survey sees the one without the other */
+		(*out)->pool.beyond = true;   /* before it has its first block */
+		(*out)->pool.seal = na_pool_sealing(&(*out)->pool);
+		na_unlock(&na_named_list.lock);
+	}
+	return rc;
+}
+
+/* Bytes in small blocks. */
+static int64_t small_live(struct na_named *n)
+{
+	int64_t live = 0;
+
+	for (uint32_t i = 0; i < n->caches; i++) {
+		struct na_cache *c = na_named_cache(n, i);
+
+		live += c ? atomic_load_explicit(&c->published, memory_order_relaxed) : 0;
+	}
+	return live;
 }
 
 /* What the pool has: read under its own lock, for others free into it, and the maintenance thread purges it. */
@@ -92,7 +136,7 @@ static struct holdings holdings_of(struct na_named *n)
 	return h;
 }
 
-static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
+static void *allocate_locked(struct na_named *n, size_t alignment, size_t size, size_t *taken)
 {
 	size_t rounded = (size + alignment - 1) & ~(alignment - 1);
 	int64_t bytes, live;
@@ -107,41 +151,43 @@ static void *allocate_locked(struct na_named *n, size_t alignment, size_t size)
 		if (!p)
 			return NULL;
 		bytes = (int64_t)na_class_size(cls);
-		live = atomic_fetch_add_explicit(&n->cache.published, bytes, memory_order_relaxed) + bytes;
 	} else {
 		p = na_large_take(&n->pool, size, alignment, false);
 		if (!p)
 			return NULL;
 		bytes = (int64_t)na_span_of(p)->length;
-		live = atomic_load_explicit(&n->cache.published, memory_order_relaxed);
 	}
-	na_live_add(bytes);
-	live += (int64_t)holdings_of(n).large_live;
+	*taken = (size_t)bytes;
+	live = atomic_load_explicit(&n->cache.published, memory_order_relaxed) + (int64_t)holdings_of(n).large_live;
 	if (live > n->peak)
 		n->peak = live;
-	__atomic_store_n(&n->allocations, n->allocations + 1, __ATOMIC_RELAXED);
 	return p;
 }
 
-static void *allocate(struct na_named *n, size_t alignment, size_t size)
+void *na_named_try(struct na_named *n, size_t alignment, size_t size)
 {
+	uint64_t began = na_sample_clock();
+	size_t taken;
 	void *p;
 
 	na_lock(&n->lock);
-	p = allocate_locked(n, alignment > n->alignment ? alignment : n->alignment, size);
+	p = allocate_locked(n, alignment > n->alignment ? alignment : n->alignment, size, &taken);
 	na_unlock(&n->lock);
+	if (p)
+		na_heap_took(p, taken, began);
 	return p;
 }
 
 void *na_named_allocate_aligned(struct na_named *named, size_t alignment, size_t size)
 {
+	struct na_request r = { .kind = NA_REQUEST_NAMED, .size = size, .alignment = alignment, .named = named };
 	void *p;
 
+	if (named->caches > 1)
+		return na_group_allocate(named, alignment, size);
 	na_pressure_check(size);
-	NA_RECOVER(p, size, allocate(named, alignment, size));
-	if (!p)
-		errno = ENOMEM;
-	return p;
+	p = na_named_try(named, alignment, size);
+	return p ? p : na_request_recover(&r);
 }
 
 void *na_named_allocate(struct na_named *named, size_t size)
@@ -155,8 +201,14 @@ uint64_t na_named_limit(const struct na_named *named, uint64_t *used)
 	return named->pool.limit;
 }
 
-/* `work` on each pool, without a lock: the pool cannot go meanwhile, nor its place in the list. */
-static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
+bool na_named_is_full(const struct na_named *named, uint64_t size)
+{
+	uint64_t used, limit = na_named_limit(named, &used);
+
+	return limit && (size > limit || used + size > limit - limit % NA_SLICE);
+}
+
+uint64_t na_named_each(uint64_t (*work)(struct na_pool *, void *), void *closure)
 {
 	uint64_t bytes = 0;
 
@@ -164,7 +216,7 @@ static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
 	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		n->users++;
 		na_unlock(&na_named_list.lock);
-		bytes += work(&n->pool, all);
+		bytes += work(&n->pool, closure);
 		na_lock(&na_named_list.lock);
 		n->users--;
 	}
@@ -172,29 +224,84 @@ static uint64_t for_each(uint64_t (*work)(struct na_pool *, bool), bool all)
 	return bytes;
 }
 
-static uint64_t release(struct na_pool *pool, bool all)
+static uint64_t release(struct na_pool *pool, void *unused)
 {
-	(void)all;
+	(void)unused;
 	return na_pool_release(pool);
+}
+
+/* Its caches' locks are never held over a call of the system, so an MPI library's hook may come here. */
+static uint64_t purge(struct na_pool *pool, void *all)
+{
+	struct na_named *n = na_named_of(pool);
+
+	for (uint32_t i = 0; i < n->caches; i++)
+		if (na_named_cache(n, i))
+			na_cache_tidy_shared(na_named_cache(n, i), *(bool *)all);
+	return na_pool_purge(pool, *(bool *)all);
 }
 
 uint64_t na_named_purge(bool all)
 {
-	return for_each(na_pool_purge, all);
+	return na_named_each(purge, &all);
 }
 
 uint64_t na_named_release(void)
 {
-	return for_each(release, true);
+	return na_named_each(release, NULL);
+}
+
+/* Blocks of the small classes that a cache gave; see na_cache_take_one(). */
+static uint64_t given_by(struct na_cache *c)
+{
+	uint64_t given = 0;
+
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		given += __atomic_load_n(&c->out[i].word, __ATOMIC_RELAXED) >> 16;
+	return given;
+}
+
+static uint64_t allocations(struct na_named *n, const struct holdings *h)
+{
+	uint64_t count = h->large_count;
+
+	for (uint32_t i = 0; i < n->caches; i++)
+		if (na_named_cache(n, i))
+			count += given_by(na_named_cache(n, i));
+	return count;
+}
+
+/* Blocks that went back: all that were given but those that are out. */
+static uint64_t releases(struct na_named *n, const struct holdings *h)
+{
+	uint64_t count = h->large_freed;
+
+	for (uint32_t k = 0; k < n->caches; k++) {
+		struct na_cache *c = na_named_cache(n, k);
+
+		if (!c)
+			continue;
+		na_lock(&c->lock);
+		count += given_by(c);
+		for (unsigned int i = 0; i < NA_CLASSES; i++)
+			count -= (uint64_t)c->kind[i].held;
+		na_unlock(&c->lock);
+	}
+	return count;
 }
 
 void na_named_reset(struct na_named *named)
 {
+	struct holdings h;
+	uint64_t blocks;
 	int64_t live;
 
+	if (atomic_load_explicit(&na_sample_hooked, memory_order_acquire))
+		na_sample_hooks.emptied(&named->pool);
 	na_lock(&named->lock);
-	live = atomic_load_explicit(&named->cache.published, memory_order_relaxed) +
-	       (int64_t)holdings_of(named).large_live;
+	h = holdings_of(named);
+	blocks = allocations(named, &h) - releases(named, &h);
+	live = atomic_load_explicit(&named->cache.published, memory_order_relaxed) + (int64_t)h.large_live;
 	na_lock(&named->cache.lock);
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		struct na_kind *kind = &named->cache.kind[i];
@@ -208,18 +315,46 @@ void na_named_reset(struct na_named *named)
 	na_pool_reset(&named->pool);
 	na_unlock(&named->lock);
 	na_live_add(-live);
+	na_cache_count_given(blocks, (uint64_t)live);
+}
+
+/* Addresses that the system does not take back stay, as nobody's, and without pages if it takes these. */
+static void give_up(struct na_segment *segment)
+{
+	na_map_clear(segment);
+	if (segment->length && na_os.unmap((void *)segment->base, segment->length) < 0 && !segment->hugetlb)
+		na_os.purge((void *)segment->base, segment->length);
 }
 
 /* The segments themselves stay with the structure in the arena's care: address space only, and
- * the next named pool of any node cannot use them, so they are unmapped here. */
+ * the next named pool of any node cannot use them, so they are unmapped here. What could not be purged before goes
+ * with them, and counts no more. */
 static void unmap_segments(struct na_pool *pool)
 {
 	for (uint32_t i = 0; i < pool->segments; i++) {
 		struct na_segment *segment = pool->table[i >> NA_TABLE_SHIFT][i & ((1u << NA_TABLE_SHIFT) - 1)].segment;
 
-		na_map_clear(segment);
-		na_os.unmap((void *)segment->base, segment->length);
+		give_up(segment);
 	}
+	for (struct na_segment *s = pool->huge_kept; s; s = s->next)
+		give_up(s);
+	na_pool_refund(pool,
+		       (pool->used_slices + pool->dirty_slices) * NA_SLICE + pool->huge_bytes + pool->huge_kept_bytes);
+}
+
+/* Under the list's lock. */
+static void keep_counts(struct na_named *n)
+{
+	struct holdings h = holdings_of(n);
+
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		ended.by_class[i] += n->cache.out[i].word >> 16;
+	ended.by_class[NA_CLASSES] += h.large_count;
+	ended.reused += h.large_reused;
+	ended.all += allocations(n, &h);
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		if (na_pools[i].node == n->pool.node)
+			ended.by_node[i] += allocations(n, &h);
 }
 
 /* Out of the list, once nobody is at work on the pool. */
@@ -239,6 +374,7 @@ static void unlist(struct na_named *named)
 		*link = named->next;
 		na_named_list.count--;
 	}
+	keep_counts(named);
 	named->magic = 0;
 	named->pool.seal = 0; /* so that no repair takes it for a live one */
 	na_unlock(&na_named_list.lock);
@@ -256,9 +392,8 @@ void na_named_destroy(struct na_named *named)
 /* Under the lock. What is live now may be more than ever: a large block of the pool's may have grown meanwhile. */
 static uint64_t note_peak(struct na_named *n)
 {
-	int64_t live = atomic_load_explicit(&n->cache.published, memory_order_relaxed);
+	int64_t live = small_live(n) + (int64_t)holdings_of(n).large_live;
 
-	live += (int64_t)holdings_of(n).large_live;
 	if (live > n->peak)
 		n->peak = live;
 	return (uint64_t)live;
@@ -271,18 +406,6 @@ void na_named_grew(struct na_named *named)
 	na_unlock(&named->lock);
 }
 
-/* Blocks that went back: all that were given but those that are out. */
-static uint64_t releases(struct na_named *n, const struct holdings *h)
-{
-	int64_t live = (int64_t)(h->large_count - h->large_freed);
-
-	na_lock(&n->cache.lock);
-	for (unsigned int i = 0; i < NA_CLASSES; i++)
-		live += n->cache.kind[i].held;
-	na_unlock(&n->cache.lock);
-	return __atomic_load_n(&n->allocations, __ATOMIC_RELAXED) - (uint64_t)live;
-}
-
 void na_named_figures(struct na_named *named, struct na_named_figures *out)
 {
 	struct holdings h;
@@ -293,21 +416,24 @@ void na_named_figures(struct na_named *named, struct na_named_figures *out)
 	out->live = note_peak(named);
 	out->peak = (uint64_t)named->peak;
 	out->held = h.held;
-	out->allocations = named->allocations;
+	out->allocations = allocations(named, &h);
 	out->node = named->pool.node;
-	out->name = named->pool.name;
+	memcpy(out->name, named->pool.name, sizeof(out->name));
 	na_unlock(&named->lock);
 }
 
 void na_named_snapshot(struct na_snapshot *out)
 {
 	na_lock(&na_named_list.lock);
+	out->allocations += ended.all;
+	out->releases += ended.all;
+	out->large_allocations += ended.by_class[NA_CLASSES];
+	out->large_reused += ended.reused;
 	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		struct holdings h = holdings_of(n);
-		uint64_t live =
-			(uint64_t)atomic_load_explicit(&n->cache.published, memory_order_relaxed) + h.large_live;
+		uint64_t live = (uint64_t)small_live(n) + h.large_live;
 
-		out->allocations += __atomic_load_n(&n->allocations, __ATOMIC_RELAXED);
+		out->allocations += allocations(n, &h);
 		out->releases += releases(n, &h);
 		out->large_live_bytes += h.large_live;
 		out->large_allocations += h.large_count;
@@ -324,6 +450,7 @@ void na_named_snapshot(struct na_snapshot *out)
 			}
 	}
 	na_unlock(&na_named_list.lock);
+	out->metadata_bytes += atomic_load_explicit(&na_named_list.arena.mapped, memory_order_relaxed);
 }
 
 void na_named_residency(struct na_snapshot *out, bool *nodes_known,
@@ -343,7 +470,9 @@ void na_named_before_fork(void)
 	na_lock(&na_named_list.lock);
 	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		na_lock(&n->lock);
-		na_lock(&n->cache.lock);
+		for (uint32_t i = 0; i < n->caches; i++) /* under the lock none is added */
+			if (na_named_cache(n, i))
+				na_lock(&na_named_cache(n, i)->lock);
 		na_lock(&n->pool.lock);
 		na_lock(&n->pool.arena.lock);
 	}
@@ -360,8 +489,62 @@ void na_named_after_fork(bool child)
 			n->users = 0;
 		leave(&n->pool.arena.lock);
 		leave(&n->pool.lock);
-		leave(&n->cache.lock);
+		for (uint32_t i = n->caches; i-- > 0;)
+			if (na_named_cache(n, i))
+				leave(&na_named_cache(n, i)->lock);
 		leave(&n->lock);
 	}
 	leave(&na_named_list.lock);
+}
+
+void na_named_classes(struct na_class_figures *out)
+{
+	na_lock(&na_named_list.lock);
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		out[i].allocations += ended.by_class[i];
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
+		for (uint32_t k = 0; k < n->caches; k++) {
+			struct na_cache *c = na_named_cache(n, k);
+
+			if (!c)
+				continue;
+			na_lock(&c->lock);
+			for (unsigned int i = 0; i < NA_CLASSES; i++)
+				na_class_add(&out[i], c, i);
+			na_unlock(&c->lock);
+		}
+		na_lock(&n->pool.lock);
+		out[NA_CLASSES].live_blocks += n->pool.large_count - n->pool.large_freed;
+		na_unlock(&n->pool.lock);
+	}
+	na_unlock(&na_named_list.lock);
+}
+
+void na_named_visit(void (*visit)(const struct na_named *, const struct na_named_figures *, void *), void *closure)
+{
+	struct na_named_figures f = { .node = -1 };
+
+	na_lock(&na_named_list.lock);
+	f.allocations = f.releases = ended.all;
+	visit(NULL, &f, closure);
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
+		na_named_figures(n, &f);
+		visit(n, &f, closure);
+	}
+	na_unlock(&na_named_list.lock);
+}
+
+void na_named_nodes(uint64_t *counts)
+{
+	na_lock(&na_named_list.lock);
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		counts[i] += ended.by_node[i];
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
+		struct holdings h = holdings_of(n);
+
+		for (uint32_t i = 0; i < na_pool_count; i++)
+			if (na_pools[i].node == n->pool.node)
+				counts[i] += allocations(n, &h);
+	}
+	na_unlock(&na_named_list.lock);
 }

@@ -6,42 +6,19 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "cache/traps.h"
+#include "heap/groups.h"
 #include "heap/heap.h"
 #include "heap/placed_nodes.h"
 #include "heap/pressure.h"
+#include "heap/request.h"
 #include "os/os.h"
 
 #define WHY	      200
 #define HUGE_PAGE     ((size_t)2 << 20)
 #define MOST_MAPPINGS 32768 /* of vm.max_map_count, 65530 by default, for blocks with a mapping of their own */
 
-static struct na_named *_Atomic node_pools[NA_MAX_POOLS]; /* release: once each; acquire: any thread */
-static _Atomic uint32_t turn;				  /* relaxed: of small interleaved blocks */
-
-static struct na_named *named_of_node(struct na_pool *pool)
-{
-	size_t i = (size_t)(pool - na_pools);
-	struct na_named *n = atomic_load_explicit(&node_pools[i], memory_order_acquire), *none = NULL;
-
-	if (n)
-		return n;
-	if (na_named_create("placed", pool->node, 0, 16, &n) < 0)
-		return NULL;
-	if (!atomic_compare_exchange_strong_explicit(&node_pools[i], &none, n, memory_order_acq_rel,
-						     memory_order_acquire)) {
-		na_named_destroy(n); /* another thread was first */
-		n = none;
-	}
-	return n;
-}
-
-bool na_placed_owns(const struct na_named *named)
-{
-	for (uint32_t i = 0; i < na_pool_count; i++)
-		if (named == atomic_load_explicit(&node_pools[i], memory_order_acquire))
-			return true;
-	return false;
-}
+static _Atomic uint32_t turn; /* relaxed: of small interleaved blocks */
 
 static int no_memory(size_t size, char *why)
 {
@@ -49,20 +26,24 @@ static int no_memory(size_t size, char *why)
 	return -ENOMEM;
 }
 
-/* -EAGAIN: there are too many mappings already. */
-static int take_mapping(struct na_pool *pool, size_t size, size_t alignment, const struct na_placement *p, void **out,
-			int *refused)
+/* -EAGAIN: there are too many mappings already. Blocks with hints lie in their group's pool: that is the record of them. */
+static int take_mapping(struct na_pool *pool, size_t size, const struct na_wish *wish, const struct na_placement *p,
+			void **out, int *refused)
 {
-	uint64_t mappings =
-		(uint64_t)atomic_load_explicit(&pool->huge_count, memory_order_relaxed) * na_placement_mappings(p);
+	struct na_named *group = wish->hint ? na_group_of(pool, wish->hint) : NULL;
+	uint64_t began = na_sample_clock();
 
-	if (mappings >= MOST_MAPPINGS)
+	if (wish->hint && !group)
+		return -ENOMEM;
+	if (group)
+		pool = na_group_pool(group);
+	if (atomic_load_explicit(&na_pool_mappings, memory_order_relaxed) * na_placement_mappings(p) >= MOST_MAPPINGS)
 		return -EAGAIN;
 	na_pressure_check(size);
-	NA_RECOVER(*out, size, na_large_take_placed(pool, size, alignment, p, refused));
+	NA_RECOVER(*out, size, na_large_take_placed(pool, size, wish->alignment, p, refused));
 	if (!*out)
 		return -ENOMEM;
-	na_live_add((int64_t)na_span_of(*out)->length);
+	na_heap_took(*out, na_span_of(*out)->length, began);
 	return 0;
 }
 
@@ -75,17 +56,17 @@ static int take_on_node(int node, size_t size, const struct na_wish *wish, void 
 	struct na_named *n;
 	int rc = -EAGAIN, refused = 0;
 
-	if (pool && na_pool_count == 1 && !(wish->huge && size >= HUGE_PAGE)) {
+	if (pool && na_pool_count == 1 && !wish->hint && !(wish->huge && size >= HUGE_PAGE)) {
 		*out = na_heap_allocate_aligned(wish->alignment, size, false);
 		return *out ? 0 : -ENOMEM;
 	}
 	if (!pool || (wish->huge && size >= HUGE_PAGE))
-		rc = take_mapping(pool ? pool : na_pool_near(node), size, wish->alignment, &p, out, &refused);
+		rc = take_mapping(pool ? pool : na_pool_near(node), size, wish, &p, out, &refused);
 	/* That mbind is refused is said once for the pool's segments, which meet it as well. */
 	if (rc != -EAGAIN || !pool)
 		return rc;
-	n = named_of_node(pool);
-	*out = n ? na_named_allocate_aligned(n, wish->alignment, size) : NULL;
+	n = na_group_of(pool, wish->hint);
+	*out = n ? na_group_allocate(n, wish->alignment, size) : NULL;
 	return *out ? 0 : -ENOMEM;
 }
 
@@ -207,7 +188,7 @@ static int spread(size_t size, const struct na_wish *wish, void **out, char *why
 	} else {
 		na_placed_usual_nodes(&p);
 	}
-	rc = take_mapping(na_pool_here(), size, wish->alignment, &p, out, &refused);
+	rc = take_mapping(na_pool_here(), size, wish, &p, out, &refused);
 	if (rc == -EAGAIN)
 		return too_many(size, wish, out, why);
 	if (rc < 0)
@@ -238,9 +219,8 @@ static int by_attribute(bool bandwidth, size_t size, const struct na_wish *wish,
 	return on_node(node, size, wish, out, why);
 }
 
-int na_placed_allocate(size_t size, const struct na_wish *wish, void **out, char *why)
+static int attempt(size_t size, const struct na_wish *wish, void **out, char *why)
 {
-	na_pools_boot();
 	if (size > PTRDIFF_MAX) {
 		na_format(why, WHY, "%zu bytes are more than there are addresses", size);
 		return -ENOMEM;
@@ -260,6 +240,63 @@ int na_placed_allocate(size_t size, const struct na_wish *wish, void **out, char
 	}
 }
 
+/* What a placed request asks for on its way is no request of its own. */
+static bool begin_parts(void)
+{
+	struct na_failure *f = na_failure_here();
+
+	if (f)
+		f->quiet++;
+	return f != NULL;
+}
+
+static void end_parts(bool begun)
+{
+	if (begun)
+		na_cache_current->failure.quiet--; /* the thread may have another cache by now */
+}
+
+int na_placed_try(size_t size, const struct na_wish *wish, void **out, char *why)
+{
+	bool begun = begin_parts();
+	int rc = attempt(size, wish, out, why);
+
+	end_parts(begun);
+	return rc;
+}
+
+/* When all that a placement may be has failed. */
+static void *recover(size_t size, const struct na_wish *wish)
+{
+	struct na_request r = { .kind = NA_REQUEST_PLACED,
+				.strict = wish->strict,
+				.huge = wish->huge,
+				.placement = (uint8_t)wish->placement,
+				.node = (int16_t)wish->node,
+				.parts = wish->parts,
+				.size = size,
+				.alignment = wish->alignment,
+				.hint = wish->hint };
+
+	return na_request_recover(&r);
+}
+
+int na_placed_allocate(size_t size, const struct na_wish *wish, void **out, char *why)
+{
+	void *p;
+	int rc;
+
+	na_pools_boot();
+	rc = na_placed_try(size, wish, out, why);
+	if (rc != -ENOMEM)
+		return rc;
+	p = recover(size, wish);
+	if (!p)
+		return -ENOMEM;
+	*out = p;
+	return 0;
+}
+
 /* A partition over other nodes than one is laid over a length: of another, its parts are elsewhere. */
 bool na_placed_stays(const struct na_block *block, size_t size)
 {
@@ -270,15 +307,48 @@ bool na_placed_stays(const struct na_block *block, size_t size)
 	return size <= block->size && size >= block->size / 2;
 }
 
+/* As hints/ chooses for a new block; one for which the program chose a node itself is taken for one that it did not. */
+static bool spreads(uint32_t hint, size_t size)
+{
+	struct na_hint h = na_hint_unpack(hint);
+
+	return na_pool_count > 1 && h.access == NA_ACCESS_READ_MOSTLY && h.priority == NA_PRIORITY_NORMAL &&
+	       size >= NA_SPREAD_LEAST;
+}
+
+bool na_placed_grows_into(const struct na_pool *pool, size_t old, size_t size)
+{
+	uint32_t hint = na_group_hint(pool);
+
+	return (na_hint_huge(hint) && size >= NA_HINT_HUGE && old < NA_HINT_HUGE) ||
+	       (spreads(hint, size) && old < NA_SPREAD_LEAST);
+}
+
+void *na_placed_for_hints(const struct na_pool *pool, size_t size)
+{
+	uint32_t hint = na_group_hint(pool);
+	struct na_wish wish = { .placement = spreads(hint, size) ? NA_INTERLEAVED : NA_ON_NODE,
+				.node = pool->node,
+				.huge = na_hint_huge(hint),
+				.alignment = 16,
+				.hint = hint };
+	char why[WHY];
+	void *out;
+
+	return na_placed_allocate(size, &wish, &out, why) == 0 ? out : NULL;
+}
+
 void *na_placed_again(const struct na_block *block, size_t size)
 {
 	const struct na_placement *old = &na_span_segment(block->span)->placement;
 	struct na_wish wish = { .placement = old->kind == NA_PLACED_INTERLEAVED ? NA_INTERLEAVED : NA_PARTITIONED,
 				.huge = old->huge,
-				.alignment = 16 };
+				.alignment = 16,
+				.hint = na_group_hint(block->pool) };
 	struct na_placement p = *old;
 	char why[WHY];
 	int refused, rc = -EAGAIN;
+	bool begun;
 	void *out;
 
 	p.refused = 0;
@@ -291,11 +361,16 @@ void *na_placed_again(const struct na_block *block, size_t size)
 			size = NA_SLICE;
 		return na_placed_allocate(size, &wish, &out, why) == 0 ? out : NULL;
 	}
-	if (size >= NA_SLICE)
-		rc = take_mapping(na_pool_here(), size, NA_PAGE, &p, &out, &refused);
+	begun = begin_parts();
+	if (size >= NA_SLICE) {
+		wish.alignment = NA_PAGE;
+		rc = take_mapping(na_pool_here(), size, &wish, &p, &out, &refused);
+		wish.alignment = 16;
+	}
 	if (rc == -EAGAIN)
 		rc = unspread(size, &wish, &out, why);
-	return rc == 0 ? out : NULL;
+	end_parts(begun);
+	return rc == 0 ? out : recover(size, &wish);
 }
 
 size_t na_placed_cut(size_t length, uint32_t parts, uint32_t part, bool huge)

@@ -2,8 +2,8 @@
 /*
  * Blocks on nodes that the program chooses. What a placement means is in numarena/placement.h; how it is kept:
  *
- *  - one node: a named pool of the node's, made at the first use, because thread caches are of the thread's node. Being of that
- *    pool is what keeps the node when the block is resized. Pools are bound with preference: a full node spills to the nearest.
+ *  - one node: a group of the node's (groups.h), because thread caches are of the thread's node. Being of that
+ *    group is what keeps the node when the block is resized. Pools are bound with preference: a full node spills to the nearest.
  *    With huge pages, and on nodes that have no pool, blocks get a mapping of their own.
  *  - several nodes: a mapping of its own (pool/placement.h); below a slice, where a page may be all there is, and where a process has
  *    tens of thousands of such mappings, interleaved blocks go to the nodes in turn, and partitioned ones to the thread's node.
@@ -26,11 +26,14 @@ struct na_wish {
 	bool strict;
 	bool huge;
 	size_t alignment; /* a power of two */
+	uint32_t hint;	  /* packed: of which group the block shall be; see groups.h */
 };
 
 /* 0 and a block; -ENOMEM, with a sentence on a node that is too full if strict; -EINVAL: no such node, or none for us;
  * -EPERM: strict, and the kernel does not let us place or see. `why` has room for 200 bytes. */
 int na_placed_allocate(size_t size, const struct na_wish *wish, void **out, char *why);
+/* The same, without the program's handler, retries and messages. */
+int na_placed_try(size_t size, const struct na_wish *wish, void **out, char *why);
 
 struct na_block;
 
@@ -40,9 +43,14 @@ void *na_placed_again(const struct na_block *block, size_t size);
 /* Whether such a block may stay as it is when it is resized. */
 bool na_placed_stays(const struct na_block *block, size_t size);
 
-/* Whether a named pool is one of those that serve placed blocks. */
-struct na_named;
-bool na_placed_owns(const struct na_named *named);
+/* Whether a block of a named pool, without a placement of its own, made larger becomes one that has it for its hints' sake; and
+ * such a one, or NULL. */
+struct na_pool;
+bool na_placed_grows_into(const struct na_pool *pool, size_t old, size_t size);
+void *na_placed_for_hints(const struct na_pool *pool, size_t size);
+
+/* Whether memory is spread, and the least bytes for which it is, where hints say that all threads read it. */
+#define NA_SPREAD_LEAST ((size_t)64 << 10)
 
 struct na_whereabouts {
 	enum na_placed placement;     /* as kept: NA_ON_NODE, NA_INTERLEAVED or NA_PARTITIONED */

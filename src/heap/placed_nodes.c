@@ -39,8 +39,7 @@ void na_placed_usual_nodes(struct na_placement *p)
 		p->nodes[p->count++] = (int16_t)na_pools[0].node;
 }
 
-/* How many of the process's CPUs each pool serves; their sum. */
-static uint32_t count_cpus(uint32_t served[NA_MAX_POOLS])
+uint32_t na_placed_count_cpus(uint32_t served[NA_MAX_POOLS])
 {
 	const struct na_topology *t = real_topology();
 	uint32_t all = 0;
@@ -70,7 +69,7 @@ void na_placed_divide(struct na_placement *p, uint32_t parts)
 {
 	uint32_t served[NA_MAX_POOLS] = { 0 }, weight[NA_PLACEMENT_NODES], all;
 
-	all = na_pool_count > 1 ? count_cpus(served) : 0;
+	all = na_pool_count > 1 ? na_placed_count_cpus(served) : 0;
 	for (uint32_t i = 0; all && i < na_pool_count; i++)
 		if (served[i]) {
 			weight[p->count] = served[i];
@@ -112,6 +111,29 @@ int na_placed_best_node(bool bandwidth)
 		}
 	}
 	return best;
+}
+
+/* By the CPUs that are best placed for each: another socket's fast memory is slow from here, if the kernel tells at all, but no tier
+ * to put away into. */
+int na_placed_slow_node(void)
+{
+	const struct na_topology *t = real_topology();
+	int here = na_os.current_node(), slow = -1;
+	const struct na_topology_node *own = t ? na_topology_node(t, here) : NULL;
+	uint64_t most = 0;
+
+	if (!own || own->bandwidth == NA_TOPOLOGY_UNKNOWN)
+		return -1;
+	for (uint32_t i = 0; i < t->node_count; i++) {
+		const struct na_topology_node *n = &t->nodes[i];
+
+		if (n->cpu_count || n->bandwidth == NA_TOPOLOGY_UNKNOWN || n->bandwidth >= own->bandwidth ||
+		    n->memory <= most || !na_pool_of_node(n->os_index))
+			continue;
+		most = n->memory;
+		slow = n->os_index;
+	}
+	return slow;
 }
 
 bool na_placed_allowed(int node)

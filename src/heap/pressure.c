@@ -168,7 +168,8 @@ bool na_pressure_high(void)
 /* All of it down to five times the reserve, then less with the room, to nothing at the reserve. */
 uint64_t na_pressure_decay_ms(void)
 {
-	uint64_t decay = na_options.decay_ms, left = take(&room), reserve = reserve_of(take(&ceiling));
+	uint64_t decay = __atomic_load_n(&na_options.decay_ms, __ATOMIC_RELAXED), left = take(&room),
+		 reserve = reserve_of(take(&ceiling));
 
 	if (left == NA_LIMIT_NONE || reserve < 100 || left >= 5 * reserve)
 		return decay;

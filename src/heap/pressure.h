@@ -9,7 +9,7 @@
  *
  * At a limit: na_recovery_try() makes room when an allocation has failed: it trims this thread's cache, tends the others', purges
  * all pools, named ones too, and gives back empty segments' addresses. na_recovery_failed() then says, once for each kind
- * of limit, which one it was.
+ * of limit, which one it was. Who calls them, and what else is tried: heap/request.h.
  *
  * Any thread, no lock of ours held (memory is unmapped here). Cost: na_pressure_check() is a load and a comparison.
  */
@@ -46,11 +46,12 @@ uint64_t na_pressure_decay_ms(void);
 void na_pressure_follow(bool follow);
 bool na_pressure_follows(void);
 
-/* After an allocation of the default or a named pool failed: true if it is worth another try. */
-bool na_recovery_try(uint64_t size);
+/* After an allocation of the default or a named pool failed: bytes, of memory or of addresses, that went back; 0: another try is
+ * not worth it. */
+uint64_t na_recovery_try(uint64_t size);
 void na_recovery_failed(uint64_t size);
 
-/* Tries `expression` again as long as making room helps. */
+/* Tries `expression` again as long as making room helps: for parts of a request that recovers as a whole. */
 #define NA_RECOVER(p, size, expression)                                                                                \
 	do {                                                                                                           \
 		for (int na_tries = 0; !((p) = (expression)) && na_tries < 3; na_tries++)                              \

@@ -10,22 +10,22 @@
 
 static uint64_t held(void)
 {
-	return atomic_load_explicit(&na_pool_held, memory_order_relaxed);
+	return na_pool_counted();
 }
 
-bool na_recovery_try(uint64_t size)
+uint64_t na_recovery_try(uint64_t size)
 {
 	int saved = errno;
 	uint64_t bytes;
 
 	if (size >> 46) /* no room would do */
-		return false;
+		return 0;
 	bytes = na_heap_flush();
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		bytes += na_pool_release(&na_pools[i]);
 	bytes += na_named_release();
 	errno = saved;
-	return bytes > 0;
+	return bytes;
 }
 
 int na_recovery_why(uint64_t size, char *out, size_t capacity)

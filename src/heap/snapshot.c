@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cache/traps.h"
 #include "heap/heap.h"
 #include "os/hugepages.h"
 #include "os/os.h"
@@ -53,6 +54,22 @@ static void add_cache(struct na_snapshot *out, struct na_cache *c, int64_t node_
 		out->thread_caches++;
 }
 
+/* Blocks that are samples; see cache/traps.h. */
+static void add_sampled(struct na_snapshot *out, struct na_cache *c, int64_t *node_live)
+{
+	if (!c)
+		return;
+	for (unsigned int i = 0; i < NA_CLASSES; i++) {
+		uint64_t given = take(&c->out[i].word) >> 16, live = take((const uint64_t *)&c->kind[i].held);
+
+		out->class_allocations[i] += given;
+		out->class_live_blocks[i] += live;
+		out->allocations += given;
+		out->releases += given - live;
+		*node_live += (int64_t)(live * na_class_size(i));
+	}
+}
+
 static void add_pool(struct na_snapshot *out, struct na_pool *pool, int64_t small_live)
 {
 	struct na_node_figures *f = figures_of(out, pool);
@@ -92,8 +109,10 @@ void na_heap_snapshot(struct na_snapshot *out)
 	add_cache(out, &na_cache_none, node_live);
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
 		add_cache(out, c, node_live);
-	for (uint32_t i = 0; i < na_pool_count; i++)
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		add_sampled(out, na_sampled_cache(i), &node_live[i]);
 		add_pool(out, &na_pools[i], node_live[i]);
+	}
 	na_named_snapshot(out);
 	peak = atomic_load_explicit(&na_live_peak, memory_order_relaxed);
 	out->peak_bytes = peak > (int64_t)out->live_bytes ? (uint64_t)peak : out->live_bytes;

@@ -164,7 +164,9 @@ void na_limits_memory(struct na_limits_memory *out)
 	const char *own;
 	uint64_t v;
 
-	*out = (struct na_limits_memory){ NA_LIMIT_NONE, NA_LIMIT_NONE, NA_LIMIT_NONE, NA_LIMIT_NONE, 0 };
+	*out = (struct na_limits_memory){
+		NA_LIMIT_NONE, NA_LIMIT_NONE, NA_LIMIT_NONE, NA_LIMIT_NONE, 0, NA_LIMIT_NONE
+	};
 	if (na_limits_text("/proc/meminfo", text, sizeof(text)) > 0) {
 		v = number_of_line(text, "MemTotal:");
 		if (v != NA_LIMIT_NONE)
@@ -183,6 +185,7 @@ void na_limits_memory(struct na_limits_memory *out)
 	na_format(file, sizeof(file), "%s%s/memory.stat", names->root, path);
 	if (na_limits_text(file, text, sizeof(text)) < 0)
 		path[0] = '\0';
+	out->used = group_number(names, path, names->used);
 	for (size_t length = strlen(path);;) {
 		while (length && path[length - 1] == '/')
 			path[--length] = '\0';
@@ -202,23 +205,75 @@ uint64_t na_os_memory_limit(void)
 	return m.group < m.physical ? m.group : m.physical;
 }
 
-uint64_t na_limits_stalled(void)
+/* The text of our cgroup's pressure, else the machine's. Whether it is the cgroup's; *length as of read(2). */
+static bool read_pressure(char *text, size_t capacity, long *length)
 {
-	char text[4096], file[4300], *total;
 	const struct names *names;
 	const char *own;
-	ssize_t n = -1;
+	char file[4300];
 
-	if (na_limits_text("/proc/self/cgroup", text, sizeof(text)) > 0 && (names = find_group(text, &own)) &&
+	*length = -1;
+	if (na_limits_text("/proc/self/cgroup", text, capacity) > 0 && (names = find_group(text, &own)) &&
 	    names == &version2) {
-		na_format(file, sizeof(file), "%s%s%s/memory.pressure", names->root, own[1] ? own : "", "");
-		n = na_limits_text(file, text, sizeof(text));
+		na_format(file, sizeof(file), "%s%s/memory.pressure", names->root, own[1] ? own : "");
+		*length = na_limits_text(file, text, capacity);
 	}
-	if (n <= 0)
-		n = na_limits_text("/proc/pressure/memory", text, sizeof(text));
-	if (n <= 0 || strncmp(text, "some ", 5) != 0 || !(total = strstr(text, "total=")))
+	if (*length > 0)
+		return true;
+	*length = na_limits_text("/proc/pressure/memory", text, capacity);
+	return false;
+}
+
+/* "12.34" as 1234. */
+static uint64_t hundredths_at(const char *s)
+{
+	uint64_t v = number_at(s);
+	unsigned int scale = 10;
+
+	if (v > UINT64_MAX / 100)
 		return NA_LIMIT_NONE;
-	return number_at(total + 6);
+	v *= 100;
+	s += strspn(s, "0123456789");
+	for (s += *s == '.'; *s >= '0' && *s <= '9' && scale; s++, scale /= 10)
+		v += (uint64_t)(*s - '0') * scale;
+	return v;
+}
+
+/* A line "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234". */
+static void read_pressure_line(const char *text, const char *kind, uint64_t *avg10, uint64_t *total)
+{
+	const char *line = strstr(text, kind), *end, *average, *sum;
+
+	if (!line || (line > text && line[-1] != '\n'))
+		return;
+	end = line + strcspn(line, "\n");
+	average = strstr(line, " avg10=");
+	sum = strstr(line, " total=");
+	if (average && average < end)
+		*avg10 = hundredths_at(average + 7);
+	if (sum && sum < end)
+		*total = number_at(sum + 7);
+}
+
+void na_limits_pressure(struct na_limits_pressure *out)
+{
+	char text[4096];
+	long n;
+
+	*out = (struct na_limits_pressure){ NA_LIMIT_NONE, NA_LIMIT_NONE, NA_LIMIT_NONE, NA_LIMIT_NONE, 0 };
+	out->of_group = read_pressure(text, sizeof(text), &n);
+	if (n <= 0)
+		return;
+	read_pressure_line(text, "some ", &out->some_avg10, &out->some_us);
+	read_pressure_line(text, "full ", &out->full_avg10, &out->full_us);
+}
+
+uint64_t na_limits_stalled(void)
+{
+	struct na_limits_pressure p;
+
+	na_limits_pressure(&p);
+	return p.some_us;
 }
 
 static uint64_t soft_limit(int which)

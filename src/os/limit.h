@@ -26,6 +26,7 @@ struct na_limits_memory {
 	                    * kernel would reclaim from files first counts as room */
 	uint64_t ceiling;  /* the bound that `room` belongs to */
 	int in_group;	   /* whether that is a cgroup's, not the machine's */
+	uint64_t used;	   /* charged to our own cgroup; the root has no such figure */
 };
 
 void na_limits_memory(struct na_limits_memory *out);
@@ -33,6 +34,16 @@ void na_limits_memory(struct na_limits_memory *out);
 /* Microseconds, since some start, in which tasks of our cgroup (or of the machine, where cgroups do not count
  * them) waited for memory; NA_LIMIT_NONE where the kernel has no PSI. */
 uint64_t na_limits_stalled(void);
+
+/* Memory pressure in full: the share of the last ten seconds in which some, or all, tasks of our cgroup (else of the machine) waited for
+ * memory, in hundredths of a percent, and the microseconds since some start. Each is NA_LIMIT_NONE where it is unknown. */
+struct na_limits_pressure {
+	uint64_t some_avg10, full_avg10;
+	uint64_t some_us, full_us;
+	int of_group; /* a cgroup's, not the machine's */
+};
+
+void na_limits_pressure(struct na_limits_pressure *out);
 
 /* Bytes of address space left by RLIMIT_AS and RLIMIT_DATA, the smaller; NA_LIMIT_NONE if neither is set. `bound`
  * (may be NULL) gets the limit itself. */

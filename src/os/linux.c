@@ -22,15 +22,21 @@
 
 #include "base/bits.h"
 #include "base/log.h"
+#include "os/perf.h"
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
 #endif
 
 #define HUGE_SHIFT 26 /* of mmap's flags: the page's size */
 #define MASK_WORDS 16 /* 1024 nodes, the kernel's own limit */
 
 static _Atomic uint64_t calls; /* relaxed: a statistic */
+__thread uint32_t na_os_inside;
 
 uint64_t na_os_calls(void)
 {
@@ -49,7 +55,9 @@ static int map_flags(void *at, size_t size, int flags, void **out)
 
 	flags |= MAP_PRIVATE | MAP_ANONYMOUS | (at ? MAP_FIXED_NOREPLACE : 0);
 	count_call();
+	na_os_inside++;
 	p = mmap(at, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	na_os_inside--;
 	if (p == MAP_FAILED) {
 		rc = -errno;
 	} else if (at && p != at) { /* kernels before 4.17 take the flag for a hint */
@@ -73,10 +81,18 @@ static int os_map_hugetlb(void *at, size_t size, size_t page, void **out)
 	return map_flags(at, size, MAP_HUGETLB | __builtin_ctzl(page) << HUGE_SHIFT, out);
 }
 
+/* Around each call: begin() returns errno for finish() to put back. */
+static int begin(void)
+{
+	na_os_inside++;
+	return errno;
+}
+
 static int finish(int result, int saved)
 {
 	int rc = result < 0 ? -errno : 0;
 
+	na_os_inside--;
 	count_call();
 	errno = saved;
 	return rc;
@@ -84,7 +100,7 @@ static int finish(int result, int saved)
 
 static int os_unmap(void *at, size_t size)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(munmap(at, size), saved);
 }
@@ -98,14 +114,14 @@ static int os_protect(void *at, size_t size, bool open)
 
 static int os_purge(void *at, size_t size)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(madvise(at, size, MADV_DONTNEED), saved);
 }
 
 static int os_advise_huge(void *at, size_t size)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(madvise(at, size, MADV_HUGEPAGE), saved);
 }
@@ -115,10 +131,11 @@ static int os_advise_huge(void *at, size_t size)
 static int os_bind(void *at, size_t size, int node)
 {
 	unsigned long mask[MASK_WORDS] = { 0 };
-	int saved = errno;
+	int saved;
 
 	if (node < 0 || node >= MASK_WORDS * 64)
 		return -EINVAL;
+	saved = begin();
 	mask[node / 64] = 1UL << (node % 64);
 	return finish((int)syscall(SYS_mbind, at, size, MPOL_PREFERRED, mask, (unsigned long)node + 2, 0U), saved);
 }
@@ -126,7 +143,7 @@ static int os_bind(void *at, size_t size, int node)
 static int os_interleave(void *at, size_t size, const int16_t *nodes, size_t count)
 {
 	unsigned long mask[MASK_WORDS] = { 0 };
-	int saved = errno, most = 0;
+	int saved, most = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		if (nodes[i] < 0 || nodes[i] >= MASK_WORDS * 64)
@@ -134,19 +151,27 @@ static int os_interleave(void *at, size_t size, const int16_t *nodes, size_t cou
 		mask[nodes[i] / 64] |= 1UL << (nodes[i] % 64);
 		most = nodes[i] > most ? nodes[i] : most;
 	}
+	saved = begin();
 	return finish((int)syscall(SYS_mbind, at, size, MPOL_INTERLEAVE, mask, (unsigned long)most + 2, 0U), saved);
 }
 
 static int os_advise_ordinary(void *at, size_t size)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(madvise(at, size, MADV_NOHUGEPAGE), saved);
 }
 
-static int os_remap(void *at, size_t size, size_t grown, void *to)
+static int os_populate(void *at, size_t size)
 {
 	int saved = errno;
+
+	return finish(madvise(at, size, MADV_POPULATE_WRITE), saved);
+}
+
+static int os_remap(void *at, size_t size, size_t grown, void *to)
+{
+	int saved = begin();
 	void *p = to ? mremap(at, size, grown, MREMAP_MAYMOVE | MREMAP_FIXED, to) : mremap(at, size, grown, 0);
 
 	return finish(p == MAP_FAILED ? -1 : 0, saved);
@@ -154,14 +179,22 @@ static int os_remap(void *at, size_t size, size_t grown, void *to)
 
 static int os_locate(void **pages, int *status, size_t count)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish((int)syscall(SYS_move_pages, 0, count, pages, NULL, status, 0), saved);
 }
 
+/* MPOL_MF_MOVE: the pages of this process alone, and none that is pinned, so nobody's transfer is disturbed. */
+static int os_move(void **pages, const int *nodes, int *status, size_t count)
+{
+	int saved = begin();
+
+	return finish((int)syscall(SYS_move_pages, 0, count, pages, nodes, status, MPOL_MF_MOVE), saved);
+}
+
 static int os_resident(void *at, size_t size, unsigned char *map)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(mincore(at, size, map), saved);
 }
@@ -393,14 +426,22 @@ struct na_os na_os = {
 	.bind = os_bind,
 	.interleave = os_interleave,
 	.advise_ordinary = os_advise_ordinary,
+	.populate = os_populate,
 	.remap = os_remap,
 	.locate = os_locate,
+	.move = os_move,
 	.resident = os_resident,
 	.current_node = os_current_node,
 	.cpus = os_cpus,
 	.nodes = os_nodes,
 	.online = os_online,
 	.nearest = os_nearest,
+	.counter_open = na_perf_open,
+	.counter_read = na_perf_read,
+	.counter_close = na_perf_close,
+	.threads = na_perf_threads,
+	.page_faults = na_perf_page_faults,
+	.run_on = na_perf_run_on,
 };
 
 static uint64_t node_figure(int node, const char *what)

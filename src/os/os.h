@@ -17,6 +17,14 @@
 
 #define NA_PAGE ((size_t)4096)
 
+/* What a counter of the kernel's perf interface has come to, its thread's descendants included. With more counters than the processor
+ * has, it was counting for running_ns of the enabled_ns only. */
+struct na_counter_value {
+	uint64_t value;
+	uint64_t enabled_ns;
+	uint64_t running_ns;
+};
+
 struct na_os {
 	/* New zeroed memory, not committed; at `at` and nowhere else if that is not NULL
 	 * (-EEXIST if something is there). */
@@ -36,11 +44,16 @@ struct na_os {
 	int (*interleave)(void *at, size_t size, const int16_t *nodes, size_t count);
 	/* No page larger than the base size, whatever the system's default is. */
 	int (*advise_ordinary)(void *at, size_t size);
+	/* Gives every page of the range memory now. -ENOMEM if there is not enough; -EINVAL where the kernel has no call for it
+	 * (before 5.14). */
+	int (*populate)(void *at, size_t size);
 	/* Grows a mapping: in place if `to` is NULL, else its pages move to `to`, which is a
 	 * mapping of ours that nobody has seen yet. */
 	int (*remap)(void *at, size_t size, size_t grown, void *to);
 	/* The node of each page, or a negative errno (not resident, say), in status. */
 	int (*locate)(void **pages, int *status, size_t count);
+	/* Moves each page to its node; status: the node where it lies now, or a negative errno. */
+	int (*move)(void **pages, const int *nodes, int *status, size_t count);
 	/* One byte a page, bit 0: resident. */
 	int (*resident)(void *at, size_t size, unsigned char *map);
 	/* The calling thread's node, the kernel's number. */
@@ -53,6 +66,18 @@ struct na_os {
 	size_t (*online)(int *nodes, size_t capacity);
 	/* The nodes by their distance from one, itself first, ties ascending; 0 if that is unknown. */
 	size_t (*nearest)(int from, int *nodes, size_t capacity);
+
+	/* Counters, see perf.h. One of a thread's user code, and of that of threads which it starts from now on; on the processor together
+	 * with the counter `group` of the same thread, unless that is -1. What it gives is a file descriptor. */
+	int (*counter_open)(uint32_t type, uint64_t config, int thread, int group, int *out);
+	int (*counter_read)(int counter, struct na_counter_value *out);
+	int (*counter_close)(int counter);
+	/* The ids of this process's threads; *count may exceed the capacity. */
+	int (*threads)(int *ids, size_t capacity, size_t *count);
+	/* Page faults of this process, without and with reading from a disk. */
+	int (*page_faults)(uint64_t *minor, uint64_t *major);
+	/* The calling thread runs on these CPUs only. */
+	int (*run_on)(const unsigned long *mask, size_t bytes);
 };
 
 extern struct na_os na_os;
@@ -71,6 +96,20 @@ uint64_t na_os_coarse_ms(void); /* CLOCK_MONOTONIC_COARSE: a few ns, good to a f
 
 /* pthread_atfork(): 0, or an error number. */
 int na_os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+/* The processor's own clock: no call that a library could replace by one that allocates, so it may be read inside malloc. Its unit is
+ * what na_ticks_to_ps() of metrics/ makes of it. */
+static inline uint64_t na_os_ticks(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	return na_os_now_ns();
+#endif
+}
+/* Above 0 while the calling thread is in one of libc's mapping functions on our behalf. An MPI library's hook may run there, under
+ * locks of its own, and call malloc: what waits or calls the program back must not do so then. */
+extern __thread uint32_t na_os_inside __attribute__((tls_model("initial-exec")));
 
 /* How many of the table's mapping calls were made; relaxed. */
 uint64_t na_os_calls(void);

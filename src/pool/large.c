@@ -157,7 +157,7 @@ static void refund(struct na_pool *pool, size_t length)
 	na_lock(&pool->lock);
 	pool->huge_bytes -= length;
 	na_unlock(&pool->lock);
-	atomic_fetch_sub_explicit(&na_pool_held, length, memory_order_relaxed);
+	na_pool_refund(pool, length);
 }
 
 /* A mapping of `mapped` bytes, or if that is not to be had (ulimit -v) of `length`. */
@@ -211,6 +211,7 @@ static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t m
 	list_push(&pool->huge_live, segment);
 	pool->reserved += mapped;
 	atomic_fetch_add_explicit(&pool->huge_count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&na_pool_mappings, 1, memory_order_relaxed);
 	na_unlock(&pool->lock);
 	return segment;
 

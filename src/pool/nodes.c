@@ -3,7 +3,7 @@
 
 #include <sched.h>
 
-#include "base/options.h"
+#include "base/settings.h"
 #include "os/os.h"
 
 struct na_pool na_pools[NA_MAX_POOLS];
@@ -55,6 +55,8 @@ static void boot(void)
 	uint64_t limit;
 
 	na_options_load(complaint, sizeof(complaint));
+	if (na_options.optimization || na_options.cache_optimization)
+		na_settings_follow_levels();
 	na_map_slim();
 	all = (uint32_t)na_os.nodes(nodes, MOST_NODES);
 	count = all < NA_MAX_POOLS ? all : NA_MAX_POOLS;

@@ -15,8 +15,10 @@ struct na_map na_map;
 struct na_span na_span_none;
 _Atomic uint64_t na_pool_limit = UINT64_MAX;
 _Atomic uint64_t na_pool_held;
+_Atomic uint64_t na_pool_beyond;
 _Atomic uint32_t na_pool_epoch;
 _Atomic uint64_t na_pool_purged;
+_Atomic uint64_t na_pool_mappings;
 
 /* Where the next segment is tried first, so that segments are neighbours and need no trimming;
  * 0 before the first. Relaxed: a hint. */
@@ -32,12 +34,13 @@ void na_pool_init(struct na_pool *pool, int node, bool bound)
 
 uint64_t na_pool_sealing(const struct na_pool *pool)
 {
-	unsigned char flags[2];
+	unsigned char flags[3];
 	uint64_t seal, word;
 
 	memcpy(&flags[0], &pool->bound, 1); /* as bytes: a damaged bool is no bool */
 	memcpy(&flags[1], &pool->named, 1);
-	seal = na_seal_add((uint32_t)pool->node, (uint64_t)flags[0] << 8 | flags[1]);
+	memcpy(&flags[2], &pool->beyond, 1);
+	seal = na_seal_add((uint32_t)pool->node, (uint64_t)flags[2] << 16 | (uint64_t)flags[0] << 8 | flags[1]);
 	seal = na_seal_add(seal, pool->limit);
 	seal = na_seal_add(seal, (uint32_t)pool->arena.node);
 	for (size_t i = 0; i < sizeof(pool->name); i += sizeof(word)) {
@@ -68,16 +71,27 @@ uint32_t na_segment_sealing(const struct na_segment *s)
 
 bool na_pool_charge(struct na_pool *pool, uint64_t more, uint64_t used)
 {
-	uint64_t held = atomic_fetch_add_explicit(&na_pool_held, more, memory_order_relaxed) + more;
+	uint64_t counted;
 
-	if (more && held > atomic_load_explicit(&na_pool_limit, memory_order_relaxed) && held > na_pool_ask_limit())
+	if (pool->beyond)
+		atomic_fetch_add_explicit(&na_pool_beyond, more, memory_order_relaxed);
+	counted = na_pool_inside(atomic_fetch_add_explicit(&na_pool_held, more, memory_order_relaxed) + more);
+	if (more && !pool->beyond && counted > atomic_load_explicit(&na_pool_limit, memory_order_relaxed) &&
+	    counted > na_pool_ask_limit())
 		goto refund;
 	if (pool->limit && pool->used_slices * NA_SLICE + pool->huge_bytes + used > pool->limit)
 		goto refund;
 	return true;
 refund:
-	atomic_fetch_sub_explicit(&na_pool_held, more, memory_order_relaxed);
+	na_pool_refund(pool, more);
 	return false;
+}
+
+void na_pool_refund(const struct na_pool *pool, uint64_t bytes)
+{
+	atomic_fetch_sub_explicit(&na_pool_held, bytes, memory_order_relaxed);
+	if (pool->beyond)
+		atomic_fetch_sub_explicit(&na_pool_beyond, bytes, memory_order_relaxed);
 }
 
 static struct na_segment_ref *ref_of(struct na_pool *pool, uint32_t index)

@@ -37,6 +37,7 @@ struct na_pool {
 	int node;   /* kernel's number */
 	bool bound; /* whether memory is bound to the node (machines of several) */
 	bool named;
+	bool beyond;	/* na_pool_limit does not count what it holds; set before first use */
 	uint64_t limit; /* named pools: bytes; 0 none */
 	struct na_arena arena;
 	struct na_segment_ref *table[64];
@@ -60,11 +61,13 @@ struct na_pool {
 uint64_t na_pool_sealing(const struct na_pool *pool);
 
 /* Limits and the epoch, for all pools. */
-extern _Atomic uint64_t na_pool_limit;	/* bytes, or NA_POOL_UNASKED; relaxed */
-extern _Atomic uint64_t na_pool_held;	/* bytes in slices used or dirty, and huge; relaxed */
-extern _Atomic uint32_t na_pool_epoch;	/* low byte stamps releases; relaxed */
-extern _Atomic uint64_t na_pool_purged; /* bytes; relaxed */
-#define NA_EPOCHS_KEPT 8		/* the decay time in epochs */
+extern _Atomic uint64_t na_pool_limit;	  /* bytes, or NA_POOL_UNASKED; relaxed */
+extern _Atomic uint64_t na_pool_held;	  /* bytes in slices used or dirty, and huge; relaxed */
+extern _Atomic uint64_t na_pool_beyond;	  /* of those, of pools that are beyond the limit; relaxed */
+extern _Atomic uint32_t na_pool_epoch;	  /* low byte stamps releases; relaxed */
+extern _Atomic uint64_t na_pool_purged;	  /* bytes; relaxed */
+extern _Atomic uint64_t na_pool_mappings; /* blocks with a mapping of their own, kept ones too; relaxed */
+#define NA_EPOCHS_KEPT 8		  /* the decay time in epochs */
 
 /* The default limit is the machine's or the cgroup's, four files of /proc and /sys that take a tenth of a millisecond to read: a
  * process asks when it holds this much, and most never do. */
@@ -78,6 +81,21 @@ void na_pool_init(struct na_pool *pool, int node, bool bound);
 /* Charges memory that a pool is about to hold against the limits; false if they forbid it. `used` is what
  * a named pool's own limit counts. Under the pool's lock. */
 bool na_pool_charge(struct na_pool *pool, uint64_t more, uint64_t used);
+/* Takes a charge back: the memory went to the system, or was not to be had. Any thread. */
+void na_pool_refund(const struct na_pool *pool, uint64_t bytes);
+
+/* Of so many held bytes, what counts against na_pool_limit. */
+static inline uint64_t na_pool_inside(uint64_t held)
+{
+	uint64_t beyond = atomic_load_explicit(&na_pool_beyond, memory_order_relaxed);
+
+	return held > beyond ? held - beyond : 0; /* between two updates of another thread's it may look negative */
+}
+
+static inline uint64_t na_pool_counted(void)
+{
+	return na_pool_inside(atomic_load_explicit(&na_pool_held, memory_order_relaxed));
+}
 
 /* Binds new memory to the pool's node; where that is forbidden it says so once, and placement is left to
  * first touch, which the statistics of misplaced pages then show. */

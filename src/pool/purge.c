@@ -73,7 +73,7 @@ static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, 
 			NA_SLICES;
 		na_unlock(&pool->lock);
 		if (rc == 0) {
-			atomic_fetch_sub_explicit(&na_pool_held, (uint64_t)count * NA_SLICE, memory_order_relaxed);
+			na_pool_refund(pool, (uint64_t)count * NA_SLICE);
 			bytes += (uint64_t)count * NA_SLICE;
 			if (bytes >= most)
 				return bytes;
@@ -99,6 +99,7 @@ static struct na_segment *take_old(struct na_pool *pool, uint8_t epoch, bool all
 		pool->huge_kept_bytes -= s->committed;
 		pool->reserved -= s->length;
 		atomic_fetch_sub_explicit(&pool->huge_count, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&na_pool_mappings, 1, memory_order_relaxed);
 	}
 	na_unlock(&pool->lock);
 	return s;
@@ -123,8 +124,9 @@ static uint64_t keep_addresses(struct na_pool *pool, struct na_segment *s, uint8
 	pool->huge_kept_bytes += s->committed;
 	pool->reserved += s->length;
 	atomic_fetch_add_explicit(&pool->huge_count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&na_pool_mappings, 1, memory_order_relaxed);
 	na_unlock(&pool->lock);
-	atomic_fetch_sub_explicit(&na_pool_held, bytes, memory_order_relaxed);
+	na_pool_refund(pool, bytes);
 	return bytes;
 }
 
@@ -143,7 +145,7 @@ static uint64_t purge_huge(struct na_pool *pool, bool all, uint64_t most)
 		memset(&s->span[0], 0, sizeof(s->span[0]));
 		memset((char *)s + sizeof(s->span), 0, sizeof(*s) - sizeof(s->span));
 		na_arena_give(&pool->arena, s, sizeof(*s));
-		atomic_fetch_sub_explicit(&na_pool_held, length, memory_order_relaxed);
+		na_pool_refund(pool, length);
 		bytes += length;
 	}
 	return bytes;
@@ -196,7 +198,7 @@ static uint64_t trim_huge(struct na_pool *pool, bool all)
 				pool->huge_bytes -= more;
 			else /* freed meanwhile */
 				pool->huge_kept_bytes -= more;
-			atomic_fetch_sub_explicit(&na_pool_held, more, memory_order_relaxed);
+			na_pool_refund(pool, more);
 			bytes += more;
 		}
 		na_unlock(&pool->lock);

@@ -458,6 +458,49 @@ void na_process_state(enum na_record_state state)
 	na_unlock(&self.lock);
 }
 
+static _Atomic(void (*)(void)) abort_hook; /* release, acquire: what the MPI layer prepared for it */
+
+void na_process_on_abort(void (*abort_job)(void))
+{
+	atomic_store_explicit(&abort_hook, abort_job, memory_order_release);
+}
+
+void na_process_abort(void)
+{
+	void (*abort_job)(void) = atomic_exchange_explicit(&abort_hook, NULL, memory_order_acq_rel);
+
+	if (abort_job) /* once: should it come back, or here again, the process ends alone */
+		abort_job();
+	if (atomic_load_explicit(&na_process_started, memory_order_acquire)) {
+		na_lock(&self.lock);
+		if (self.slots && self.id.pid == getpid())
+			measure_last(NA_RECORD_ABORTED);
+		na_unlock(&self.lock);
+	}
+	abort();
+}
+
+int na_process_oom_file(void)
+{
+	static _Atomic bool begun; /* relaxed: one thread reports at a time */
+	bool again = atomic_load_explicit(&begun, memory_order_relaxed);
+	char path[PATH_MAX];
+	int fd;
+
+	if (!na_process_folder()[0])
+		return -ENOENT;
+	/* A word that changes once, in MPI_Init; this may be a thread that holds the lock. */
+	if (__atomic_load_n(&self.record.rank, __ATOMIC_RELAXED) >= 0)
+		na_format(path, sizeof(path), "%s/oom-%d.txt", self.folder, self.record.rank);
+	else
+		na_format(path, sizeof(path), "%s/oom-%s-%d.txt", self.folder, self.id.host, getpid());
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (again ? O_APPEND : O_TRUNC), 0666);
+	if (fd < 0)
+		return -errno;
+	atomic_store_explicit(&begun, true, memory_order_relaxed);
+	return fd;
+}
+
 void na_process_discard(void)
 {
 	char launcher[PATH_MAX];

@@ -53,6 +53,15 @@ uint32_t na_process_tick(uint64_t now_ns);
 /* Takes the last figures, and writes the report if it falls to this process. From the library's destructor. */
 void na_process_finish(void);
 
+/* A file in the report's folder for what the process has to say when it runs out of memory, oom-RANK.txt or
+ * oom-HOST-PID.txt: emptied the first time, then added to. A descriptor that the caller closes; -ENOENT: no report was asked for; -errno.
+ * Allocates nothing. */
+int na_process_oom_file(void);
+
+/* Takes the last figures into the record, marks it ABORTED, and ends the process: through the MPI layer's hook where there is one,
+ * else by abort(). */
+void na_process_abort(void) __attribute__((noreturn));
+
 /* In the child after fork. Async-signal-safe: it only forgets. */
 void na_process_forked(void);
 
@@ -93,6 +102,9 @@ void na_process_measure(struct na_record *out) NA_PROCESS_CALL(process_measure);
 /* Measures for the last time, residency and Pss too, marks the record FINALIZING and copies it. Works without a
  * record file as well. */
 void na_process_final(struct na_record *out) NA_PROCESS_CALL(process_final);
+
+/* How this process ends its whole job, once MPI is initialised; NULL: by itself. It shall do what an MPI_Abort does. */
+void na_process_on_abort(void (*abort_job)(void)) NA_PROCESS_CALL(process_on_abort);
 
 /* COMPLETE after the report is on disk, ABORTED in an MPI_Abort wrapper. */
 void na_process_state(enum na_record_state state) NA_PROCESS_CALL(process_state);

@@ -35,8 +35,10 @@ static void wrap(FILE *out, const char *text)
 
 void na_usage_settings(FILE *out)
 {
-	static const char *const kinds[] = { "bytes, also with K, M, G or T", "a whole number", "a fraction", "0 or 1",
-					     "0, 1, auto or hugetlb",	      "a path" };
+	static const char *const kinds[] = {
+		"bytes, also with K, M, G or T", "a whole number", "a fraction",	   "0 or 1",
+		"0, 1, auto or hugetlb",	 "a level",	   "none, system or node", "a path"
+	};
 
 	fputs("Settings, from the environment:\n", out);
 	for (int i = 0; i < NA_OPTION_COUNT_; i++) {

@@ -60,12 +60,31 @@ static void track(uint64_t *random)
 		GOOD(stop_memory_monitoring());
 }
 
+/* In the child profiles are written as well. */
+static void sample(uint64_t *random)
+{
+	memory_phase_stats_t phases[4];
+	memory_class_stats_t classes[4];
+
+	GOOD(start_memory_tracking(&(tracking_config_t){ .sample_bytes = 500 }));
+	for (int i = 0; i < 50; i++)
+		return_to_pool(allocate_from_pool(check_random(random) % 3000));
+	return_to_pool(allocate_from_pool(200000));
+	if (begin_memory_phase("sampled") == MEMORY_ERROR_NONE) /* the parent's may be open, as deep as may be */
+		end_memory_phase();
+	get_memory_phase_statistics(phases, 4);
+	get_memory_class_statistics(classes, 4);
+	if (check_random(random) % 8 == 0)
+		GOOD(write_memory_profile("/dev/null", MEMORY_PROFILE_LIVE, MEMORY_PROFILE_PPROF));
+}
+
 static const struct {
 	const char *name;
 	void (*call)(uint64_t *);
 } kinds[] = {
 	{ "allocate", allocate }, { "use_named_pool", use_named_pool }, { "make_pool", make_pool },
 	{ "look", look },	  { "configure", configure },		{ "track", track },
+	{ "sample", sample },
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))

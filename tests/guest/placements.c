@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where placed blocks lie, asked of the kernel, in the guest of five nodes: 0 to 3 with a CPU each, 4 larger, without one, and
- * faster than all others from node 0 alone. "narrow": in a process that started on CPUs 1 and 2; "wide": in the guest of 72 nodes. */
+ * faster than all others from node 0 alone. "hints": what hints make of it; "hints slow": where node 4 is slower. "narrow": in a process that started on CPUs 1 and 2; "wide": in the guest of 72 nodes. */
 #include <numarena/numarena.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -198,6 +198,96 @@ static void tiers(void)
 	}
 }
 
+static char *hinted(memory_hints_t h, size_t size, uint64_t counts[NODES])
+{
+	char *p = optimized_allocate(size, &h);
+
+	memset(counts, 0, NODES * sizeof(*counts));
+	if (p) {
+		memset(p, 1, size);
+		guest_count(p, size, counts);
+	}
+	return p;
+}
+
+static bool kept(const void *p, memory_hints_t wanted, memory_placement_t placement, int node)
+{
+	memory_hints_t h;
+
+	return allocation_hints(p, &h) == MEMORY_ERROR_NONE && h.priority == wanted.priority &&
+	       h.lifetime == wanted.lifetime && h.access_pattern == wanted.access_pattern && h.placement == placement &&
+	       h.node == node;
+}
+
+/* High priority is on the node of most bandwidth. Low is on the node without a CPU if that is slow; else there is no such tier. */
+static void priorities(size_t size, bool four_is_slow)
+{
+	const int fastest[CPUS] = { four_is_slow ? 0 : 4, 1, 2, 3 };
+	memory_hints_t high = { .priority = PRIORITY_HIGH, .lifetime = LIFETIME_LONG }, low = { .priority = PRIORITY_LOW },
+		       brief = { .lifetime = LIFETIME_SHORT };
+	uint64_t counts[NODES];
+	char *p;
+
+	for (int cpu = 0; cpu < CPUS; cpu++) {
+		int slow = four_is_slow ? 4 : cpu;
+
+		guest_run_on(cpu);
+		p = hinted(high, size, counts);
+		say(p && all_on(counts, fastest[cpu]) && kept(p, high, PLACEMENT_NODE, fastest[cpu]), "high priority", "",
+		    counts);
+		guest_run_on((cpu + 1) % CPUS); /* and there it stays when it grows, wherever the thread is */
+		p = resize_memory(p, size * 3);
+		memset(counts, 0, sizeof(counts));
+		if (p) {
+			memset(p, 1, size * 3);
+			guest_count(p, size * 3, counts);
+		}
+		say(p && all_on(counts, fastest[cpu]) && kept(p, high, PLACEMENT_NODE, fastest[cpu]),
+		    "high priority, resized", "", counts);
+		release_memory(p);
+		guest_run_on(cpu);
+		p = hinted(low, size, counts);
+		say(p && all_on(counts, slow) && kept(p, low, PLACEMENT_NODE, slow), "low priority", "", counts);
+		release_memory(p);
+		p = hinted(brief, size, counts);
+		say(p && all_on(counts, cpu) && kept(p, brief, PLACEMENT_NODE, cpu), "a lifetime alone: local", "", counts);
+		release_memory(p);
+	}
+}
+
+static void read_mostly(void)
+{
+	memory_hints_t h = { .access_pattern = ACCESS_READ_MOSTLY };
+	size_t size = (size_t)8 << 20;
+	uint64_t counts[NODES];
+	char *p;
+
+	guest_run_on(2);
+	p = hinted(h, size, counts);
+	say(p && counts[0] == size / PAGE / CPUS && counts[3] == counts[0] && counts[4] == 0 && huge_bytes(p) == 0 &&
+		    kept(p, h, PLACEMENT_INTERLEAVE, -1),
+	    "read mostly: spread", "", counts);
+	release_memory(p);
+	p = hinted(h, 3000, counts);
+	say(p && all_on(counts, 2), "read mostly, small: local", "", counts);
+	p = resize_memory(p, size);
+	memset(counts, 0, sizeof(counts));
+	memset(p, 1, size);
+	guest_count(p, size, counts);
+	say(counts[0] == size / PAGE / CPUS && kept(p, h, PLACEMENT_INTERLEAVE, -1), "read mostly, grown: spread", "",
+	    counts);
+	release_memory(p);
+	h.placement = PLACEMENT_NODE; /* what the program says goes first */
+	h.node = 3;
+	p = hinted(h, size, counts);
+	say(p && all_on(counts, 3), "read mostly, on a node", "", counts);
+	release_memory(p);
+	h = (memory_hints_t){ .access_pattern = ACCESS_SEQUENTIAL, .lifetime = LIFETIME_PERMANENT };
+	p = hinted(h, size, counts);
+	say(p && all_on(counts, 2) && huge_bytes(p) >= size / 2, "sequential: huge pages, local", "", counts);
+	release_memory(p);
+}
+
 /* Takes the node's memory but for `leave`, and holds it. */
 static pid_t hog(int node, uint64_t leave)
 {
@@ -308,10 +398,17 @@ int main(int argc, char **argv)
 {
 	huge_pages_on_request();
 	if (argc > 1) {
-		if (strcmp(argv[1], "narrow") == 0)
+		if (strcmp(argv[1], "narrow") == 0) {
 			narrow(argv);
-		else
+		} else if (strcmp(argv[1], "hints") == 0) {
+			priorities(2000, argv[2]);
+			priorities(300000, argv[2]);
+			priorities(3000000, argv[2]);
+			priorities(12000000, argv[2]);
+			read_mostly();
+		} else {
 			wide();
+		}
 		return bad;
 	}
 	on_one_node(false);

@@ -111,8 +111,14 @@ static void *look(void *unused)
 		memory_node_stats_t nodes[8];
 		memory_sample_t samples[64];
 		memory_pool_stats_t pool;
+		static analysis_result_t analysis; /* there is one who looks */
+		memory_metrics_t m;
 		memory_stats_t s;
 
+		CHECK_EQ(get_memory_metrics(&m), MEMORY_ERROR_NONE);
+		CHECK(m.fragmentation >= 0.0 && m.fragmentation <= 1.0 && m.pool_usage <= 1.0);
+		CHECK_EQ(analyze_memory_system(&analysis), MEMORY_ERROR_NONE);
+		CHECK(analysis.finding_count <= MEMORY_FINDINGS_MAX && analysis.bottlenecks[0]);
 		CHECK_EQ(get_memory_statistics(&s), MEMORY_ERROR_NONE);
 		CHECK(s.peak_usage >= s.total_allocated);
 		CHECK(s.fragmentation >= 0.0 && s.fragmentation <= 1.0);

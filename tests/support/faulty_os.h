@@ -46,6 +46,11 @@ static int faulty_remap(void *at, size_t size, size_t grown, void *to)
 	return faulty() ? -ENOMEM : faulty_real.remap(at, size, grown, to);
 }
 
+static int faulty_populate(void *at, size_t size)
+{
+	return faulty() ? -ENOMEM : faulty_real.populate(at, size);
+}
+
 static inline void na_faulty_os_install(long nth)
 {
 	faulty_real = na_os;
@@ -56,6 +61,7 @@ static inline void na_faulty_os_install(long nth)
 	na_os.protect = faulty_protect;
 	na_os.bind = faulty_bind;
 	na_os.remap = faulty_remap;
+	na_os.populate = faulty_populate;
 }
 
 static inline long na_faulty_os_remove(void)

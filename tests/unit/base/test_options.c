@@ -121,6 +121,19 @@ static void pages_are_a_switch_and_more(void **state)
 	refuse(&info, wrong, COUNT(wrong));
 }
 
+static void levels_have_names_and_numbers(void **state)
+{
+	static const struct pair right[] = { { "none", NA_LEVEL_NONE },		{ "conservative", NA_LEVEL_CONSERVATIVE },
+					     { "balanced", NA_LEVEL_BALANCED }, { "aggressive", NA_LEVEL_AGGRESSIVE },
+					     { "0", 0 },			{ "3", 3 } };
+	static const char *const wrong[] = { "", "4", "-1", "Balanced", "aggressive ", "1x" };
+	struct na_option_info info = option(NA_KIND_LEVEL, 0, 3);
+
+	(void)state;
+	accept(&info, right, COUNT(right));
+	refuse(&info, wrong, COUNT(wrong));
+}
+
 static void limits_belong_to_what_is_allowed(void **state)
 {
 	struct na_option_info info = option(NA_KIND_COUNT, 5, 10);
@@ -224,6 +237,8 @@ static void every_variable_sets_its_own_field(void **state)
 #define NA_VALUE_RATIO NA_VALUE_NUMBER
 #define NA_VALUE_SWITCH NA_VALUE_NUMBER
 #define NA_VALUE_PAGES  NA_VALUE_NUMBER
+#define NA_VALUE_LEVEL  NA_VALUE_NUMBER
+#define NA_VALUE_FALLBACK NA_VALUE_NUMBER
 #define NA_OPTION(id, name, kind, def, least, most, about)                                        \
 	enter(state);                                                                             \
 	assert_false(na_option_from_environment(NA_OPTION_##id));                                 \
@@ -231,6 +246,8 @@ static void every_variable_sets_its_own_field(void **state)
 		snprintf(text, sizeof(text), "%u", (unsigned int)((most) / 1000));                \
 	else if (NA_KIND_##kind == NA_KIND_PAGES)                                                 \
 		snprintf(text, sizeof(text), "%s", na_pages_name(most));                          \
+	else if (NA_KIND_##kind == NA_KIND_FALLBACK)                                              \
+		snprintf(text, sizeof(text), "%s", na_fallback_name(most));                       \
 	else                                                                                      \
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)(most));                 \
 	setenv(name, NA_KIND_##kind == NA_KIND_PATH ? "/some/where" : text, 1);                   \
@@ -270,6 +287,9 @@ static void a_wrong_value_is_named_with_what_is_allowed(void **state)
 	complain("NUMARENA_DEFRAG_THRESHOLD", "1.5", "a fraction");
 	complain("NUMARENA_HUGEPAGES", "maybe", "0 or 1");
 	complain("NUMARENA_VERBOSE", "4", "from 0 to 3");
+	complain("NUMARENA_OPTIMIZATION", "fast", "none, conservative, balanced or aggressive");
+	complain("NUMARENA_CACHE_LINE_SIZE", "48", "a power of two");
+	complain("NUMARENA_CACHE_LINE_SIZE", "8", "from 16");
 }
 
 static void the_first_complaint_stays_and_the_other_variables_count(void **state)
@@ -337,6 +357,7 @@ int main(void)
 		cmocka_unit_test(ratios_are_read_in_thousandths),
 		cmocka_unit_test(switches_have_eight_words),
 		cmocka_unit_test(pages_are_a_switch_and_more),
+		cmocka_unit_test(levels_have_names_and_numbers),
 		cmocka_unit_test(limits_belong_to_what_is_allowed),
 		cmocka_unit_test(every_path_is_accepted),
 		cmocka_unit_test(every_default_is_within_its_own_limits),

@@ -343,20 +343,19 @@ static void what_the_kernel_refuses_hinders_only_strict_ones(void **state)
 static void very_many_spread_blocks_lie_on_one_node_each(void **state)
 {
 	struct na_wish wish = { .placement = NA_INTERLEAVED, .alignment = 16 };
-	struct na_pool *pool = na_pool_here();
 	struct na_whereabouts where;
 	char why[200];
 	void *p, *q;
 
 	(void)state;
-	atomic_fetch_add(&pool->huge_count, 40000);
+	atomic_fetch_add(&na_pool_mappings, 40000);
 	p = place(wish, 1000000);
 	assert_int_equal(na_placed_where(p, &where), 0);
 	assert_int_equal(where.placement, NA_ON_NODE);
 	wish.strict = true;
 	assert_int_equal(na_placed_allocate(1000000, &wish, &q, why), -ENOMEM);
 	assert_non_null(strstr(why, "mappings"));
-	atomic_fetch_sub(&pool->huge_count, 40000);
+	atomic_fetch_sub(&na_pool_mappings, 40000);
 	na_heap_release(p);
 	p = place(wish, 1000000);
 	check(p, NA_INTERLEAVED, -1);

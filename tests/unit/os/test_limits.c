@@ -146,6 +146,52 @@ static void stalls_are_the_groups_or_the_machines(void **state)
 	files_end();
 }
 
+static void pressure_is_told_in_full(void **state)
+{
+	struct na_limits_pressure p;
+
+	(void)state;
+	files_begin();
+	na_limits_pressure(&p);
+	assert_true(p.some_avg10 == NA_LIMIT_NONE && p.full_avg10 == NA_LIMIT_NONE);
+	assert_true(p.some_us == NA_LIMIT_NONE && p.full_us == NA_LIMIT_NONE);
+	files_put("/proc/pressure/memory",
+		  "some avg10=12.34 avg60=9.00 avg300=0.00 total=1234\nfull avg10=0.05 avg60=1.00 avg300=0.00 total=5\n");
+	na_limits_pressure(&p);
+	assert_int_equal(p.some_avg10, 1234);
+	assert_int_equal(p.full_avg10, 5);
+	assert_int_equal(p.some_us, 1234);
+	assert_int_equal(p.full_us, 5);
+	assert_false(p.of_group);
+	files_put("/proc/self/cgroup", "0::/job\n");
+	files_put("/sys/fs/cgroup/job/memory.pressure",
+		  "some avg10=100.00 avg60=0.00 avg300=0.00 total=77\n"); /* kernels before 5.13 have none for all in a root */
+	na_limits_pressure(&p);
+	assert_int_equal(p.some_avg10, 10000);
+	assert_int_equal(p.some_us, 77);
+	assert_true(p.full_avg10 == NA_LIMIT_NONE && p.full_us == NA_LIMIT_NONE);
+	assert_true(p.of_group);
+	files_put("/sys/fs/cgroup/job/memory.pressure", "some avg10=x total=\nfull\n");
+	na_limits_pressure(&p);
+	assert_true(p.some_avg10 == NA_LIMIT_NONE && p.some_us == NA_LIMIT_NONE && p.full_us == NA_LIMIT_NONE);
+	files_end();
+}
+
+static void what_is_charged_is_our_own_cgroups(void **state)
+{
+	(void)state;
+	files_begin();
+	files_put_machine(8000 * 1024, 7000 * 1024);
+	assert_true(look().used == NA_LIMIT_NONE);
+	files_put("/proc/self/cgroup", "0::/job/step\n");
+	files_put("/sys/fs/cgroup/job/step/memory.stat", "inactive_file 0\n");
+	assert_true(look().used == NA_LIMIT_NONE); /* the file is missing */
+	files_put_number("/sys/fs/cgroup/job/step/memory.current", 300 * MIB);
+	files_put_number("/sys/fs/cgroup/job/memory.current", 900 * MIB);
+	assert_int_equal(look().used, 300 * MIB);
+	files_end();
+}
+
 static void mappings_are_counted_and_named(void **state)
 {
 	char why[200];
@@ -176,6 +222,8 @@ int main(void)
 		cmocka_unit_test(version_1_counts_where_it_has_memory),
 		cmocka_unit_test(a_path_that_is_not_there_is_the_mounts_root),
 		cmocka_unit_test(stalls_are_the_groups_or_the_machines),
+		cmocka_unit_test(pressure_is_told_in_full),
+		cmocka_unit_test(what_is_charged_is_our_own_cgroups),
 		cmocka_unit_test(mappings_are_counted_and_named),
 	};
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Named phases of the program, process-wide. They nest: a phase that begins within another is part of it too, and what
+ * happens in it counts for both. A phase of a name that was there before adds to it.
+ *
+ * Each end and beginning sums up all thread caches (heap/figures.h): exact for what the calling thread did, and for others as
+ * of some moment during the call. The peak within is the maximum of what threads publish (heap.md), at least what was
+ * live at both ends. One lock, fixed memory: 64 names, 32 deep. Any thread; never allocates.
+ */
+#ifndef NA_TRACKING_PHASES_H
+#define NA_TRACKING_PHASES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NA_PHASES      64
+#define NA_PHASES_DEEP 32
+#define NA_PHASE_NAME  48
+
+struct na_phase {
+	char name[NA_PHASE_NAME];
+	uint64_t entered; /* times */
+	uint64_t ns;
+	uint64_t allocations, releases, allocated_bytes, released_bytes;
+	uint64_t live_at_start, live_at_end; /* of the last time; of one that runs, at_end is now */
+	uint64_t peak;			     /* the highest of all times */
+	bool running;
+};
+
+/* 0; -ENOSPC: there are 64 others; -EOVERFLOW: 32 run already. The name is 1 to 47 characters. */
+int na_phase_begin(const char *name);
+/* Ends the innermost: 0, or -ENOENT if none runs. */
+int na_phase_end(void);
+
+/* In the order of their first beginning; those that run up to now. How many there are. */
+size_t na_phases_copy(struct na_phase *out, size_t capacity);
+
+/* fork's handlers: the lock. */
+void na_phases_before_fork(void);
+void na_phases_after_fork(bool child);
+
+#endif
