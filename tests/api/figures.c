@@ -38,7 +38,7 @@ static void classes_add_up(void)
 	size_t n = get_memory_class_statistics(classes_before, ROOM), allocations = 0, live = 0;
 	memory_pool_t *pool;
 	memory_stats_t s;
-	void *p[100], *large = allocate_memory(MIB);
+	void *p[100], *large = allocate_aligned_memory(4096, MIB);
 
 	CHECK_EQ(get_memory_class_statistics(NULL, 0), n);
 	GOOD(create_memory_pool(&config, &pool));

@@ -336,7 +336,7 @@ static void full(void)
 	c.strict = false;
 	p = place(c, 64 << 20, counts);
 	/* 0 is the nearest of 2. */
-	say(p && counts[0] > counts[1] + counts[3] + counts[4] && report_agrees(p, counts, 64 * 256 - counts[2]),
+	say(p && counts[0] > counts[1] + counts[3] + counts[4] && report_agrees(p, counts, counts[0] + counts[1] + counts[3] + counts[4]),
 	    "a full node spills to the nearest", "", counts);
 	release_memory(p);
 	kill(child, SIGKILL);
