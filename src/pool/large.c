@@ -508,11 +508,12 @@ static void *resize_huge(struct na_segment *segment, void *p, size_t size)
 	if (q)
 		return q;
 	begin_change(pool, segment);
-	if (size + begins > segment->committed)
+	outgrown = size + begins > segment->committed; /* some of it may have been given back meanwhile */
+	if (outgrown)
 		p = commit_more(segment, p, length);
 	na_lock(&pool->lock);
 	if (p) {
-		if (segment->committed < length)
+		if (outgrown) /* else what is charged serves, though it be less than `length`, whose unit is another */
 			segment->committed = length;
 		pool->large_live += usable(size, begins) - span->length;
 		span->length = usable(size, begins);
