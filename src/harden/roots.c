@@ -9,6 +9,7 @@
 #include "harden/survey.h"
 #include "heap/beyond.h"
 #include "os/os.h"
+#include "tracking/sample.h"
 
 /* ---- the table of chunks ---- */
 
@@ -131,7 +132,9 @@ static void check_group(struct na_survey *v, struct na_named *n)
 		return;
 	known = na_group_known(n, &hint);
 	caches = known || n->caches == NA_GROUP_CACHES ? NA_GROUP_CACHES : 1;
-	if ((n->caches != caches || (known && n->hint != hint)) &&
+	if (!known)
+		hint = caches == 1 ? 0 : n->hint;
+	if ((n->caches != caches || n->hint != hint) &&
 	    na_fault(v, "named pool \"%s\": how many caches it has, or of which hints its blocks are, has changed",
 		     n->pool.name)) {
 		n->caches = caches;
@@ -145,7 +148,12 @@ static bool is_cache_of(struct na_survey *v, struct na_named *n, uint32_t i, con
 	return i == 0 ? c == &n->cache : !c || is_shared(v, c, &n->pool.arena);
 }
 
-/* Each is there twice: of two that disagree the one that may be. */
+static bool is_sealed_cache_of(struct na_survey *v, struct na_named *n, uint32_t i, const struct na_cache *c)
+{
+	return c && is_cache_of(v, n, i, c) && c->pool == &n->pool && c->seal == na_cache_sealing(c);
+}
+
+/* Each is there twice: of two that disagree the one that is a cache. */
 static void add_caches(struct na_survey *v, struct na_named *n)
 {
 	for (uint32_t i = 0; i < (n->caches == 1 ? 1 : NA_GROUP_CACHES); i++) {
@@ -154,8 +162,8 @@ static void add_caches(struct na_survey *v, struct na_named *n)
 
 		if ((c != other || !is_cache_of(v, n, i, c)) &&
 		    na_fault(v, "named pool \"%s\": its cache %u is in doubt", n->pool.name, i)) {
-			if (!c || !is_cache_of(v, n, i, c))
-				c = i == 0 ? &n->cache : is_cache_of(v, n, i, other) ? other : NULL;
+			if (!is_sealed_cache_of(v, n, i, c))
+				c = i == 0 ? &n->cache : is_sealed_cache_of(v, n, i, other) ? other : NULL;
 			n->not_more[i] = c ? ~(uintptr_t)c : 0;
 			atomic_store_explicit(&n->more[i], c, memory_order_release);
 			v->rebuilt++;
@@ -408,6 +416,23 @@ static void relist_chunks(struct na_survey *v, struct na_arena *arena)
 	v->rebuilt++;
 }
 
+/* Whether the arena that a chunk names has it in its list: then it is the link that leads here which is wrong. */
+static bool is_anothers(struct na_survey *v, const struct na_chunk *chunk)
+{
+	const struct na_arena *arena = NULL;
+	const struct na_chunk *c;
+
+	if (chunk->arena == &na_named_list.arena || chunk->arena == na_sample_arena())
+		arena = chunk->arena;
+	for (uint32_t i = 0; i < v->pool_count && !arena; i++)
+		if (chunk->arena == &v->pools[i]->arena)
+			arena = chunk->arena;
+	c = arena ? arena->chunks : NULL;
+	for (uint32_t n = 0; c && c != chunk && n < NA_CHUNKS; n++)
+		c = na_meta_chunk((uintptr_t)c + NA_CHUNK_FIRST, 64, &v->hint) ? c->next : NULL;
+	return c != NULL;
+}
+
 /* Of all chunks: those of an arena must be in its list, of the right size. */
 static void check_chunks(struct na_survey *v, struct na_arena *arena)
 {
@@ -428,7 +453,8 @@ static void check_chunks(struct na_survey *v, struct na_arena *arena)
 		uintptr_t word =
 			(uintptr_t)chunk % NA_PAGE ? 0 : na_meta_chunk((uintptr_t)chunk + NA_CHUNK_FIRST, 64, &v->hint);
 
-		if (!word || na_chunk_start(word) != (uintptr_t)chunk)
+		if (!word || na_chunk_start(word) != (uintptr_t)chunk ||
+		    (chunk->arena != arena && is_anothers(v, chunk)))
 			break;
 		if (chunk->arena != arena &&
 		    na_fault(v, "a chunk of metadata names another arena than the one that has it")) {
@@ -528,7 +554,7 @@ void na_survey_arenas(struct na_survey *v)
 	for (uint32_t i = 0; i < atomic_load_explicit(&na_chunks.most, memory_order_relaxed) && i < NA_CHUNKS; i++) {
 		uintptr_t word = na_chunk_word(i);
 		const struct na_chunk *c = (const struct na_chunk *)na_chunk_start(word);
-		bool known = !c || c->arena == &na_named_list.arena;
+		bool known = !c || c->arena == &na_named_list.arena || c->arena == na_sample_arena();
 
 		for (uint32_t k = 0; k < v->pool_count && !known; k++)
 			known = c->arena == &v->pools[k]->arena;

@@ -10,7 +10,8 @@
 #include "cache/fast.h"
 #include "harden/survey.h"
 
-#define TRIES 8 /* of reading a stack that moves */
+#define TRIES	    8 /* of reading a stack that moves */
+#define LEAST_STACK 4 /* blocks for which every stack has room; see init_bin() of cache/registry.c */
 
 static bool at_rest(const struct na_cache *c)
 {
@@ -173,7 +174,8 @@ static bool shape_fits(const struct na_cache *c, struct na_bin *bin, uint64_t sh
 		 most = (uint32_t)(shape >> 8) & 0xffff;
 	na_entry *bottom = na_bin_at(bin, floor), *end = (na_entry *)((char *)(uintptr_t)c + na_cache_bytes());
 
-	if ((shape & 0xff) != cls || limit < floor || limit > floor + most || bottom < first_places(c) || bottom >= end)
+	if ((shape & 0xff) != cls || limit < floor + LEAST_STACK || limit > floor + most || bottom < first_places(c) ||
+	    bottom >= end)
 		return false;
 	if (bottom < c->middle_first)
 		return (bottom - first_places(c)) % (NA_STACK_FIRST + 1) == 0 && limit - floor <= NA_STACK_FIRST;

@@ -18,7 +18,9 @@ static void *work(void *argument)
 	while (!atomic_load(&stop)) {
 		size_t i = (size_t)rand_r(&seed) % SLOTS,
 		       size = 1 + (size_t)rand_r(&seed) % (rand_r(&seed) % 64 ? 2000 : 300000);
-		char *p = allocate_memory(size);
+		/* Of the default pool, and of groups of blocks with hints. */
+		memory_hints_t hints = { .lifetime = rand_r(&seed) % 2 ? LIFETIME_LONG : LIFETIME_SHORT };
+		char *p = rand_r(&seed) % 4 ? allocate_memory(size) : optimized_allocate(size, &hints);
 
 		if (p) {
 			p[0] = 1;
@@ -103,10 +105,20 @@ static void misuse_is_counted_and_no_fault(void)
 	CHECK(strstr(last_memory_error_message(), "report") != NULL);
 }
 
-int main(void)
+/* All of it in a process that samples, whose caches have split stacks with traps. */
+static void while_blocks_are_sampled(void)
+{
+	struct child c;
+
+	api_again("again", (const char *const[]){ "NUMARENA_SAMPLE_BYTES=4K", NULL }, &c);
+	CHILD_GOOD(&c, "again");
+}
+
+int main(int argc, char **argv)
 {
 	memory_integrity_report_t report;
 
+	(void)argv;
 	CHECK(validate_memory_blocks() == 0);
 	CHECK(repair_corruption() == MEMORY_ERROR_NONE);
 	CHECK(get_memory_integrity_report(&report) == MEMORY_ERROR_NONE);
@@ -114,5 +126,7 @@ int main(void)
 	misuse_is_counted_and_no_fault();
 	in_a_child();
 	while_threads_work();
+	if (argc == 1)
+		while_blocks_are_sampled();
 	return check_result();
 }

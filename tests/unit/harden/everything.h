@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A heap with a bit of everything, for tests that damage it: spans of many classes partly full, current, listed, parked and queued, stacks,
- * blocks on their way home, an idle cache, runs, huge blocks live and kept, named pools. Every live block is stamped.
+ * blocks on their way home, an idle cache, runs, huge blocks live and kept, named pools, groups. Every live block is stamped.
+ * With EVERYTHING_SAMPLED caches sample as well: their stacks are split, and have traps.
  */
 #ifndef NA_TESTS_EVERYTHING_H
 #define NA_TESTS_EVERYTHING_H
@@ -13,6 +14,8 @@
 #include <string.h>
 
 #include "cache/fast.h"
+#include "cache/traps.h"
+#include "heap/groups.h"
 #include "heap/heap.h"
 
 #define EVERYTHING_MOST 20000
@@ -24,7 +27,7 @@ struct live_block {
 
 static struct live_block everything[EVERYTHING_MOST];
 static size_t everything_count;
-static struct na_named *everything_named[2];
+static struct na_named *everything_named[2], *everything_group;
 static sem_t everything_ready, everything_end;
 static pthread_t everything_sleeper;
 
@@ -61,6 +64,43 @@ static inline const struct live_block *damaged_block(void)
 	return NULL;
 }
 
+static inline void ignore_sample(void *p, size_t size, uint64_t mean, uint64_t ns)
+{
+	(void)p, (void)size, (void)mean, (void)ns;
+}
+
+static inline void ignore_block(const void *p)
+{
+	(void)p;
+}
+
+static inline void ignore_pool(const struct na_pool *pool)
+{
+	(void)pool;
+}
+
+static inline void begin_to_sample(void)
+{
+	na_traps_prepare();
+	na_sample_hooks = (struct na_sample_hooks){ ignore_sample, ignore_block, ignore_pool };
+	na_sample_hooked = true;
+	na_sample_mean = 3000;
+}
+
+/* Of a group, whose caches are chosen by the thread's number. */
+static void fill_group(void)
+{
+	for (size_t i = 0; i < 300; i++) {
+		size_t size = i % 100 == 99 ? 100000 : 24 + i % 5 * 40;
+		void *p = na_group_allocate(everything_group, 16, size);
+
+		if (i % 4 == 1)
+			na_heap_release(p);
+		else
+			keep(p, size);
+	}
+}
+
 static void *passing_thread(void *unused)
 {
 	static void *mine[1500];
@@ -73,6 +113,7 @@ static void *passing_thread(void *unused)
 			na_heap_release(mine[i]);
 		else
 			keep(mine[i], 80 + i % 3 * 100);
+	fill_group();
 	return NULL;
 }
 
@@ -109,6 +150,20 @@ static inline void make_everything(void)
 		}
 	while (n)
 		na_heap_release(freed[--n]);
+	everything_group = na_group_of(na_pool_here(), 2);
+	fill_group();
+#ifdef EVERYTHING_SAMPLED
+	begin_to_sample();
+	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
+		for (size_t i = 0; i < (sizes[s] < 1024 ? 200u : 20u); i++) {
+			void *p = na_heap_allocate(sizes[s]);
+
+			if (i % 3 == 1)
+				na_heap_release(p);
+			else
+				keep(p, sizes[s]);
+		}
+#endif
 	/* A span that is full: parked. */
 	for (size_t i = 0; i < 2 * NA_SLICE / 1024 + 40; i++)
 		keep(na_heap_allocate(1024), 1024);

@@ -242,6 +242,7 @@ static void aim_at_pool(struct na_pool *p, const char *state)
 	AIM("pool", state, p, node);
 	aim("pool", state, "bound", &p->bound, 1, 0);
 	aim("pool", state, "named", &p->named, 1, 0);
+	aim("pool", state, "beyond", &p->beyond, 1, 0);
 	AIM("pool", state, p, limit);
 	aim("pool", state, "arena.node", &p->arena.node, sizeof(int), 0);
 	AIM("pool", state, p, table[0]);
@@ -284,7 +285,10 @@ static void aim_at_bin(struct na_cache *c, struct na_bin *bin, const char *state
 		aim("bin", state, "an entry, high", na_bin_at(bin, bin->top), 8, UINT64_C(0x7fffff) << 40);
 		aim("bin", state, "an entry, low", na_bin_at(bin, bin->top), 8, 15);
 	}
-	aim("cache", state, "shape", &c->shape[bin - na_cache_region(c)], 8, (UINT64_C(1) << 56) - 1);
+	aim("cache", state, "shape",
+	    &c->shape[bin >= c->out && bin < c->out + NA_CLASSES ? NA_REGION_BINS + (bin - c->out)
+								  : bin - na_cache_region(c)],
+	    8, (UINT64_C(1) << 56) - 1);
 }
 
 static void aim_at_cache(struct na_cache *c, const char *state, bool named)
@@ -329,13 +333,23 @@ static void aim_at_cache(struct na_cache *c, const char *state, bool named)
 	aim_at_bin(c, na_cache_out(c, 3), state);
 	aim_at_bin(c, na_cache_out(c, 40), state);
 	AIM("bin", state, na_cache_region(c), limit);
+	for (unsigned int i = 0; c == na_cache_current && i < NA_CLASSES; i++)
+		if (c->trap[i].displaced) {
+			/* As of any entry: see aim_at_bin(). */
+			AIM_BITS("trap", state, c, trap[i].displaced, UINT64_C(0x7fffff) << 40);
+			AIM_BITS("trap", state, c, trap[i].displaced, 15);
+			AIM("trap", state, c, trap[i].at);
+			aim("trap", state, "the NULL in its place", na_bin_at(&c->out[i], c->trap[i].at), 8, 0);
+			break;
+		}
 	if (c == na_cache_current) {
 		AIM_BITS("cache", state, c, pending_used, 0xffffff00);
 		for (int i = 0; i < NA_PENDING; i++)
 			if (c->pending_used >> i & 1) {
 				AIM("pending", state, c, pending[i].span);
 				AIM("pending", state, c, pending[i].bits);
-				AIM("pending", state, c, pending[i].word);
+				/* Another word of the same span may be right as well. */
+				AIM_BITS("pending", state, c, pending[i].word, 0xffffffe0);
 				break;
 			}
 	}
@@ -354,6 +368,21 @@ static void aim_at_all(void)
 	aim_at_arena(&na_named_list.arena, "of named pools");
 	aim_at_cache(na_cache_current, "own", false);
 	aim_at_cache(&everything_named[0]->cache, "named", true);
+	for (uint32_t i = 1; i < NA_GROUP_CACHES; i++)
+		if (na_named_cache(everything_group, i)) {
+			aim_at_cache(na_named_cache(everything_group, i), "of a group", true);
+			AIM("group", "live", everything_group, more[i]);
+			AIM("group", "live", everything_group, not_more[i]);
+			break;
+		}
+	AIM("group", "live", everything_group, caches);
+	AIM("group", "live", everything_group, hint);
+	AIM("group", "live", everything_group, more[0]);
+	AIM("named pool", "live", everything_named[0], caches);
+	AIM("named pool", "live", everything_named[0], hint);
+	AIM("named pool", "live", everything_named[0], not_more[0]);
+	if (na_sampled_cache(0))
+		aim_at_cache(na_sampled_cache(0), "for samples", true);
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all) {
 		if (c->state == NA_CACHE_IDLE && !idle) {
 			idle = true;
