@@ -661,7 +661,8 @@ void na_survey_stacks(struct na_survey *v)
 
 		if (!na_survey_pool(v, c->pool))
 			continue; /* has been told */
-		if (i >= v->named_count) {
+		/* A damaged link may have led to a cache of a named pool, which has no stacks: that is told of the list. */
+		if (i >= v->named_count && c->pool >= na_pools && c->pool < na_pools + na_pool_count) {
 			check_direct(v, c);
 			check_bins(v, c);
 			check_pending(v, c);
