@@ -283,7 +283,8 @@ void na_survey_caches(struct na_survey *v)
 			continue;
 		}
 	}
-	for (uint32_t k = v->named_count; k < v->cache_count; k++) {
+	/* Where the list is broken it may have led to a cache that is no thread's. */
+	for (uint32_t k = v->named_count; k < v->cache_count && !broken; k++) {
 		uint32_t number = v->caches[k]->number;
 
 		if (v->caches[k]->seal != na_cache_sealing(v->caches[k]) || number >= NA_CACHE_TABLE ||
