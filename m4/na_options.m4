@@ -7,6 +7,12 @@ AC_DEFUN([NA_OPTIONS], [
   AC_ARG_ENABLE([checks],
     [AS_HELP_STRING([--enable-checks], [run every structure's invariant check on each transition (slow)])],
     [], [enable_checks=no])
+  AC_ARG_ENABLE([hardening],
+    [AS_HELP_STRING([--enable-hardening], [hardened mode by default (NUMARENA_HARDEN=0 turns it off)])],
+    [], [enable_hardening=no])
+  NA_HARDENED=0
+  AS_IF([test "x$enable_hardening" = xyes], [NA_HARDENED=1])
+  AC_DEFINE_UNQUOTED([NA_HARDENED], [$NA_HARDENED], [1 if the hardened mode is the default])
   AC_ARG_ENABLE([sanitizers],
     [AS_HELP_STRING([--enable-sanitizers], [build with AddressSanitizer and UndefinedBehaviorSanitizer])],
     [], [enable_sanitizers=no])

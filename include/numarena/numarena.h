@@ -16,6 +16,7 @@
  *   profile.h     sampled call stacks: leaks, what made the peak, who allocates; latencies and lifetimes
  *   system.h      bring everything up and down
  *   error.h       what went wrong
+ *   integrity.h   whether the heap is whole, and making it so
  *   recovery.h    when memory is short: retries, fallbacks, the program's error handler
  */
 #ifndef NUMARENA_NUMARENA_H
@@ -25,6 +26,7 @@
 #include <numarena/base.h>
 #include <numarena/cache.h>
 #include <numarena/error.h>
+#include <numarena/integrity.h>
 #include <numarena/hints.h>
 #include <numarena/memory.h>
 #include <numarena/optimization.h>

@@ -17,6 +17,9 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "config.h"
+#include "harden/guard.h"
+#include "harden/integrity.h"
+#include "harden/lost.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "hints/prefetch.h"
@@ -54,6 +57,8 @@ static void start_record(void)
  * heap's handlers, so these run before them in the parent and after them otherwise. */
 static void before_fork(void)
 {
+	na_guard_before_fork();
+	na_integrity_before_fork(); /* it pauses the thread as well, and holds every lock below */
 	na_maintenance_pause();
 	na_life_lock_configuration();
 	na_life_lock_tracking();
@@ -74,6 +79,8 @@ static void in_parent(void)
 	na_life_unlock_tracking(false);
 	na_life_unlock_configuration(false);
 	na_maintenance_resume();
+	na_integrity_after_fork(false);
+	na_guard_after_fork(false);
 }
 
 static void in_child(void)
@@ -86,6 +93,8 @@ static void in_child(void)
 	na_tracking_after_fork(true);
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
+	na_integrity_after_fork(true);
+	na_guard_after_fork(true);
 }
 
 /* What could not be had is told by memory_metric_unavailable_reason(); a line of each rank would be too many. */
@@ -162,6 +171,8 @@ static __attribute__((constructor)) void start(void)
 	na_heap_hooks.report_file = na_process_oom_file;
 	na_heap_hooks.describe = describe;
 	na_heap_start();
+	na_guard_start();
+	na_lost_start();
 	na_os_at_fork(before_fork, in_parent, in_child);
 	if (na_options.sample_bytes || na_options.profile[0])
 		na_life_start_sampling(0);

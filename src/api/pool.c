@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "heap/groups.h"
+#include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/beyond.h"
 #include "heap/placed.h"
@@ -228,6 +229,10 @@ void *resize_in_pool(void *block, size_t size)
 	}
 	if (size > PTRDIFF_MAX)
 		return no_memory(size);
+	if (na_guarded()) {
+		p = na_heap_resize(block, size);
+		return p ? p : no_memory(size);
+	}
 	/* A block that stays, or whose pages move, keeps its alignment; one that is copied gets the pool's. */
 	if (na_span_kind(found.span) != NA_SPAN_SMALL || size > found.size || size < found.size / 2)
 		p = na_span_kind(found.span) != NA_SPAN_SMALL && size > NA_SMALL_MAX
@@ -365,7 +370,8 @@ static void list_pool(const struct na_named *named, const struct na_named_figure
 {
 	struct listing *l = closure;
 
-	if (named && na_group_is(named)) /* the program knows nothing of those: they count as the default pool's */
+	/* The program knows nothing of those: they count as the default pool's. */
+	if (named && (na_group_is(named) || na_named_guarded(named)))
 		return;
 	if (named && l->count < l->capacity)
 		copy_figures(&l->out[l->count], f);
@@ -402,7 +408,9 @@ memory_pool_t *allocation_pool(const void *block)
 	if (!na_heap_find(block, &found) || !found.live)
 		return NULL;
 	named = na_named_of(found.pool);
-	return named && !na_group_is(named) && !na_beyond_owns(named) ? (memory_pool_t *)named : NULL;
+	return named && !na_group_is(named) && !na_beyond_owns(named) && !na_named_guarded(named)
+		       ? (memory_pool_t *)named
+		       : NULL;
 }
 
 void na_life_lock_configuration(void)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "config.h"
 
 struct na_options na_options = {
 #define NA_OPTION(id, env, kind, def, least, most, text) .id = def,
@@ -281,6 +282,8 @@ int na_options_load(char *complaint, size_t capacity)
 {
 	int rc = 0;
 
+	if (NA_HARDENED) /* by configure; the environment may say otherwise */
+		na_options.harden = 1;
 	if (!environ)
 		return 0;
 	for (char **e = environ; *e; e++) {

@@ -89,6 +89,7 @@ struct na_kind {
 	struct na_span *partial; /* ring; under the lock */
 	int64_t held; /* slots taken out of spans here, less those given back; owner writes, any reads. What is not in the
 	               * stacks is out. Negative where a thread frees what others allocate */
+	int64_t not_held; /* -held; written with it, but by threads without a cache */
 };
 
 /* A sample that waits in malloc's stack; see traps.h. */
@@ -114,7 +115,10 @@ struct na_pending {
 	uint32_t bytes;
 };
 
-enum na_cache_state { NA_CACHE_RUNNING, NA_CACHE_IDLE, NA_CACHE_NAMED };
+/* IDLE: on its pool's list, and only then; HELD: taken off it by somebody who looks for spans. Under the pool's lock. Two bits apart. */
+enum na_cache_state { NA_CACHE_RUNNING = 0, NA_CACHE_IDLE = 3, NA_CACHE_NAMED = 5, NA_CACHE_HELD = 6 };
+
+#define NA_CACHE_TABLE 4096 /* caches that are known by number as well */
 
 struct na_cache {
 	struct na_bin never; /* id 0: full at nothing */
@@ -155,12 +159,15 @@ struct na_cache {
 	struct na_cache *next_idle;
 	struct na_cache *next_all; /* constant once registered */
 
-	int error; /* the thread's last memory_error_t, and its sentence */
+	uint64_t seal; /* na_cache_sealing(), constant once it is set up */
+	int error;     /* the thread's last memory_error_t, and its sentence */
 	char error_text[248];
 	struct na_failure failure;
 
-	uint32_t untidy;			     /* spans taken since na_cache_tidy() looked */
-	uint64_t seen[NA_REGION_BINS];		     /* each bin's word when na_cache_tidy() last looked */
+	uint32_t untidy;	       /* spans taken since na_cache_tidy() looked */
+	uint64_t seen[NA_REGION_BINS]; /* each bin's word when na_cache_tidy() last looked */
+	uint64_t shape[NA_REGION_BINS +
+		       NA_CLASSES]; /* na_bin_shape() of each bin of our region, and of out; under the lock */
 	alignas(64) _Atomic(struct na_span *) queue; /* spans that others freed into; pushed by any, taken whole */
 	alignas(64) struct na_bin out[NA_CLASSES];   /* if split; of named pools the words alone, as counts */
 	struct na_trap trap[NA_CLASSES];	     /* if it samples */
@@ -220,6 +227,41 @@ static inline struct na_bin *na_cache_out(struct na_cache *c, unsigned int cls)
 {
 	return c->split || !c->pool ? &c->out[cls] : na_cache_bin(c, na_cache_id(c, cls));
 }
+
+/* What only slow paths change of a bin. */
+static inline uint64_t na_bin_shape(const struct na_bin *bin)
+{
+	return (uint64_t)bin->limit << 40 | (uint64_t)bin->floor << 24 | (uint64_t)bin->most << 8 | bin->cls;
+}
+
+/* Notes a bin's shape after it has changed. Under the lock. */
+static inline void na_cache_note_shape(struct na_cache *c, const struct na_bin *bin)
+{
+	size_t i = bin >= c->out && bin < c->out + NA_CLASSES ? NA_REGION_BINS + (size_t)(bin - c->out)
+							      : (size_t)(bin - na_cache_region(c));
+
+	c->shape[i] = na_bin_shape(bin);
+}
+
+static inline void na_kind_hold(struct na_kind *kind, int64_t more)
+{
+	int64_t held = kind->held + more;
+
+	__atomic_store_n(&kind->held, held, __ATOMIC_RELAXED);
+	__atomic_store_n(&kind->not_held, -held, __ATOMIC_RELAXED);
+}
+
+/* Of what is constant in a cache. */
+uint64_t na_cache_sealing(const struct na_cache *c);
+
+/* Caches by their number, of those that have one below NA_CACHE_TABLE; stored with release once each. */
+extern _Atomic(struct na_cache *) na_cache_table[NA_CACHE_TABLE];
+/* Whether a fork has lost what other threads of the parent had in hand. */
+extern bool na_cache_forked;
+/* Caches ever made; one may not be registered yet. */
+uint32_t na_cache_made(void);
+/* For repairs: another first one. */
+void na_cache_set_first(struct na_cache *c);
 
 /* The calling thread's cache, of the pool where it runs; NULL without memory. */
 struct na_cache *na_cache_here(void);
@@ -332,11 +374,19 @@ void na_cache_tend(void);
 uint64_t na_cache_purge_pages(void);
 /* The same, of idle caches too. */
 uint64_t na_cache_purge_all_pages(void);
+/* Free memory on pages that the machine has lost is replaced, or withdrawn from use. From the maintenance thread, or before a validation; no
+ * lock held. */
+void na_cache_settle_lost(void);
 /* The same of threads that have done nothing for a decay time: what their stacks hold keeps whole spans from going back. */
 uint64_t na_cache_purge_sleepers(void);
 /* In a forked child: other threads' caches are nobody's now. */
 void na_cache_after_fork(void);
 
+/* What programs did that they must not, since the start; relaxed. */
+struct na_misuse {
+	_Atomic uint64_t double_frees, invalid_frees, canary_faults, writes_after_free, memory_errors;
+};
+extern struct na_misuse na_misuse;
 /* Corruption was reported on this thread: the program's handler hears of it where no lock is held. */
 void na_cache_note_corruption(void);
 

@@ -67,7 +67,7 @@ static const char *check_class(struct na_cache *c, unsigned int cls)
 	const char *wrong = NULL;
 	uint32_t count = na_cache_count(kind);
 
-	if (c->direct[0]) {
+	if (c->direct[0] && na_cache_bin(c, na_cache_id(c, cls))->most) {
 		wrong = check_stack(c, na_cache_bin(c, na_cache_id(c, cls)), cls);
 		if (!wrong && c->split)
 			wrong = check_stack(c, &c->out[cls], cls);

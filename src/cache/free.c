@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cache/check.h"
 #include "cache/fast.h"
+#include "pool/lost.h"
 
 #define MANY_SPILLS    3     /* in a row, from which on a thread is taken to go on freeing */
 #define SHRINK_CLASSES 16    /* up to 256 bytes a stack keeps room for 64 blocks, above for 16 */
@@ -122,7 +123,8 @@ void na_cache_drain(struct na_cache *c)
 {
 	/* acquire: pairs with the push's release, so that next_queued is seen. */
 	struct na_span *span = atomic_exchange_explicit(&c->queue, NULL, memory_order_acquire), *next;
-	bool idle = atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_IDLE;
+	uint32_t state = atomic_load_explicit(&c->state, memory_order_relaxed);
+	bool idle = state == NA_CACHE_IDLE || state == NA_CACHE_HELD;
 
 	for (; span; span = next) {
 		next = span->next_queued;
@@ -178,7 +180,7 @@ static void count_remote(struct na_cache *c, const struct na_span *span, uint32_
 	const struct na_pool *home = na_span_segment(span)->pool;
 	struct na_kind *kind = &c->kind[span->cls];
 
-	__atomic_store_n(&kind->held, kind->held - count, __ATOMIC_RELAXED);
+	na_kind_hold(kind, -(int64_t)count);
 	__atomic_store_n(&c->remote, c->remote + count, __ATOMIC_RELAXED);
 	if (home != c->pool)
 		atomic_fetch_add_explicit(&c->away[home - na_pools], (int64_t)count * span->size, memory_order_relaxed);
@@ -240,7 +242,7 @@ static int free_named(struct na_cache *owner, struct na_span *span, const void *
 	na_lock(&owner->lock);
 	put = put_slot(owner, span, p);
 	if (put) {
-		__atomic_store_n(&owner->kind[cls].held, owner->kind[cls].held - 1, __ATOMIC_RELAXED);
+		na_kind_hold(&owner->kind[cls], -1);
 		na_cache_tally(owner, -size);
 	}
 	na_cache_enforce(owner, "free_named");
@@ -260,7 +262,7 @@ static int free_own(struct na_cache *c, struct na_span *span, const void *p)
 	na_lock(&c->lock);
 	put = put_slot(c, span, p);
 	if (put)
-		__atomic_store_n(&c->kind[cls].held, c->kind[cls].held - 1, __ATOMIC_RELAXED);
+		na_kind_hold(&c->kind[cls], -1);
 	na_cache_enforce(c, "free_own");
 	na_unlock(&c->lock);
 	return put ? 0 : -EINVAL;
@@ -272,6 +274,8 @@ int na_cache_free_slow(struct na_cache *c, struct na_span *span, void *p)
 
 	if (na_span_kind(span) != NA_SPAN_SMALL || !owner || !na_slot_starts(span, p))
 		return -EINVAL;
+	if (na_lost_in((uintptr_t)p, span->size)) /* it stays taken for ever: its page is no good */
+		return 0;
 	if (atomic_load_explicit(&owner->state, memory_order_relaxed) == NA_CACHE_NAMED)
 		return free_named(owner, span, p);
 	if (*na_mark_of(p) == NA_FREED_MARK && na_cache_holds(c, span, p))
@@ -341,6 +345,7 @@ static na_entry *give_own(struct na_cache *c, struct na_span *span, na_entry *bl
 {
 	uintptr_t base = span->base, offset = (uintptr_t)*block - base;
 	uint64_t reciprocal = span->reciprocal, size = span->size, extent = span->slots * size;
+	uint64_t cleared = 0; /* bits, XORed: what the parity changes by */
 	uint32_t used = span->used;
 
 	do {
@@ -354,11 +359,13 @@ static na_entry *give_own(struct na_cache *c, struct na_span *span, na_entry *bl
 			complain_twice(span, (uint32_t)slot);
 		} else {
 			atomic_store_explicit(word, taken ^ bit, memory_order_relaxed);
+			cleared ^= bit;
 			used--;
 		}
 	} while (++block < end && (offset = (uintptr_t)*block - base) < extent);
-	__atomic_store_n(&c->kind[span->cls].held, c->kind[span->cls].held - (span->used - used), __ATOMIC_RELAXED);
+	na_kind_hold(&c->kind[span->cls], -(int64_t)(span->used - used));
 	span->used = used;
+	span->parity ^= cleared;
 	if (na_unlikely(used == 0 || !span->listed))
 		settle_span(c, span);
 	return block;
@@ -400,6 +407,7 @@ void na_cache_spill(struct na_cache *c, struct na_bin *bin)
 	if (many && ours && size > (bin->cls < SHRINK_CLASSES ? 64 : 16)) {
 		bin->limit = (uint16_t)(bin->floor + size / 2);
 		c->grown_bytes -= na_cache_growth(bin->cls, size) - na_cache_growth(bin->cls, size / 2);
+		na_cache_note_shape(c, bin);
 	}
 	if (bin->spilled < UINT8_MAX)
 		bin->spilled++;

@@ -13,9 +13,9 @@
  */
 #include <string.h>
 
-#include "cache/check.h"
 #include "cache/fast.h"
 #include "os/os.h"
+#include "pool/lost.h"
 
 #define BATCH 8 /* spans at a time: 4 KiB of stack */
 
@@ -164,7 +164,6 @@ static uint64_t purge_cache(struct na_cache *c)
 			na_cache_queue(c, tasks[i].span);
 		}
 		na_cache_drain(c);
-		na_cache_enforce(c, "purge_pages");
 		na_unlock(&c->lock);
 	}
 	return bytes;
@@ -204,4 +203,49 @@ uint64_t na_cache_purge_all_pages(void)
 uint64_t na_cache_purge_sleepers(void)
 {
 	return purge_caches(SLEEPING);
+}
+
+/* Free slots of a small span that lie on a lost page are taken for good. */
+static void bar_slots(struct na_span *span, uintptr_t page, size_t bytes)
+{
+	struct na_cache *c = atomic_load_explicit(&span->cache, memory_order_relaxed);
+	uint32_t n = 0;
+
+	if (!c)
+		return;
+	na_lock(&c->lock);
+	for (uint32_t slot = na_slot_of(span, (void *)page); slot < span->slots; slot++) {
+		uint64_t bit = UINT64_C(1) << (slot % 64);
+
+		if (span->base + (uintptr_t)slot * span->size >= page + bytes)
+			break;
+		if (slot >= na_span_carved(span) || (na_span_taken(span, slot / 64) & bit))
+			continue;
+		na_span_take(span, slot / 64, bit);
+		span->used++;
+		n++;
+	}
+	if (atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_NAMED)
+		na_kind_hold(&c->kind[span->cls], n);
+	else
+		__atomic_fetch_add(&na_cache_none.kind[span->cls].held, n, __ATOMIC_RELAXED);
+	na_unlock(&c->lock);
+}
+
+void na_cache_settle_lost(void)
+{
+	if (na_likely(atomic_exchange_explicit(&na_lost.unsettled, 0, memory_order_acquire) == 0))
+		return;
+	for (uint32_t i = 0; i < NA_LOST_MOST; i++) {
+		uintptr_t page = atomic_load_explicit(&na_lost.page[i], memory_order_acquire);
+		struct na_segment *segment = page ? na_segment_of((void *)page) : NULL;
+
+		if (!segment || segment->huge)
+			continue;
+		if (na_lost_replace_slice(segment, (uint32_t)((page - segment->base) >> NA_SLICE_SHIFT)))
+			continue;
+		if (na_span_kind(na_span_of((void *)page)) == NA_SPAN_SMALL)
+			bar_slots(na_span_of((void *)page), page,
+				  atomic_load_explicit(&na_lost.bytes[i], memory_order_relaxed));
+	}
 }

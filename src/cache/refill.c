@@ -68,7 +68,7 @@ static uint32_t carve_slots(struct na_span *span, na_entry *top, uint32_t want)
 
 	for (uint32_t i = 0; i < got; i++, slot += span->size)
 		top[-(ptrdiff_t)i] = (void *)slot;
-	atomic_store_explicit(&span->carved, (uint16_t)(carved + got), memory_order_relaxed);
+	na_span_set_carved(span, carved + got);
 	span->used += got;
 	return got;
 }
@@ -100,11 +100,13 @@ static bool park(struct na_kind *kind, struct na_span *span)
 
 void na_cache_own(struct na_cache *c, struct na_span *span)
 {
+	span->moving = 0;
 	if (atomic_load_explicit(&span->cache, memory_order_relaxed) == c)
 		return;
 	atomic_store_explicit(&span->cache, c, memory_order_relaxed);
 	if (atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_NAMED)
 		na_pool_set_id(span, na_cache_id(c, span->cls));
+	na_span_seal(span);
 }
 
 /* Makes the span the class's current one. Under the lock. */
@@ -190,6 +192,8 @@ static void resize_stack(struct na_cache *c, struct na_bin *bin, uint32_t size)
 	if (size > NA_STACK_MIDDLE && place < c->grown_first) {
 		to = c->grown_next;
 		c->grown_next += bin->most + 1;
+		if (place < c->middle_first) /* whatever is there has had a middle place */
+			c->middle_next += NA_STACK_MIDDLE + 1;
 	} else if (size > NA_STACK_FIRST && place < c->middle_first) {
 		to = c->middle_next;
 		c->middle_next += NA_STACK_MIDDLE + 1;
@@ -199,7 +203,10 @@ static void resize_stack(struct na_cache *c, struct na_bin *bin, uint32_t size)
 		bin->floor = (uint16_t)(to - na_bin_at(bin, 0));
 		__atomic_store_n(&bin->word, (bin->word & ~UINT64_C(0xffff)) | (bin->floor + depth), __ATOMIC_RELAXED);
 	}
+	if (!to && bin->limit == bin->floor + size)
+		return;
 	bin->limit = (uint16_t)(bin->floor + size);
+	na_cache_note_shape(c, bin);
 }
 
 /* Bytes by which all stacks of a cache may grow beyond what each may have: a sixteenth of what is live, but of small programs more, and of large ones no
@@ -269,7 +276,7 @@ static uint32_t put_slots(struct na_cache *c, struct na_bin *bin, uint32_t want)
 	if (got < want)
 		memmove(lowest, lowest + want - got, got * sizeof(*lowest));
 	__atomic_store_n(&bin->word, bin->word + got, __ATOMIC_RELAXED);
-	__atomic_store_n(&kind->held, kind->held + got, __ATOMIC_RELAXED);
+	na_kind_hold(kind, got);
 	c->since_published += got * na_class_size(bin->cls);
 	return got;
 }
@@ -296,6 +303,8 @@ static bool take_freed(struct na_cache *c, struct na_bin *out)
 
 	if (!swap_stacks(out, in))
 		return false;
+	na_cache_note_shape(c, out);
+	na_cache_note_shape(c, in);
 	if (!c->mean)
 		return true;
 	in->spilled = 0; /* malloc has emptied a stack since */
@@ -372,7 +381,7 @@ void *na_cache_take_one(struct na_cache *c, unsigned int cls)
 		else if (span)
 			make_current(c, span);
 		if (gather(c, kind, &p, 1)) {
-			__atomic_store_n(&kind->held, kind->held + 1, __ATOMIC_RELAXED);
+			na_kind_hold(kind, 1);
 			__atomic_store_n(&c->out[cls].word, c->out[cls].word + NA_BIN_POP + 1, __ATOMIC_RELAXED);
 			__atomic_store_n(&c->refills, c->refills + 1, __ATOMIC_RELAXED);
 			na_cache_tally(c, (int64_t)na_class_size(cls));

@@ -22,6 +22,30 @@ static _Atomic(struct na_cache *) all; /* pushed with release, walked with acqui
 static pthread_key_t thread_key;
 static _Atomic int key_state; /* 0 none, 1 being made, 2 there */
 
+_Atomic(struct na_cache *) na_cache_table[NA_CACHE_TABLE];
+bool na_cache_forked;
+struct na_misuse na_misuse;
+
+uint32_t na_cache_made(void)
+{
+	return atomic_load_explicit(&made, memory_order_relaxed);
+}
+
+void na_cache_set_first(struct na_cache *c)
+{
+	atomic_store_explicit(&all, c, memory_order_release);
+}
+
+uint64_t na_cache_sealing(const struct na_cache *c)
+{
+	unsigned char split;
+
+	memcpy(&split, &c->split, 1);
+	return na_seal_add(na_seal_add(na_seal_add((uintptr_t)c->pool, (uint64_t)c->number << 8 | split),
+				       (uintptr_t)c->grown_first),
+			   (uintptr_t)c->middle_first);
+}
+
 struct na_cache *na_cache_first(void)
 {
 	return atomic_load_explicit(&all, memory_order_acquire);
@@ -179,6 +203,12 @@ static void init_bin(struct na_bin *bin, unsigned int cls, uint32_t most, na_ent
 	*next += NA_STACK_FIRST + 1;
 }
 
+static void init_direct(struct na_cache *c)
+{
+	for (size_t size = 0; size <= NA_DIRECT_MAX; size++)
+		c->direct[size] = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
+}
+
 /* Empty stacks, all in their first places; bins are zero, but for malloc's counts. */
 static void lay_out(struct na_cache *c)
 {
@@ -201,16 +231,25 @@ static void lay_out(struct na_cache *c)
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
 		next += middle_place(i, c->split) * (c->split ? 2 : 1);
 	c->grown_first = c->grown_next = next;
-	for (size_t size = 0; size <= NA_DIRECT_MAX; size++)
-		c->direct[size] = (uint16_t)((char *)na_cache_out(c, na_class_of(size)) - (char *)c);
+	init_direct(c);
+	for (uint32_t i = 0; i < NA_REGION_BINS; i++)
+		c->shape[i] = na_bin_shape(na_cache_region(c) + i);
+	for (unsigned int i = 0; c->split && i < NA_CLASSES; i++)
+		c->shape[NA_REGION_BINS + i] = na_bin_shape(&c->out[i]);
+	c->seal = na_cache_sealing(c);
 }
 
 void na_cache_init(struct na_cache *c, struct na_pool *pool, enum na_cache_state state)
 {
 	c->pool = pool;
 	atomic_store_explicit(&c->state, state, memory_order_relaxed);
+	c->seal = na_cache_sealing(c);
 	if (state == NA_CACHE_NAMED)
 		return;
+	if (na_options.harden) { /* no stacks: all that comes and goes takes the slow paths */
+		init_direct(c);
+		return;
+	}
 	/* If it shall sample from the start on, it must come to the slow path, where it finds out that sampling has begun. */
 	c->split = na_pool_count > 1 || samples_early() || atomic_load_explicit(&na_sample_mean, memory_order_relaxed);
 	lay_out(c);
@@ -247,6 +286,8 @@ void na_cache_split(struct na_cache *c)
 
 static void register_cache(struct na_cache *c)
 {
+	if (c->number < NA_CACHE_TABLE)
+		atomic_store_explicit(&na_cache_table[c->number], c, memory_order_release);
 	c->next_all = atomic_load_explicit(&all, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&all, &c->next_all, c, memory_order_release,
 						      memory_order_relaxed))
@@ -261,8 +302,10 @@ static struct na_cache *pop_idle(struct na_pool *pool)
 		return NULL;
 	na_lock(&pool->lock);
 	c = atomic_load_explicit(&pool->idle, memory_order_relaxed);
-	if (c)
+	if (c) {
 		atomic_store_explicit(&pool->idle, c->next_idle, memory_order_relaxed);
+		atomic_store_explicit(&c->state, NA_CACHE_HELD, memory_order_relaxed);
+	}
 	na_unlock(&pool->lock);
 	return c;
 }
@@ -273,6 +316,7 @@ static void push_idle(struct na_cache *c)
 
 	na_lock(&pool->lock);
 	c->next_idle = atomic_load_explicit(&pool->idle, memory_order_relaxed);
+	atomic_store_explicit(&c->state, NA_CACHE_IDLE, memory_order_relaxed);
 	atomic_store_explicit(&pool->idle, c, memory_order_relaxed);
 	na_unlock(&pool->lock);
 }
@@ -483,7 +527,6 @@ void na_cache_leave(void)
 	na_cache_flush_pending(c);
 	na_cache_publish(c);
 	c->settled = false;
-	atomic_store_explicit(&c->state, NA_CACHE_IDLE, memory_order_relaxed);
 	push_idle(c);
 }
 
@@ -510,8 +553,10 @@ struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls)
 		    silent == NA_QUEUED)
 			span = NULL;
 	}
-	if (span)
+	if (span) {
 		na_cache_unlist(idle, span);
+		span->moving = NA_MOVING;
+	}
 	na_unlock(&idle->lock);
 	push_idle(idle);
 	return span;
@@ -601,12 +646,14 @@ void na_cache_after_fork(void)
 	if (na_cache_current != &na_cache_none)
 		atomic_store_explicit(&na_cache_current->thread, (int32_t)gettid(), memory_order_relaxed);
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all) {
-		if (c == na_cache_current || atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_RUNNING)
+		uint32_t state = atomic_load_explicit(&c->state, memory_order_relaxed);
+
+		if (c == na_cache_current || (state != NA_CACHE_RUNNING && state != NA_CACHE_HELD))
 			continue;
+		na_cache_forked = true;
 		c->within = false;
 		c->pending_used = 0; /* its entries may have been half written; those blocks are lost to the child */
 		c->settled = false;
-		atomic_store_explicit(&c->state, NA_CACHE_IDLE, memory_order_relaxed);
 		push_idle(c);
 	}
 }
@@ -619,7 +666,10 @@ void na_cache_note_corruption(void)
 
 void na_cache_complain(const void *p, const char *what, const void *caller)
 {
+	bool twice = strncmp(what, "freed twice", 11) == 0 || strncmp(what, "returned", 8) == 0;
+
 	na_cache_note_corruption();
+	atomic_fetch_add_explicit(twice ? &na_misuse.double_frees : &na_misuse.invalid_frees, 1, memory_order_relaxed);
 	if (caller)
 		na_log(NA_LOG_ERROR, "pointer %p was %s; nothing was done (called from %p)", p, what, caller);
 	else

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/chance.h"
+#include "base/options.h"
 #include "cache/check.h"
 #include "cache/fast.h"
 #include "os/os.h"
@@ -121,7 +122,7 @@ void na_trap_adopt(struct na_cache *c)
 	na_lock(&c->lock);
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
 		na_trap_lift(c, i);
-	if (!c->split)
+	if (!c->split && !na_options.harden) /* then there are no stacks at all */
 		na_cache_split(c);
 	c->mean = mean;
 	for (unsigned int i = 0; mean && i < NA_CLASSES; i++) {

@@ -21,6 +21,17 @@ bool na_group_is(const struct na_named *named)
 	return named->caches > 1;
 }
 
+bool na_group_known(const struct na_named *named, uint32_t *hint)
+{
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		for (uint32_t k = 0; k < NA_HINT_KINDS; k++)
+			if (atomic_load_explicit(&groups[i][k], memory_order_relaxed) == named) {
+				*hint = k;
+				return true;
+			}
+	return false;
+}
+
 uint32_t na_group_hint(const struct na_pool *pool)
 {
 	const struct na_named *named = na_named_of(pool);
@@ -77,8 +88,10 @@ static struct na_cache *add_cache(struct na_named *n, uint32_t i)
 	na_cache_init(c, &n->pool, NA_CACHE_NAMED);
 	na_lock(&n->lock);
 	there = na_named_cache(n, i);
-	if (!there)
-		atomic_store_explicit(&n->more[i], c, memory_order_release);
+	if (!there) {
+		na_named_add_cache(n, i, c);
+		atomic_fetch_add_explicit(&na_named_list.caches, 1, memory_order_relaxed);
+	}
 	na_unlock(&n->lock);
 	if (!there)
 		return c;

@@ -70,6 +70,9 @@ struct na_pool *na_group_pool(struct na_named *group);
 
 bool na_group_is(const struct na_named *named);
 
+/* Whether it is one of the groups, and of which hints, whatever it says itself: for repairs. */
+bool na_group_known(const struct na_named *named, uint32_t *hint);
+
 /* What was said about the blocks of a pool; 0 in all but groups. */
 uint32_t na_group_hint(const struct na_pool *pool);
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cache/traps.h"
 #include "heap/beyond.h"
+#include "heap/guard.h"
 #include "heap/placed.h"
 #include "heap/pressure.h"
 #include "heap/request.h"
@@ -95,6 +96,10 @@ static void *allocate_class(unsigned int cls, size_t size, size_t alignment)
 
 __attribute__((cold, noinline)) void *na_heap_allocate_slow(size_t size)
 {
+	if (na_unlikely(na_cache_current == &na_cache_none)) /* which settings there are is not known before */
+		na_pools_boot();
+	if (na_guarded())
+		return na_guard.allocate(size, 16, false);
 	if (size > NA_SMALL_MAX)
 		return allocate_large(size, 16, false);
 	return allocate_class(na_class_of(size), size, 16);
@@ -120,6 +125,10 @@ void *na_heap_allocate_aligned(size_t alignment, size_t size, bool zero)
 	int cls = na_heap_class(alignment, size);
 	void *p;
 
+	if (na_unlikely(na_cache_current == &na_cache_none))
+		na_pools_boot();
+	if (na_guarded())
+		return na_guard.allocate(size, alignment, zero);
 	if (cls < 0)
 		return allocate_large(size, alignment, zero);
 	p = allocate_class((unsigned int)cls, size, alignment);
@@ -131,7 +140,7 @@ void *na_heap_allocate_zeroed(size_t size)
 	void *p;
 
 	if (size > NA_SMALL_MAX)
-		return allocate_large(size, 16, true);
+		return na_guarded() ? na_guard.allocate(size, 16, true) : allocate_large(size, 16, true);
 	p = na_heap_allocate(size);
 	return zeroed(p, size);
 }
@@ -176,6 +185,8 @@ __attribute__((noinline)) void na_heap_release_slow(void *p)
 		na_failure_tell();
 		return;
 	}
+	if (na_guarded() && p && na_guard.release(p, __builtin_return_address(0)) != -ENOENT)
+		p = NULL;
 	/* A consumer that never allocates: without a cache it would pay several atomics a block. */
 	if (c == &na_cache_none && na_address_valid(p) && na_id_of(p) && na_cache_begin_to_free()) {
 		errno = saved;
@@ -207,6 +218,14 @@ int na_heap_release_checked(void *p)
 {
 	struct na_block block;
 
+	if (na_guarded()) {
+		int rc = na_guard.release(p, NULL);
+
+		if (rc == 0)
+			na_failure_tell();
+		if (rc != -ENOENT)
+			return rc;
+	}
 	if (!na_heap_find(p, &block) || !block.live || block.start != (uintptr_t)p)
 		return -EINVAL;
 	if (na_span_kind(block.span) != NA_SPAN_SMALL || !na_id_of(p))
@@ -222,6 +241,8 @@ bool na_heap_find(const void *p, struct na_block *out)
 	struct na_span *span;
 	uintptr_t a = (uintptr_t)p;
 
+	if (na_guarded() && na_guard.find(p, out))
+		return true;
 	if (!na_address_valid(p) || !na_map_covers((uintptr_t)p, 1))
 		return false;
 	segment = na_segment_of(p);
@@ -347,6 +368,15 @@ void *na_heap_resize(void *p, size_t size)
 		return na_heap_allocate(size);
 	if (size > PTRDIFF_MAX)
 		return recover(size, 16, false);
+	if (na_guarded()) {
+		struct na_block block;
+
+		if (na_guard.find(p, &block)) {
+			p = na_guard.resize(p, size, __builtin_return_address(0));
+			na_failure_tell();
+			return p;
+		}
+	}
 	/* Small blocks are what programs resize most: those that are plainly live need no more tests. */
 	if (na_unlikely(!na_address_valid(p)))
 		return resize_other(p, size);

@@ -83,6 +83,7 @@ void na_named_grew(struct na_named *named); /* a large block of it was resized *
 void na_named_reset(struct na_named *named);
 void na_named_destroy(struct na_named *named);
 struct na_named *na_named_of(const struct na_pool *pool);
+bool na_named_guarded(const struct na_named *named);
 bool na_named_valid(const struct na_named *named);
 const char *na_named_name(const struct na_named *named);
 

@@ -84,6 +84,7 @@ static void purge(void)
 	bool all =
 		__atomic_load_n(&na_options.decay_ms, __ATOMIC_RELAXED) == 0 || na_pressure_high() || too_fragmented();
 
+	na_cache_settle_lost();
 	na_cache_tend();
 	na_cache_purge_sleepers();
 	for (uint32_t i = 0; i < na_pool_count; i++)

@@ -7,6 +7,8 @@
  *
  * A structure is reused after destroy, never unmapped; a magic word tells a live one.
  */
+#include "heap/named.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
@@ -21,11 +23,9 @@
 #include "heap/snapshot.h"
 #include "os/os.h"
 
-static struct na_arena arena = { .node = -1 };
-static struct na_lock list_lock;
-static struct na_named *list;
+struct na_named_list na_named_list = { .arena = { .node = -1 } };
 
-/* What pools counted that are no more, all of it given back; under list_lock. */
+/* What pools counted that are no more, all of it given back; under the list's lock. */
 static struct {
 	uint64_t by_class[NA_CLASSES + 1], by_node[NA_MAX_POOLS], all, reused;
 } ended;
@@ -33,6 +33,11 @@ static struct {
 struct na_named *na_named_of(const struct na_pool *pool)
 {
 	return pool->named ? (struct na_named *)((char *)pool - offsetof(struct na_named, pool)) : NULL;
+}
+
+bool na_named_guarded(const struct na_named *named)
+{
+	return named->guarded;
 }
 
 bool na_named_valid(const struct na_named *named)
@@ -49,7 +54,7 @@ const char *na_named_name(const struct na_named *named)
 int na_named_make(const char *name, const struct na_pool *home, uint64_t limit, size_t alignment, uint32_t caches,
 		  uint32_t hint, struct na_named **out)
 {
-	struct na_named *n = na_arena_take(&arena, sizeof(*n), NULL);
+	struct na_named *n = na_arena_take(&na_named_list.arena, sizeof(*n), NULL);
 
 	if (!n)
 		return -ENOMEM;
@@ -58,16 +63,18 @@ int na_named_make(const char *name, const struct na_pool *home, uint64_t limit, 
 	n->pool.named = true;
 	n->pool.limit = limit;
 	memcpy(n->pool.name, name, strlen(name) + 1);
+	n->pool.seal = na_pool_sealing(&n->pool);
 	na_cache_init(&n->cache, &n->pool, NA_CACHE_NAMED);
-	atomic_store_explicit(&n->more[0], &n->cache, memory_order_relaxed); /* published by list_lock, or as a group */
+	na_named_add_cache(n, 0, &n->cache);
 	n->caches = caches;
 	n->hint = hint;
 	n->alignment = alignment;
 	n->magic = NA_NAMED_MAGIC;
-	na_lock(&list_lock);
-	n->next = list;
-	list = n;
-	na_unlock(&list_lock);
+	na_lock(&na_named_list.lock);
+	n->next = na_named_list.first;
+	na_named_list.first = n;
+	na_named_list.count++;
+	na_unlock(&na_named_list.lock);
 	*out = n;
 	return 0;
 }
@@ -85,8 +92,12 @@ int na_named_create_beyond(const char *name, struct na_named **out)
 {
 	int rc = na_named_create(name, -1, 0, 16, out);
 
-	if (rc == 0)
-		(*out)->pool.beyond = true; /* before it has its first block */
+	if (rc == 0) {
+		na_lock(&na_named_list.lock); /* so that no survey sees the one without the other */
+		(*out)->pool.beyond = true;   /* before it has its first block */
+		(*out)->pool.seal = na_pool_sealing(&(*out)->pool);
+		na_unlock(&na_named_list.lock);
+	}
 	return rc;
 }
 
@@ -201,15 +212,15 @@ uint64_t na_named_each(uint64_t (*work)(struct na_pool *, void *), void *closure
 {
 	uint64_t bytes = 0;
 
-	na_lock(&list_lock);
-	for (struct na_named *n = list; n; n = n->next) {
+	na_lock(&na_named_list.lock);
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		n->users++;
-		na_unlock(&list_lock);
+		na_unlock(&na_named_list.lock);
 		bytes += work(&n->pool, closure);
-		na_lock(&list_lock);
+		na_lock(&na_named_list.lock);
 		n->users--;
 	}
-	na_unlock(&list_lock);
+	na_unlock(&na_named_list.lock);
 	return bytes;
 }
 
@@ -295,7 +306,7 @@ void na_named_reset(struct na_named *named)
 	for (unsigned int i = 0; i < NA_CLASSES; i++) {
 		struct na_kind *kind = &named->cache.kind[i];
 
-		kind->held = 0;
+		kind->held = kind->not_held = 0;
 		kind->span = kind->partial = NULL;
 	}
 	atomic_store_explicit(&named->cache.queue, NULL, memory_order_relaxed);
@@ -331,7 +342,7 @@ static void unmap_segments(struct na_pool *pool)
 		       (pool->used_slices + pool->dirty_slices) * NA_SLICE + pool->huge_bytes + pool->huge_kept_bytes);
 }
 
-/* Under list_lock. */
+/* Under the list's lock. */
 static void keep_counts(struct na_named *n)
 {
 	struct holdings h = holdings_of(n);
@@ -351,19 +362,22 @@ static void unlist(struct na_named *named)
 {
 	struct na_named **link;
 
-	na_lock(&list_lock);
+	na_lock(&na_named_list.lock);
 	while (named->users) {
-		na_unlock(&list_lock);
+		na_unlock(&na_named_list.lock);
 		sched_yield();
-		na_lock(&list_lock);
+		na_lock(&na_named_list.lock);
 	}
-	for (link = &list; *link && *link != named; link = &(*link)->next)
+	for (link = &na_named_list.first; *link && *link != named; link = &(*link)->next)
 		;
-	if (*link)
+	if (*link) {
 		*link = named->next;
+		na_named_list.count--;
+	}
 	keep_counts(named);
 	named->magic = 0;
-	na_unlock(&list_lock);
+	named->pool.seal = 0; /* so that no repair takes it for a live one */
+	na_unlock(&na_named_list.lock);
 }
 
 void na_named_destroy(struct na_named *named)
@@ -372,7 +386,7 @@ void na_named_destroy(struct na_named *named)
 	na_named_reset(named);
 	unmap_segments(&named->pool);
 	na_arena_release(&named->pool.arena);
-	na_arena_give(&arena, named, sizeof(*named));
+	na_arena_give(&na_named_list.arena, named, sizeof(*named));
 }
 
 /* Under the lock. What is live now may be more than ever: a large block of the pool's may have grown meanwhile. */
@@ -410,12 +424,12 @@ void na_named_figures(struct na_named *named, struct na_named_figures *out)
 
 void na_named_snapshot(struct na_snapshot *out)
 {
-	na_lock(&list_lock);
+	na_lock(&na_named_list.lock);
 	out->allocations += ended.all;
 	out->releases += ended.all;
 	out->large_allocations += ended.by_class[NA_CLASSES];
 	out->large_reused += ended.reused;
-	for (struct na_named *n = list; n; n = n->next) {
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		struct holdings h = holdings_of(n);
 		uint64_t live = (uint64_t)small_live(n) + h.large_live;
 
@@ -435,26 +449,26 @@ void na_named_snapshot(struct na_snapshot *out)
 				out->nodes[i].reserved_bytes += h.reserved;
 			}
 	}
-	na_unlock(&list_lock);
-	out->metadata_bytes += atomic_load_explicit(&arena.mapped, memory_order_relaxed);
+	na_unlock(&na_named_list.lock);
+	out->metadata_bytes += atomic_load_explicit(&na_named_list.arena.mapped, memory_order_relaxed);
 }
 
 void na_named_residency(struct na_snapshot *out, bool *nodes_known,
 			void (*locate)(struct na_pool *, struct na_node_figures *, bool *))
 {
-	na_lock(&list_lock);
-	for (struct na_named *n = list; n; n = n->next)
+	na_lock(&na_named_list.lock);
+	for (struct na_named *n = na_named_list.first; n; n = n->next)
 		for (uint32_t i = 0; i < out->node_count; i++)
 			if (out->nodes[i].node == n->pool.node)
 				locate(&n->pool, &out->nodes[i], nodes_known);
-	na_unlock(&list_lock);
+	na_unlock(&na_named_list.lock);
 }
 
 /* fork holds every lock of every named pool: the list's, so that none is made or ended, then theirs in lock order. */
 void na_named_before_fork(void)
 {
-	na_lock(&list_lock);
-	for (struct na_named *n = list; n; n = n->next) {
+	na_lock(&na_named_list.lock);
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		na_lock(&n->lock);
 		for (uint32_t i = 0; i < n->caches; i++) /* under the lock none is added */
 			if (na_named_cache(n, i))
@@ -462,15 +476,15 @@ void na_named_before_fork(void)
 		na_lock(&n->pool.lock);
 		na_lock(&n->pool.arena.lock);
 	}
-	na_lock(&arena.lock);
+	na_lock(&na_named_list.arena.lock);
 }
 
 void na_named_after_fork(bool child)
 {
 	void (*const leave)(struct na_lock *) = child ? na_lock_reset : na_unlock;
 
-	leave(&arena.lock);
-	for (struct na_named *n = list; n; n = n->next) {
+	leave(&na_named_list.arena.lock);
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		if (child)
 			n->users = 0;
 		leave(&n->pool.arena.lock);
@@ -480,15 +494,15 @@ void na_named_after_fork(bool child)
 				leave(&na_named_cache(n, i)->lock);
 		leave(&n->lock);
 	}
-	leave(&list_lock);
+	leave(&na_named_list.lock);
 }
 
 void na_named_classes(struct na_class_figures *out)
 {
-	na_lock(&list_lock);
+	na_lock(&na_named_list.lock);
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
 		out[i].allocations += ended.by_class[i];
-	for (struct na_named *n = list; n; n = n->next) {
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		for (uint32_t k = 0; k < n->caches; k++) {
 			struct na_cache *c = na_named_cache(n, k);
 
@@ -503,34 +517,34 @@ void na_named_classes(struct na_class_figures *out)
 		out[NA_CLASSES].live_blocks += n->pool.large_count - n->pool.large_freed;
 		na_unlock(&n->pool.lock);
 	}
-	na_unlock(&list_lock);
+	na_unlock(&na_named_list.lock);
 }
 
 void na_named_visit(void (*visit)(const struct na_named *, const struct na_named_figures *, void *), void *closure)
 {
 	struct na_named_figures f = { .node = -1 };
 
-	na_lock(&list_lock);
+	na_lock(&na_named_list.lock);
 	f.allocations = f.releases = ended.all;
 	visit(NULL, &f, closure);
-	for (struct na_named *n = list; n; n = n->next) {
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		na_named_figures(n, &f);
 		visit(n, &f, closure);
 	}
-	na_unlock(&list_lock);
+	na_unlock(&na_named_list.lock);
 }
 
 void na_named_nodes(uint64_t *counts)
 {
-	na_lock(&list_lock);
+	na_lock(&na_named_list.lock);
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		counts[i] += ended.by_node[i];
-	for (struct na_named *n = list; n; n = n->next) {
+	for (struct na_named *n = na_named_list.first; n; n = n->next) {
 		struct holdings h = holdings_of(n);
 
 		for (uint32_t i = 0; i < na_pool_count; i++)
 			if (na_pools[i].node == n->pool.node)
 				counts[i] += allocations(n, &h);
 	}
-	na_unlock(&list_lock);
+	na_unlock(&na_named_list.lock);
 }

@@ -6,6 +6,7 @@
 
 #include "cache/traps.h"
 #include "heap/groups.h"
+#include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "heap/placed.h"
@@ -61,6 +62,8 @@ static void *try_plain(const struct na_request *r)
 	int cls = na_heap_class(r->alignment, r->size);
 	void *p;
 
+	if (na_guarded())
+		return na_guard.attempt(r->size, r->alignment, r->zero);
 	if (cls < 0)
 		return na_request_large(na_pool_here(), r->size, r->alignment, r->zero);
 	p = try_small((unsigned int)cls);

@@ -47,6 +47,8 @@ int na_placed_where(const void *p, struct na_whereabouts *out)
 	if (!na_heap_find(p, &block) || !block.live)
 		return -EINVAL;
 	memset(out, 0, sizeof(*out));
+	if (na_span_kind(block.span) == NA_SPAN_NONE) /* between fences: see harden/fences.h */
+		return -ENOSYS;
 	placement = &na_span_segment(block.span)->placement;
 	out->node = placement->kind ? na_placement_home(placement) : block.pool->node;
 	out->placement = !placement->kind || out->node >= 0	    ? NA_ON_NODE

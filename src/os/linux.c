@@ -105,6 +105,13 @@ static int os_unmap(void *at, size_t size)
 	return finish(munmap(at, size), saved);
 }
 
+static int os_protect(void *at, size_t size, bool open)
+{
+	int saved = errno;
+
+	return finish(mprotect(at, size, open ? PROT_READ | PROT_WRITE : PROT_NONE), saved);
+}
+
 static int os_purge(void *at, size_t size)
 {
 	int saved = begin();
@@ -412,6 +419,7 @@ static size_t os_nearest(int from, int *nodes, size_t capacity)
 struct na_os na_os = {
 	.map = os_map,
 	.unmap = os_unmap,
+	.protect = os_protect,
 	.purge = os_purge,
 	.advise_huge = os_advise_huge,
 	.map_hugetlb = os_map_hugetlb,

@@ -11,6 +11,7 @@
 #ifndef NA_OS_OS_H
 #define NA_OS_OS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct na_os {
 	 * (-EEXIST if something is there). */
 	int (*map)(void *at, size_t size, void **out);
 	int (*unmap)(void *at, size_t size);
+	/* Whether anybody may touch the pages. */
+	int (*protect)(void *at, size_t size, bool open);
 	/* Gives the pages back; they read as zero afterwards. */
 	int (*purge)(void *at, size_t size);
 	int (*advise_huge)(void *at, size_t size);

@@ -17,6 +17,7 @@
 
 #include "base/options.h"
 #include "os/os.h"
+#include "pool/lost.h"
 #include "pool/pool.h"
 
 #define HUGE_UNIT ((size_t)1 << 21) /* lengths are rounded to this, so that THP can back all of it */
@@ -204,6 +205,7 @@ static struct na_segment *map_huge(struct na_pool *pool, size_t length, size_t m
 	segment->base = (uintptr_t)base;
 	segment->length = mapped;
 	segment->huge = true;
+	na_segment_seal(segment);
 	na_map_set(segment);
 	na_lock(&pool->lock);
 	list_push(&pool->huge_live, segment);
@@ -232,9 +234,11 @@ static void *make_live(struct na_segment *segment, size_t size, size_t length, b
 	if (segment->committed < length)
 		segment->committed = length;
 	segment->huge_stamp = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
+	na_segment_seal(segment);
 	pool->large_count++;
 	pool->large_live += span->length;
 	atomic_store_explicit(&span->kind, NA_SPAN_HUGE, memory_order_release);
+	na_span_seal(span);
 	na_unlock(&pool->lock);
 	return (void *)span->base;
 }
@@ -343,17 +347,13 @@ void *na_large_take(struct na_pool *pool, size_t size, size_t alignment, bool ze
 	if (coloured)
 		span->base += colour_of(span->base, slices * NA_SLICE - size);
 	atomic_store_explicit(&span->cache, NULL, memory_order_relaxed);
-	span->slices = slices;
 	span->length = usable(size, colour(span));
-	for (uint32_t i = 1; i < slices; i++) {
-		span[i].slices = i;
-		atomic_store_explicit(&span[i].kind, NA_SPAN_TAIL, memory_order_relaxed);
-	}
 	na_lock(&pool->lock);
 	pool->large_count++;
 	pool->large_reused += !clean;
 	pool->large_live += span->length;
 	atomic_store_explicit(&span->kind, NA_SPAN_LARGE, memory_order_release);
+	na_span_seal(span);
 	na_unlock(&pool->lock);
 	if (zero && !clean)
 		memset((void *)span->base, 0, size);
@@ -365,9 +365,11 @@ static bool retire(struct na_pool *pool, struct na_span *span, void *p, uint8_t 
 {
 	if (na_span_kind(span) != kind || (uintptr_t)p != span->base)
 		return false;
-	atomic_store_explicit(&span->kind, NA_SPAN_NONE, memory_order_relaxed);
+	atomic_store_explicit(&span->kind, kind == NA_SPAN_LARGE ? NA_SPAN_CLAIMED : NA_SPAN_NONE,
+			      memory_order_relaxed);
 	pool->large_live -= span->length;
 	pool->large_freed++;
+	span->seal = 0;
 	return true;
 }
 
@@ -380,6 +382,8 @@ int na_large_give(struct na_span *span, void *p)
 
 	if (!pool || (kind != NA_SPAN_LARGE && kind != NA_SPAN_HUGE))
 		return -EINVAL;
+	if ((uintptr_t)p == span->base && na_lost_in(span->base, span->length))
+		na_lost_replace(span->base, span->length);
 	na_lock(&pool->lock);
 	live = retire(pool, span, p, kind);
 	if (live && kind == NA_SPAN_HUGE) {
@@ -425,6 +429,8 @@ static void *grow_mapping(struct na_segment *segment, size_t mapped)
 	segment->base = (uintptr_t)to;
 	segment->length = mapped;
 	segment->span[0].base = segment->base + begins;
+	na_span_seal(&segment->span[0]);
+	na_segment_seal(segment);
 	pool->reserved += mapped - old;
 	na_unlock(&pool->lock);
 	na_map_set(segment);
@@ -460,7 +466,7 @@ static void begin_change(struct na_pool *pool, struct na_segment *segment)
 		sched_yield();
 		na_lock(&pool->lock);
 	}
-	segment->busy = true;
+	segment->busy = NA_BUSY;
 	na_unlock(&pool->lock);
 }
 
@@ -511,9 +517,11 @@ static void *resize_huge(struct na_segment *segment, void *p, size_t size)
 			segment->committed = length;
 		pool->large_live += usable(size, begins) - span->length;
 		span->length = usable(size, begins);
+		na_span_seal(span);
+		na_segment_seal(segment);
 	}
 	segment->huge_stamp = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
-	segment->busy = false;
+	segment->busy = 0;
 	na_unlock(&pool->lock);
 	return p;
 }
@@ -560,6 +568,7 @@ void *na_large_resize(struct na_span *span, void *p, size_t size)
 	na_lock(&pool->lock);
 	pool->large_live += usable(size, begins) - span->length;
 	span->length = usable(size, begins);
+	na_span_seal(span);
 	na_unlock(&pool->lock);
 	return p;
 }

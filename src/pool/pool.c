@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "os/os.h"
 #include "pool/bits.h"
+#include "pool/lost.h"
 
 struct na_map na_map;
 struct na_span na_span_none;
@@ -28,6 +29,44 @@ void na_pool_init(struct na_pool *pool, int node, bool bound)
 	pool->node = node;
 	pool->bound = bound;
 	pool->arena.node = bound ? node : -1;
+	pool->seal = na_pool_sealing(pool);
+}
+
+uint64_t na_pool_sealing(const struct na_pool *pool)
+{
+	unsigned char flags[3];
+	uint64_t seal, word;
+
+	memcpy(&flags[0], &pool->bound, 1); /* as bytes: a damaged bool is no bool */
+	memcpy(&flags[1], &pool->named, 1);
+	memcpy(&flags[2], &pool->beyond, 1);
+	seal = na_seal_add((uint32_t)pool->node, (uint64_t)flags[2] << 16 | (uint64_t)flags[0] << 8 | flags[1]);
+	seal = na_seal_add(seal, pool->limit);
+	seal = na_seal_add(seal, (uint32_t)pool->arena.node);
+	for (size_t i = 0; i < sizeof(pool->name); i += sizeof(word)) {
+		memcpy(&word, pool->name + i, sizeof(word));
+		seal = na_seal_add(seal, word);
+	}
+	return seal;
+}
+
+uint32_t na_segment_sealing(const struct na_segment *s)
+{
+	uint64_t seal = na_seal_add((uintptr_t)s->pool, s->base), word;
+	unsigned char flags[2];
+
+	memcpy(&flags[0], &s->huge, 1);
+	memcpy(&flags[1], &s->hugetlb, 1);
+	seal = na_seal_add(seal, s->length);
+	seal = na_seal_add(seal, s->committed);
+	seal = na_seal_add(seal, (uint64_t)s->index << 16 | (uint64_t)flags[0] << 8 | flags[1]);
+	for (size_t i = 0; i + sizeof(word) <= sizeof(s->placement) && flags[0]; i += sizeof(word)) {
+		memcpy(&word, (const char *)&s->placement + i, sizeof(word));
+		if (i == 0 && !word) /* no placement: nothing more to see */
+			break;
+		seal = na_seal_add(seal, word);
+	}
+	return (uint32_t)(seal >> 32);
 }
 
 bool na_pool_charge(struct na_pool *pool, uint64_t more, uint64_t used)
@@ -137,6 +176,7 @@ static int add_segment(struct na_pool *pool, struct na_segment *segment, struct 
 			*block = NULL;
 		}
 		segment->index = pool->segments++;
+		na_segment_seal(segment);
 		*ref_of(pool, segment->index) = (struct na_segment_ref){ segment, NA_SLICES, 0 };
 		pool->reserved += segment->length;
 		na_map_set(segment);
@@ -266,6 +306,16 @@ static int take_locked(struct na_pool *pool, uint32_t count, uint32_t align, boo
 	return -EAGAIN;
 }
 
+/* Every slice that is not free belongs to a run from the moment that it is taken. Under the lock. */
+static void mark_run(struct na_span *first, uint32_t from, uint32_t slices)
+{
+	for (uint32_t i = from; i < slices; i++) {
+		first[i].slices = i;
+		atomic_store_explicit(&first[i].kind, NA_SPAN_TAIL, memory_order_relaxed);
+	}
+	first->slices = slices;
+}
+
 int na_pool_take_run(struct na_pool *pool, uint32_t slices, uint32_t align, bool small, bool *zero,
 		     struct na_span **out)
 {
@@ -276,6 +326,10 @@ int na_pool_take_run(struct na_pool *pool, uint32_t slices, uint32_t align, bool
 
 		na_lock(&pool->lock);
 		rc = take_locked(pool, slices, align, small, zero, out);
+		if (rc == 0) {
+			mark_run(*out, 1, slices);
+			atomic_store_explicit(&(*out)->kind, NA_SPAN_CLAIMED, memory_order_relaxed);
+		}
 		na_unlock(&pool->lock);
 		if (rc == 0)
 			return 0;
@@ -303,11 +357,8 @@ int na_pool_extend_run(struct na_pool *pool, struct na_span *first, uint32_t sli
 	if (end + more <= NA_SLICES && na_bits_count(dirty_only ? segment->dirty : segment->free, end, more) == more)
 		rc = claim(pool, segment, end, more, &zero, &ignored);
 	if (rc == 0) {
-		for (uint32_t i = first->slices; i < slices; i++) {
-			first[i].slices = i;
-			atomic_store_explicit(&first[i].kind, NA_SPAN_TAIL, memory_order_relaxed);
-		}
-		first->slices = slices;
+		mark_run(first, first->slices, slices);
+		na_span_seal(first);
 	}
 	na_unlock(&pool->lock);
 	return rc;
@@ -321,6 +372,7 @@ void na_pool_give_run(struct na_pool *pool, struct na_span *first, uint32_t slic
 	struct na_segment_ref *ref;
 
 	na_lock(&pool->lock);
+	first->seal = 0; /* so that no repair takes it for a live one */
 	for (uint32_t i = 0; i < slices; i++)
 		atomic_store_explicit(&segment->span[at + i].kind, NA_SPAN_NONE, memory_order_relaxed);
 	na_bits_put(segment->free, at, slices, true);
@@ -333,13 +385,7 @@ void na_pool_give_run(struct na_pool *pool, struct na_span *first, uint32_t slic
 	na_unlock(&pool->lock);
 }
 
-/* Of more than 64 slots: the words of `taken`, then those of `remote` on lines of their own. */
-static size_t bitmap_bytes(uint32_t groups)
-{
-	return 2 * (((size_t)groups * 8 + 63) & ~(size_t)63);
-}
-
-/* Where the span's two bitmaps are; nothing is carved. */
+/* Where the span's two bitmaps are (of more than 64 slots: the words of `taken`, then those of `remote` on lines of their own); nothing is carved. */
 static void set_bitmaps(struct na_span *span, void *block, bool fresh, uint32_t slots)
 {
 	uint32_t groups = (slots + 63) / 64;
@@ -350,12 +396,13 @@ static void set_bitmaps(struct na_span *span, void *block, bool fresh, uint32_t 
 		span->remote = &span->own_remote;
 	} else {
 		span->taken = block;
-		span->remote = (_Atomic(uint64_t) *)(void *)((char *)block + bitmap_bytes(groups) / 2);
+		span->remote = (_Atomic(uint64_t) *)(void *)((char *)block + na_bitmap_bytes(groups) / 2);
 		if (!fresh)
-			memset((void *)span->remote, 0, bitmap_bytes(groups) / 2);
+			memset((void *)span->remote, 0, na_bitmap_bytes(groups) / 2);
 	}
 	for (uint32_t i = 0; i < groups; i++)
 		atomic_store_explicit(&span->taken[i], ~UINT64_C(0), memory_order_relaxed);
+	span->parity = groups % 2 ? ~UINT64_C(0) : 0;
 }
 
 struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
@@ -369,13 +416,13 @@ struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
 	int fresh = 0;
 
 	if (groups > 1) {
-		block = na_arena_take(&pool->arena, bitmap_bytes(groups), &fresh);
+		block = na_arena_take(&pool->arena, na_bitmap_bytes(groups), &fresh);
 		if (!block)
 			return NULL;
 	}
 	if (na_pool_take_run(pool, slices, 1, true, &zero, &span) < 0) {
 		if (block)
-			na_arena_give(&pool->arena, block, bitmap_bytes(groups));
+			na_arena_give(&pool->arena, block, na_bitmap_bytes(groups));
 		return NULL;
 	}
 	set_bitmaps(span, block, fresh, slots);
@@ -383,17 +430,15 @@ struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
 	span->used = 0;
 	span->size = (uint32_t)size;
 	span->slots = (uint16_t)slots;
-	atomic_store_explicit(&span->carved, 0, memory_order_relaxed);
+	na_span_set_carved(span, 0);
 	span->left_at = (uint16_t)slots;
 	span->cls = (uint8_t)cls;
 	span->listed = false;
-	span->slices = slices;
-	for (uint32_t i = 1; i < slices; i++) {
-		span[i].slices = i;
-		atomic_store_explicit(&span[i].kind, NA_SPAN_TAIL, memory_order_relaxed);
-	}
+	span->moving = NA_MOVING;
+	atomic_store_explicit(&span->cache, NULL, memory_order_relaxed);
 	atomic_store_explicit(&span->flag, NA_WATCHED, memory_order_relaxed);
 	atomic_store_explicit(&span->kind, NA_SPAN_SMALL, memory_order_release);
+	na_span_seal(span);
 	return span;
 }
 
@@ -402,6 +447,8 @@ void na_pool_set_id(struct na_span *span, uint32_t id)
 	struct na_segment *segment = na_span_segment(span);
 	uint32_t at = (uint32_t)(span - segment->span);
 
+	if (na_lost_in(span->base, (size_t)span->slices * NA_SLICE)) /* who frees a block of it shall look */
+		id = 0;
 	for (uint32_t i = 0; i < span->slices; i++)
 		atomic_store_explicit(&segment->id[at + i], id, memory_order_relaxed);
 }
@@ -415,5 +462,5 @@ void na_pool_give_span(struct na_pool *pool, struct na_span *span)
 	atomic_store_explicit(&span->cache, NULL, memory_order_relaxed);
 	na_pool_give_run(pool, span, span->slices);
 	if (block)
-		na_arena_give(&pool->arena, block, bitmap_bytes(groups));
+		na_arena_give(&pool->arena, block, na_bitmap_bytes(groups));
 }

@@ -48,12 +48,17 @@ struct na_pool {
 	                                  * the meaning */
 	_Atomic uint64_t dirty_slices;	 /* written under lock; relaxed */
 	uint64_t used_slices;		 /* under lock, as all that follows */
+	uint64_t out_slices;		 /* neither used nor free: being purged, or their segment unmapped */
 	uint64_t reserved;
 	uint64_t huge_bytes, huge_kept_bytes; /* committed */
 	_Atomic uint32_t huge_count;	      /* mappings; relaxed */
 	uint64_t large_live, large_count, large_freed, large_reused;
 	char name[32];
+	uint64_t seal; /* na_pool_sealing(), constant */
 };
+
+/* Of what is constant in a pool. */
+uint64_t na_pool_sealing(const struct na_pool *pool);
 
 /* Limits and the epoch, for all pools. */
 extern _Atomic uint64_t na_pool_limit;	  /* bytes, or NA_POOL_UNASKED; relaxed */
@@ -122,6 +127,12 @@ size_t na_pages_round(size_t length);
 int na_pages_map(size_t length, size_t alignment, void **out);
 void na_pages_advise_segment(void *base, size_t length);
 void na_pages_advise_block(const struct na_pool *pool, void *base, size_t length, size_t mapped);
+
+/* Bytes that the two bitmaps of a span of so many words take in the arena, the second at half of them. One word has none there. */
+static inline size_t na_bitmap_bytes(uint32_t groups)
+{
+	return 2 * (((size_t)groups * 8 + 63) & ~(size_t)63);
+}
 
 /* A span of class cls, empty, owned by nobody; NULL without memory. */
 struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls);

@@ -55,6 +55,7 @@ static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, 
 			na_bits_put(segment->free, at, count, false);
 			na_bits_put(segment->dirty, at, count, false);
 			pool->dirty_slices -= count;
+			pool->out_slices += count;
 		}
 		na_unlock(&pool->lock);
 		if (!count)
@@ -62,6 +63,7 @@ static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, 
 		rc = na_os.purge((void *)(segment->base + (uintptr_t)at * NA_SLICE), (size_t)count * NA_SLICE);
 		na_lock(&pool->lock);
 		na_bits_put(segment->free, at, count, true);
+		pool->out_slices -= count;
 		if (rc < 0) { /* pinned pages, say: still ours, still dirty, tried again next time */
 			na_bits_put(segment->dirty, at, count, true);
 			memset(segment->stamp + at, epoch, count);
@@ -112,6 +114,7 @@ static uint64_t keep_addresses(struct na_pool *pool, struct na_segment *s, uint8
 	na_map_set(s);
 	na_lock(&pool->lock);
 	s->committed -= bytes;
+	na_segment_seal(s);
 	s->huge_stamp = epoch;
 	s->prev = NULL;
 	s->next = pool->huge_kept;
@@ -161,7 +164,7 @@ static struct na_segment *next_to_trim(struct na_pool *pool, uint8_t epoch, bool
 		used = (s->span[0].base - s->base + s->span[0].length + NA_SLICE - 1) & ~(NA_SLICE - 1);
 		if (s->committed - s->committed / 5 <= used)
 			continue;
-		s->busy = true;
+		s->busy = NA_BUSY;
 		*keep = used;
 		return s;
 	}
@@ -186,10 +189,11 @@ static uint64_t trim_huge(struct na_pool *pool, bool all)
 		more = s->committed - keep;
 		rc = na_os.purge((void *)(s->base + keep), more);
 		na_lock(&pool->lock);
-		s->busy = false;
+		s->busy = 0;
 		s->huge_stamp = epoch;
 		if (rc == 0) {
 			s->committed = keep;
+			na_segment_seal(s);
 			if (na_span_kind(&s->span[0]) == NA_SPAN_HUGE)
 				pool->huge_bytes -= more;
 			else /* freed meanwhile */

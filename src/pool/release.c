@@ -37,6 +37,7 @@ static size_t close_segment(struct na_pool *pool, uint32_t index, struct na_segm
 		    na_bits_count(segment->dirty, 0, slices) == 0) {
 			length = segment->length;
 			na_bits_put(segment->free, 0, slices, false);
+			pool->out_slices += slices;
 		}
 	} else {
 		*out = NULL;
@@ -58,7 +59,7 @@ static struct na_segment *next_with_spare(struct na_segment *list, size_t *keep)
 		*keep = (s->committed + SPARE_UNIT - 1) & ~(SPARE_UNIT - 1);
 		if (*keep >= s->length)
 			continue;
-		s->busy = true;
+		s->busy = NA_BUSY;
 		return s;
 	}
 	return NULL;
@@ -91,8 +92,9 @@ static uint64_t cut_spare(struct na_pool *pool)
 			bytes += s->length - keep;
 			pool->reserved -= s->length - keep;
 			s->length = keep;
+			na_segment_seal(s);
 		}
-		s->busy = false;
+		s->busy = 0;
 		na_unlock(&pool->lock);
 		if (rc < 0) /* vm.max_map_count, say */
 			return bytes;
@@ -117,10 +119,12 @@ uint64_t na_pool_release(struct na_pool *pool)
 		if (rc < 0)
 			na_map_set(segment);
 		na_lock(&pool->lock);
+		pool->out_slices -= length / NA_SLICE;
 		if (rc < 0) {
 			na_bits_put(segment->free, 0, (uint32_t)(length / NA_SLICE), true);
 		} else {
 			segment->length = 0;
+			na_segment_seal(segment);
 			segment->next = pool->vacant;
 			pool->vacant = segment;
 			pool->reserved -= length;
@@ -157,6 +161,7 @@ void na_pool_open_vacant(struct na_pool *pool, struct na_segment *segment, void 
 	na_lock(&pool->lock);
 	segment->base = (uintptr_t)base;
 	segment->length = length;
+	na_segment_seal(segment);
 	na_bits_put(segment->free, 0, (uint32_t)(length / NA_SLICE), true);
 	ref_of(pool, segment->index)->max_free = NA_SLICES;
 	ref_of(pool, segment->index)->max_dirty = 0;

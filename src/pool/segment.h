@@ -41,12 +41,15 @@ struct na_cache;
 struct na_bin;
 struct na_pool;
 
+/* No two differ in one bit alone, so that a flipped one is none of them; so it is with na_span_flag. */
 enum na_span_kind {
-	NA_SPAN_NONE,  /* free, or never used */
-	NA_SPAN_SMALL, /* slots of a size class */
-	NA_SPAN_LARGE, /* one block, this is its first slice */
-	NA_SPAN_TAIL,  /* a later slice of a large block */
-	NA_SPAN_HUGE   /* one block, the whole segment */
+	NA_SPAN_NONE = 0,     /* free, or never used */
+	NA_SPAN_SMALL = 3,    /* slots of a size class */
+	NA_SPAN_LARGE = 5,    /* one block, this is its first slice */
+	NA_SPAN_TAIL = 6,     /* a later slice of a run */
+	NA_SPAN_HUGE = 9,     /* one block, the whole segment */
+	NA_SPAN_CLAIMED = 10, /* first slice of a run that is about to be one of these, or was */
+	NA_SPAN_BARRED = 12   /* withdrawn from use by a repair, with all that is in it */
 };
 
 /* Whether the one who frees a block from outside must tell the owner. Transitions:
@@ -54,7 +57,10 @@ enum na_span_kind {
  * then pushes the span on the owner's queue; any -> WATCHED by the owner, under its lock, from
  * QUEUED only after taking the span off the queue. While QUEUED a span is neither released nor
  * given to another owner. */
-enum na_span_flag { NA_WATCHED, NA_SILENT, NA_QUEUED };
+enum na_span_flag { NA_WATCHED = 0x57a7, NA_SILENT = 0x5113e, NA_QUEUED = 0x9e0ed };
+
+#define NA_MOVING 0x5a /* a span between two caches, in neither's hands */
+#define NA_BUSY	  0xa5 /* na_segment's busy */
 
 struct na_span {
 	uintptr_t base;		   /* first slot, or the large block */
@@ -78,8 +84,12 @@ struct na_span {
 	uint8_t cls;
 	_Atomic uint8_t kind;	    /* enum na_span_kind; written under the pool's lock */
 	bool listed;		    /* owner, under its lock: in the list of partial spans */
+	uint8_t moving;		    /* NA_MOVING or 0; under the lock of the cache that it leaves or comes to */
+	uint16_t not_carved;	    /* complement of carved; written with it */
+	uint32_t seal;		    /* na_span_sealing() of what seldom changes; written where that is */
 	_Atomic uint64_t own_taken; /* what taken and remote point to if there are at most 64 slots */
 	_Atomic uint64_t own_remote;
+	uint64_t parity; /* all words of taken, XORed; owner, under its lock */
 } __attribute__((aligned(128)));
 
 _Static_assert(sizeof(struct na_span) == 128, "the slice's metadata are found by shifting");
@@ -91,9 +101,10 @@ struct na_segment {
 	size_t length;	  /* mapped bytes; more or less than NA_SEGMENT only if huge or scarce */
 	size_t committed; /* huge: of those, charged against the limits: what may have been touched; pool lock */
 	bool huge;
-	bool hugetlb;			/* huge: of reserved pages, which go back by unmapping alone */
-	bool busy;			/* huge: being resized, or what lies behind it being purged; pool lock */
-	uint32_t index;			/* in the pool's table */
+	bool hugetlb;	/* huge: of reserved pages, which go back by unmapping alone */
+	uint8_t busy;	/* NA_BUSY or 0; huge: being resized, or what lies behind it being purged; pool lock */
+	uint32_t seal;	/* na_segment_sealing() of what is above, and of base to index; pool lock */
+	uint32_t index; /* in the pool's table */
 	uint64_t free[NA_SLICE_WORDS];	/* pool lock: slices nobody has */
 	uint64_t dirty[NA_SLICE_WORDS]; /* pool lock: of those, which may hold data and pages */
 	uint8_t stamp[NA_SLICES];	/* pool lock: epoch of the slice's release */
@@ -164,6 +175,47 @@ static inline struct na_span *na_span_of(const void *p)
 	return na_span_kind(span) == NA_SPAN_TAIL ? span - span->slices : span;
 }
 
+#define NA_SEAL_FACTOR UINT64_C(0x9e3779b97f4a7c15)
+
+/* Zeros have no seal of zero: memory that was never written is no sealed object. */
+static inline uint64_t na_seal_add(uint64_t seal, uint64_t v)
+{
+	seal = (seal ^ v) * NA_SEAL_FACTOR + 1;
+	return seal ^ seal >> 29;
+}
+
+/* What a span's seal should be: of a small one all that is constant while it has this owner, of a block its place and length. */
+static inline uint32_t na_span_sealing(const struct na_span *s)
+{
+	uint8_t kind = na_span_kind(s);
+	uint64_t seal = na_seal_add(kind, s->base);
+
+	seal = na_seal_add(seal, s->slices);
+	if (kind == NA_SPAN_SMALL) {
+		seal = na_seal_add(seal, (uintptr_t)s->taken);
+		seal = na_seal_add(seal, (uintptr_t)s->remote);
+		seal = na_seal_add(seal, (uintptr_t)atomic_load_explicit(&s->cache, memory_order_relaxed));
+		seal = na_seal_add(seal, s->reciprocal);
+		seal = na_seal_add(seal, (uint64_t)s->size << 32 | (uint64_t)s->slots << 8 | s->cls);
+	} else {
+		seal = na_seal_add(seal, s->length);
+	}
+	return (uint32_t)(seal >> 32);
+}
+
+static inline void na_span_seal(struct na_span *s)
+{
+	s->seal = na_span_sealing(s);
+}
+
+uint32_t na_segment_sealing(const struct na_segment *s);
+
+/* After every change of a field that it covers, under the pool's lock or before others see the segment. */
+static inline void na_segment_seal(struct na_segment *s)
+{
+	s->seal = na_segment_sealing(s);
+}
+
 /* Only for spans in use. */
 static inline struct na_segment *na_span_segment(const struct na_span *span)
 {
@@ -188,17 +240,29 @@ static inline uint64_t na_span_taken(const struct na_span *span, uint32_t word)
 
 static inline void na_span_take(struct na_span *span, uint32_t word, uint64_t bits)
 {
-	atomic_store_explicit(&span->taken[word], na_span_taken(span, word) | bits, memory_order_relaxed);
+	uint64_t before = na_span_taken(span, word), after = before | bits;
+
+	span->parity ^= before ^ after;
+	atomic_store_explicit(&span->taken[word], after, memory_order_relaxed);
 }
 
 static inline void na_span_free(struct na_span *span, uint32_t word, uint64_t bits)
 {
-	atomic_store_explicit(&span->taken[word], na_span_taken(span, word) & ~bits, memory_order_relaxed);
+	uint64_t before = na_span_taken(span, word), after = before & ~bits;
+
+	span->parity ^= before ^ after;
+	atomic_store_explicit(&span->taken[word], after, memory_order_relaxed);
 }
 
 static inline uint32_t na_span_carved(const struct na_span *span)
 {
 	return atomic_load_explicit(&span->carved, memory_order_relaxed);
+}
+
+static inline void na_span_set_carved(struct na_span *span, uint32_t carved)
+{
+	atomic_store_explicit(&span->carved, (uint16_t)carved, memory_order_relaxed);
+	span->not_carved = (uint16_t)~carved;
 }
 
 #endif

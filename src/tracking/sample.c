@@ -438,6 +438,11 @@ void na_sample_latency(struct na_latency *out)
 				    .most = copy.samples ? (double)copy.most : NAN };
 }
 
+const struct na_arena *na_sample_arena(void)
+{
+	return &arena;
+}
+
 void na_sample_before_fork(void)
 {
 	na_lock(&lock);

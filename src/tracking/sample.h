@@ -79,6 +79,9 @@ void na_sample_latency(struct na_latency *out);
 
 /* fork's handlers: the locks. */
 void na_sample_before_fork(void);
+
+/* Where what is kept of samples lies, for whoever asks whose a piece of metadata is. */
+const struct na_arena *na_sample_arena(void);
 void na_sample_after_fork(bool child);
 
 #endif

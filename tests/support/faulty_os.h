@@ -31,6 +31,11 @@ static int faulty_purge(void *at, size_t size)
 	return faulty() ? -EPERM : faulty_real.purge(at, size);
 }
 
+static int faulty_protect(void *at, size_t size, bool open)
+{
+	return faulty() ? -ENOMEM : faulty_real.protect(at, size, open);
+}
+
 static int faulty_bind(void *at, size_t size, int node)
 {
 	return faulty() ? -EPERM : faulty_real.bind(at, size, node);
@@ -53,6 +58,7 @@ static inline void na_faulty_os_install(long nth)
 	faulty_calls = 0;
 	na_os.map = faulty_map;
 	na_os.purge = faulty_purge;
+	na_os.protect = faulty_protect;
 	na_os.bind = faulty_bind;
 	na_os.remap = faulty_remap;
 	na_os.populate = faulty_populate;
