@@ -171,8 +171,10 @@ static __attribute__((constructor)) void start(void)
 	na_heap_hooks.report_file = na_process_oom_file;
 	na_heap_hooks.describe = describe;
 	na_heap_start();
-	na_guard_start();
-	na_lost_start();
+	if (na_options.harden)
+		na_guard_start();
+	if (na_options.harden || na_options.memory_errors)
+		na_lost_start();
 	na_os_at_fork(before_fork, in_parent, in_child);
 	if (na_options.sample_bytes || na_options.profile[0])
 		na_life_start_sampling(0);

@@ -456,8 +456,6 @@ const struct na_guard na_guard = {
 
 void na_guard_start(void)
 {
-	if (!na_options.harden)
-		return;
 	na_stack_prepare();
 	na_fences_start();
 }

@@ -121,8 +121,6 @@ void na_lost_start(void)
 {
 	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 
-	if (!na_options.memory_errors && !na_options.harden)
-		return;
 	sigemptyset(&action.sa_mask);
 	if (sigaction(SIGBUS, &action, &before) == 0)
 		prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0);
