@@ -14,7 +14,7 @@ NUMARENA_BEGIN
 /* What may be found; `value` of a finding is the ratio that stands here. */
 typedef enum memory_finding_kind {
 	MEMORY_FINDING_LIMIT,         /* the peak, or what machine or cgroup have in use / the limit */
-	MEMORY_FINDING_GROWTH,        /* growth / live bytes, when these only ever grew while tracked */
+	MEMORY_FINDING_GROWTH,        /* growth / live bytes, when these only ever grew, from phase to phase or while tracked */
 	MEMORY_FINDING_STALLS,        /* time in which tasks waited for memory / ten seconds */
 	MEMORY_FINDING_MISPLACED,     /* resident on another node than asked for / resident */
 	MEMORY_FINDING_FRAGMENTATION, /* 1 - live / resident */

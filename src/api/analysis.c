@@ -14,6 +14,7 @@
 #include "os/hugepages.h"
 #include "os/limit.h"
 #include "pool/nodes.h"
+#include "tracking/phases.h"
 #include "tracking/timeline.h"
 
 #define SAME(kind, id) _Static_assert((int)(kind) == (int)NA_RULE_##id, "the public enumeration is that of rules.def")
@@ -33,6 +34,7 @@ _Static_assert(NA_RULE_COUNT_ <= MEMORY_FINDINGS_MAX && NA_RULE_COUNT_ * NA_ANAL
 _Static_assert(sizeof(((memory_finding_t *)0)->bottleneck) == NA_ANALYSIS_SENTENCE, "sentences fit");
 
 #define LINE 64
+#define UNIT (NA_PHASE_NAME + 40)
 
 static void add_heap(struct na_analysis_input *in, const struct na_snapshot *s)
 {
@@ -91,13 +93,28 @@ static void add_system(struct na_analysis_input *in)
 	in->huge_asked = __atomic_load_n(&na_options.hugepages, __ATOMIC_RELAXED) != NA_PAGES_ORDINARY;
 }
 
-/* By the bins of tracking's series that have a sample. */
-static void add_growth(struct na_analysis_input *in)
+/* By the ends of the phase that left most behind if they only ever rose, else by the bins of tracking's series that have a sample. `unit` is what the
+ * points are called, and lives as long as the input. */
+static void add_growth(struct na_analysis_input *in, char unit[UNIT])
 {
+	uint64_t ends[NA_PHASE_STRETCHES];
+	char name[NA_PHASE_NAME];
+	size_t stretches = na_phases_growth(ends, name);
 	struct na_timeline_bin bins[NA_TIMELINE_BINS];
 	uint64_t live[NA_TIMELINE_BINS], width;
-	size_t n = na_timeline_copy(bins, NA_TIMELINE_BINS, &width), count = 0;
+	size_t n, count = 0;
 
+	if (stretches) {
+		struct na_text text = na_text_init(unit, UNIT);
+
+		na_text_add(&text, "stretches of the ends of phase \"");
+		na_text_add(&text, name);
+		na_text_add(&text, "\"");
+		na_analysis_growth_of(ends, stretches, unit, &in->growth);
+		if (in->growth.rises + 1 == stretches)
+			return;
+	}
+	n = na_timeline_copy(bins, NA_TIMELINE_BINS, &width);
 	for (size_t i = 0; i < n; i++)
 		if (bins[i].live != UINT64_MAX)
 			live[count++] = bins[i].live;
@@ -135,6 +152,7 @@ memory_error_t analyze_memory_system(analysis_result_t *result)
 	struct na_finding findings[NA_RULE_COUNT_];
 	struct na_analysis_input in;
 	struct na_snapshot s;
+	char unit[UNIT];
 
 	if (!result)
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "result is NULL");
@@ -143,7 +161,7 @@ memory_error_t analyze_memory_system(analysis_result_t *result)
 	add_heap(&in, &s);
 	add_nodes(&in, &s);
 	add_system(&in);
-	add_growth(&in);
+	add_growth(&in, unit);
 	memset(result, 0, sizeof(*result));
 	fill(result, findings, na_analysis_run(&in, findings));
 	return MEMORY_ERROR_NONE;

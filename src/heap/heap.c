@@ -19,11 +19,10 @@
 
 struct na_timing na_timing_refills, na_timing_large;
 
+/* By what the thread has taken past its stacks: a turn of its own, so that threads share no line for it. */
 static uint32_t large_weight(void)
 {
-	static _Atomic uint64_t turns; /* relaxed: which ones are timed is chance anyway */
-
-	return na_timing_weight(atomic_fetch_add_explicit(&turns, 1, memory_order_relaxed), TIMED_LARGE);
+	return na_timing_weight(na_cache_current->other.taken, TIMED_LARGE);
 }
 
 void na_heap_took(void *p, size_t size, uint64_t began)
@@ -88,7 +87,7 @@ static void *allocate_class(unsigned int cls, size_t size, size_t alignment)
 	if (na_unlikely(!p))
 		return recover(size, alignment, false);
 	na_maintenance_consider();
-	if (weight && p)
+	if (weight)
 		na_timing_add(&na_timing_refills, na_os_ticks() - from, weight);
 	na_failure_tell();
 	return p;

@@ -4,7 +4,7 @@
  * of this; its time is measured when somebody asks (metrics/allocation.h).
  *
  * Which ones: of a cache's refills the first 16, which meet fresh memory and would be overrated otherwise, and then one in 64; of large
- * blocks the first 16 and one in 16. A turn of golden-ratio hashing spreads them evenly and in step with no pattern of the
+ * blocks a thread's first 16 and one in 16. A turn of golden-ratio hashing spreads them evenly and in step with no pattern of the
  * program's. Each counts as many as it stands for, so the mean is one over all.
  *
  * Any thread, no lock; relaxed: sums of a statistic, of which a reader may see one a sample ahead of the other. Cost: a

@@ -100,6 +100,61 @@ static void add_to(struct na_phase *out, const struct open_phase *o, const struc
 	out->released_bytes += is->released_bytes - was->released_bytes;
 }
 
+/* One more end at which `live` bytes were there. */
+static void note_end(struct na_phase *p, uint64_t live)
+{
+	if (p->stretch == 0)
+		p->stretch = 1;
+	if (p->low_count && p->in_last < p->stretch) {
+		uint64_t *low = &p->lows[p->low_count - 1];
+
+		*low = live < *low ? live : *low;
+		p->in_last++;
+		return;
+	}
+	if (p->low_count == NA_PHASE_STRETCHES) {
+		for (uint32_t i = 0; i < NA_PHASE_STRETCHES / 2; i++) {
+			uint64_t one = p->lows[2 * i], other = p->lows[2 * i + 1];
+
+			p->lows[i] = one < other ? one : other;
+		}
+		p->low_count /= 2;
+		p->stretch *= 2;
+	}
+	p->lows[p->low_count++] = live;
+	p->in_last = 1;
+}
+
+static uint32_t complete(const struct na_phase *p)
+{
+	return p->low_count - (p->in_last < p->stretch);
+}
+
+static uint64_t growth_of(const struct na_phase *p)
+{
+	uint32_t n = complete(p);
+
+	return n >= NA_PHASE_STRETCHES / 2 && p->lows[n - 1] > p->lows[0] ? p->lows[n - 1] - p->lows[0] : 0;
+}
+
+size_t na_phases_growth(uint64_t *out, char name[NA_PHASE_NAME])
+{
+	const struct na_phase *most = NULL;
+	size_t n = 0;
+
+	na_lock(&lock);
+	for (size_t i = 0; i < phase_count; i++)
+		if (growth_of(&phases[i]) > (most ? growth_of(most) : 0))
+			most = &phases[i];
+	if (most) {
+		n = complete(most);
+		memcpy(out, most->lows, n * sizeof(*out));
+		memcpy(name, most->name, NA_PHASE_NAME);
+	}
+	na_unlock(&lock);
+	return n;
+}
+
 static uint64_t window(void)
 {
 	int64_t peak = atomic_load_explicit(&na_live_window, memory_order_relaxed);
@@ -121,6 +176,8 @@ int na_phase_end(void)
 	look(&now);
 	o = &open_phases[--depth];
 	add_to(o->phase, o, &now, window());
+	if (o->outermost)
+		note_end(o->phase, now.live);
 	/* What was a peak in here was one of what is around it as well. A thread that publishes between the two may be lost
 	 * to the outer window until it publishes again. */
 	peak = (int64_t)window();

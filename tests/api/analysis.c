@@ -155,6 +155,27 @@ static void growth(int bad)
 	return_to_pool(field);
 }
 
+/* The same without tracking, told by phases: of two that come by turns, the one that leaves blocks behind is named. */
+static void growth_by_phase(int bad)
+{
+	void *field = allocate_from_pool(64 * MIB);
+
+	for (int step = 0; step < 40; step++) {
+		void *work;
+
+		GOOD(begin_memory_phase("solve"));
+		work = allocate_from_pool(MIB * (size_t)(step % 5 + 1));
+		GOOD(begin_memory_phase("refine"));
+		if (bad)
+			REQUIRE(allocate_from_pool(2 * MIB));
+		return_to_pool(work);
+		GOOD(end_memory_phase());
+		GOOD(end_memory_phase());
+	}
+	must(bad, MEMORY_FINDING_GROWTH, "ends of phase");
+	return_to_pool(field);
+}
+
 static void huge_pages(int bad)
 {
 	size_t bytes = 300 * MIB;
@@ -213,6 +234,8 @@ static const struct {
 	{ "60 of 100 MiB", limit, 0, small },
 	{ "a leak", growth, 1, decay },
 	{ "temporaries", growth, 0, decay },
+	{ "a leak in a phase", growth_by_phase, 1, decay },
+	{ "phases without", growth_by_phase, 0, decay },
 	{ "ordinary pages", huge_pages, 1, ordinary },
 	{ "huge pages", huge_pages, 0, huge },
 };

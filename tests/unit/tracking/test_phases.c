@@ -51,6 +51,45 @@ static void a_phase_counts_what_happens_within(void **state)
 	assert_true(f->peak >= f->live_at_end && f->ns > 0);
 }
 
+static void ends(const char *name, int times, size_t left)
+{
+	for (int i = 0; i < times; i++) {
+		assert_int_equal(na_phase_begin(name), 0);
+		if (left)
+			(void)na_heap_allocate(left);
+		assert_int_equal(na_phase_end(), 0);
+	}
+}
+
+/* Whatever their number, the ends make 8 to 16 stretches, of which the lowest counts; the phase that grew most is told. */
+static void what_phases_leave_behind_is_a_series(void **state)
+{
+	uint64_t low[NA_PHASE_STRETCHES];
+	char name[NA_PHASE_NAME] = "untouched";
+	const struct na_phase *f;
+
+	(void)state;
+	ends("few", 7, 64 << 10);
+	ends("steady", 100, 0);
+	assert_int_equal(na_phases_growth(low, name), 0); /* too few, or nothing left */
+	assert_string_equal(name, "untouched");
+	ends("leaks", 16, 64 << 10);
+	assert_int_equal(na_phases_growth(low, name), 16);
+	assert_string_equal(name, "leaks");
+	for (int i = 1; i < 16; i++)
+		assert_int_equal(low[i] - low[i - 1], 64 << 10);
+	ends("leaks", 1, 64 << 10); /* 8 stretches of 2, and one end of the next, which is not told yet */
+	assert_int_equal(na_phases_growth(low, name), 8);
+	assert_int_equal(low[1] - low[0], 2 * (64 << 10));
+	ends("leaks", 983, 64 << 10); /* 1000 in all: 15 of 64, and 40 */
+	assert_int_equal(na_phases_growth(low, name), 15);
+	assert_int_equal(low[14] - low[13], 64 * (64 << 10));
+	f = phase("leaks");
+	assert_int_equal(f->stretch, 64);
+	assert_int_equal(f->in_last, 40);
+	assert_int_equal(f->live_at_end - low[0], 999 * (64 << 10));
+}
+
 static void large_blocks_and_named_pools_count(void **state)
 {
 	struct na_named *named;
@@ -176,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_phase_counts_what_happens_within),
+		cmocka_unit_test(what_phases_leave_behind_is_a_series),
 		cmocka_unit_test(large_blocks_and_named_pools_count),
 		cmocka_unit_test(the_peak_within_is_its_own),
 		cmocka_unit_test(a_phase_within_itself_counts_once),
