@@ -13,6 +13,7 @@ AC_DEFUN([NA_OPTIONS], [
   NA_HARDENED=0
   AS_IF([test "x$enable_hardening" = xyes], [NA_HARDENED=1])
   AC_DEFINE_UNQUOTED([NA_HARDENED], [$NA_HARDENED], [1 if the hardened mode is the default])
+  AC_SUBST([NA_HARDENED])
   AC_ARG_ENABLE([sanitizers],
     [AS_HELP_STRING([--enable-sanitizers], [build with AddressSanitizer and UndefinedBehaviorSanitizer])],
     [], [enable_sanitizers=no])

@@ -282,8 +282,6 @@ int na_options_load(char *complaint, size_t capacity)
 {
 	int rc = 0;
 
-	if (NA_HARDENED) /* by configure; the environment may say otherwise */
-		na_options.harden = 1;
 	if (!environ)
 		return 0;
 	for (char **e = environ; *e; e++) {

@@ -2,6 +2,7 @@
 #include "base/settings.h"
 
 #include "base/text.h"
+#include "config.h"
 
 #define NA_FIELD_SIZE(id)	&na_options.id
 #define NA_FIELD_COUNT(id)	&na_options.id

@@ -22,9 +22,12 @@
 #define RECENT	   4096	      /* frees that are remembered */
 #define DEEP	   64	      /* one free in so many is remembered with its stack, the others by who called */
 
-#define PAD	UINT8_C(0xc7)		     /* between a block's end and its trailer */
-#define FREED	UINT64_C(0xdfdfdfdfdfdfdfdf) /* in a freed block */
-#define AS_FREE UINT64_C(0x5a5a5a5a5a5a5a5a) /* a freed block's canary differs by this from a live one's */
+#define PAD   UINT8_C(0xc7)		   /* between a block's end and its trailer */
+#define FREED UINT64_C(0xdfdfdfdfdfdfdfdf) /* in a freed block */
+/* A canary says in which state its block is, and differs by one of these from a live one's. A block is busy between two states, while pattern and
+ * size are written: whoever looks at all blocks meanwhile leaves it out. A large one stays busy while it goes back. */
+#define AS_FREE UINT64_C(0x5a5a5a5a5a5a5a5a)
+#define AS_BUSY UINT64_C(0xa5a5a5a5a5a5a5a5)
 
 struct trailer {
 	uint64_t size;
@@ -116,13 +119,26 @@ static uint64_t canary_of(void *p, size_t capacity)
 	return atomic_load_explicit(&trailer_of(p, capacity)->canary, memory_order_relaxed);
 }
 
+/* release: what comes before is seen by whoever finds this state; acquire in survey_block() */
+static void set_canary(void *p, size_t capacity, uint64_t value)
+{
+	atomic_store_explicit(&trailer_of(p, capacity)->canary, value, memory_order_release);
+}
+
+/* Of a busy block, which is live then. */
 static void dress(void *p, size_t size, size_t capacity)
 {
 	struct trailer *t = trailer_of(p, capacity);
 
 	memset((char *)p + size, PAD, capacity - TRAILER - size);
 	t->size = encode_size(p, size);
-	atomic_store_explicit(&t->canary, live_canary(p), memory_order_release);
+	set_canary(p, capacity, live_canary(p));
+}
+
+static void taken(void *p, size_t capacity)
+{
+	set_canary(p, capacity, live_canary(p) ^ AS_BUSY);
+	atomic_thread_fence(memory_order_seq_cst); /* before what is written next; pairs with survey_block()'s */
 }
 
 /* Where the pattern behind a live block was written over; its capacity if it was not. */
@@ -372,12 +388,15 @@ static int release(void *p, const void *caller)
 	}
 	/* acq_rel: of two threads that free it at once one comes here. */
 	if (size > capacity - TRAILER ||
-	    !atomic_compare_exchange_strong_explicit(&t->canary, &live, live ^ AS_FREE, memory_order_acq_rel,
+	    !atomic_compare_exchange_strong_explicit(&t->canary, &live, live ^ AS_BUSY, memory_order_acq_rel,
 						     memory_order_acquire)) {
-		if (canary_of(p, capacity) == (live_canary(p) ^ AS_FREE))
+		uint64_t now = canary_of(p, capacity);
+
+		if (now == (live_canary(p) ^ AS_FREE) || now == (live_canary(p) ^ AS_BUSY))
 			return freed_twice(p, caller);
 		return overrun(p, size, size, capacity);
 	}
+	atomic_thread_fence(memory_order_seq_cst); /* as in taken() */
 	remember(p, caller);
 	na_sample_release(p); /* before another thread may get the address */
 	na_cache_count_given(1, capacity);
@@ -390,6 +409,7 @@ static int release(void *p, const void *caller)
 	}
 	for (size_t i = 0; i < (capacity - TRAILER) / 8; i++)
 		((uint64_t *)p)[i] = FREED;
+	set_canary(p, capacity, live_canary(p) ^ AS_FREE);
 	wait_in_ring(p, capacity);
 	return 0;
 }
@@ -439,6 +459,7 @@ static void *resize(void *p, size_t size, const void *caller)
 	if (!na_fences_own(p) && locate(p, &start, &capacity, &span) && size <= PTRDIFF_MAX &&
 	    size + TRAILER <= capacity && (size + TRAILER >= capacity / 2 || capacity <= 64) &&
 	    damage(p, block.size, capacity) == capacity) {
+		taken(p, capacity);
 		dress(p, size, capacity);
 		return p;
 	}
@@ -451,7 +472,7 @@ static void *resize(void *p, size_t size, const void *caller)
 }
 
 const struct na_guard na_guard = {
-	.allocate = allocate, .attempt = attempt, .resize = resize, .release = release, .find = find
+	.allocate = allocate, .attempt = attempt, .taken = taken, .resize = resize, .release = release, .find = find
 };
 
 void na_guard_start(void)
@@ -462,27 +483,45 @@ void na_guard_start(void)
 
 /* ---- within a survey ---- */
 
+/* What a block has, at one moment: false if it changed its state meanwhile, or is about to. */
+static bool look(void *p, size_t capacity, uint64_t *canary, size_t *size, size_t *at, bool *good)
+{
+	uint64_t live = live_canary(p), again;
+
+	*canary = atomic_load_explicit(&trailer_of(p, capacity)->canary, memory_order_acquire);
+	if (*canary == (live ^ AS_BUSY))
+		return false;
+	*size = size_of(p, capacity);
+	if (*canary == (live ^ AS_FREE))
+		*good = untouched(p, capacity, at);
+	else
+		*good = *canary == live && *size <= capacity - TRAILER &&
+			(*at = damage(p, *size, capacity)) == capacity;
+	/* A fault that was seen in what somebody wrote who had made the block busy before is none: pairs with the fences of taken()
+	 * and release(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	again = canary_of(p, capacity);
+	return again == *canary && size_of(p, capacity) == *size;
+}
+
 static void survey_block(struct na_survey *v, void *p, size_t capacity)
 {
-	uint64_t canary, live = live_canary(p);
+	uint64_t canary;
 	size_t size, at;
+	bool good;
 
 	if (na_lost_in((uintptr_t)p, capacity)) /* to look is to meet the page */
 		return;
-	canary = canary_of(p, capacity);
-	size = size_of(p, capacity);
-
-	if (canary == (live ^ AS_FREE)) {
-		if (!untouched(p, capacity, &at) &&
-		    na_fault(v, "block %p was written to after it was freed, at byte %zu", p, at)) {
+	if (!look(p, capacity, &canary, &size, &at, &good) || good)
+		return;
+	if (canary == (live_canary(p) ^ AS_FREE)) {
+		if (na_fault(v, "block %p was written to after it was freed, at byte %zu", p, at)) {
 			for (size_t i = 0; i < (capacity - TRAILER) / 8; i++)
 				((uint64_t *)p)[i] = FREED; /* nobody's: it waits for reuse */
 			v->rebuilt++;
 		}
 		return;
 	}
-	if (canary == live && size <= capacity - TRAILER && (at = damage(p, size, capacity)) == capacity)
-		return;
 	if (!na_fault(v, "block %p of %zu bytes was written to behind its end", p,
 		      size <= capacity ? size : capacity - TRAILER))
 		return;

@@ -15,6 +15,8 @@ struct na_guard {
 	void *(*allocate)(size_t size, size_t alignment, bool zero);
 	/* The same, once and no more: for request.c. */
 	void *(*attempt)(size_t size, size_t alignment, bool zero);
+	/* A block of `capacity` bytes was just taken of a guarded pool, whose lock is held: whoever looks at all blocks then holds it too. */
+	void (*taken)(void *p, size_t capacity);
 	void *(*resize)(void *p, size_t size, const void *caller);
 	/* 0: done, or told and done nothing; -EINVAL, where `caller` is NULL: told, and the caller counts it. -ENOENT: none of the
 	 * guarded blocks (of a named pool, say), to be freed as usual. */

@@ -16,6 +16,7 @@
 #include "cache/traps.h"
 #include "heap/figures.h"
 #include "heap/groups.h"
+#include "heap/guard.h"
 #include "heap/heap.h"
 #include "heap/named.h"
 #include "heap/pressure.h"
@@ -172,6 +173,8 @@ void *na_named_try(struct na_named *n, size_t alignment, size_t size)
 
 	na_lock(&n->lock);
 	p = allocate_locked(n, alignment > n->alignment ? alignment : n->alignment, size, &taken);
+	if (p && n->guarded)
+		na_guard.taken(p, taken);
 	na_unlock(&n->lock);
 	if (p)
 		na_heap_took(p, taken, began);

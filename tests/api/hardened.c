@@ -12,6 +12,9 @@
 static const char *const hardened[] = { "NUMARENA_HARDEN=1", "NUMARENA_HARDEN_SAMPLE=0", NULL };
 static const char *const fenced[] = { "NUMARENA_HARDEN=1", "NUMARENA_HARDEN_SAMPLE=1", NULL };
 
+static const char *const sampled[] = { "NUMARENA_HARDEN=1", "NUMARENA_HARDEN_SAMPLE=100", "NUMARENA_SAMPLE_BYTES=16k",
+				       "NUMARENA_MONITORING=1", NULL };
+
 static memory_integrity_report_t events(void)
 {
 	memory_integrity_report_t report;
@@ -187,6 +190,30 @@ static void in_slack(void)
 	CHECK_EQ(events().double_frees, 1);
 }
 
+static memory_sampling_stats_t sampling(void)
+{
+	memory_sampling_stats_t s;
+
+	GOOD(get_memory_sampling_statistics(&s));
+	return s;
+}
+
+/* 10 MB of small blocks and 10 MB of large ones at one sample in 16 KiB. */
+static void profiled(void)
+{
+	char *p[1010];
+
+	for (int i = 0; i < 1010; i++)
+		p[i] = allocate_memory(i < 1000 ? 10000 : 1000000);
+	CHECK(sampling().live_samples > 400);
+	CHECK_EQ(validate_memory_blocks(), 0);
+	for (int i = 0; i < 1010; i++)
+		release_memory(p[i]);
+	CHECK(sampling().live_samples < 10);
+	CHECK(sampling().samples > 400);
+	CHECK_EQ(validate_memory_blocks(), 0);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -196,7 +223,7 @@ static const struct {
 #f, f                                                                                                  \
 	}
 	MODE(overrun),	     MODE(overrun_is_validated), MODE(free_twice),  MODE(free_inside), MODE(write_after_free),
-	MODE(nothing_wrong), MODE(touch_fence),		 MODE(touch_freed), MODE(in_slack),
+	MODE(nothing_wrong), MODE(touch_fence),		 MODE(touch_freed), MODE(in_slack),	 MODE(profiled),
 };
 
 /* ---- what they are held to ---- */
@@ -242,6 +269,13 @@ static void honest_programs_run_as_ever(void)
 	CHECK_MSG(said.text[0] == '\0', "it said: %s", said.text);
 	good("nothing_wrong", fenced, NULL);
 	CHECK_MSG(said.text[0] == '\0', "it said: %s", said.text);
+	good("nothing_wrong", sampled, NULL);
+	CHECK_MSG(said.text[0] == '\0', "it said: %s", said.text);
+}
+
+static void samples_are_taken_in_hardened_mode_too(void)
+{
+	good("profiled", sampled, NULL);
 }
 
 static void crashes(const char *mode, const char *word, const char *and_word)
@@ -274,6 +308,7 @@ int main(int argc, char **argv)
 	RUN(pointers_into_a_block_are_refused);
 	RUN(writes_after_free_are_found_before_reuse);
 	RUN(honest_programs_run_as_ever);
+	RUN(samples_are_taken_in_hardened_mode_too);
 	RUN(fences_tell_who_touches_them);
 	return check_result();
 }
