@@ -321,6 +321,36 @@ static void defragmentation(void)
 }
 
 /* Past a limit, with each rung of the ladder tried. */
+/* What looks at the heap needs memory itself; without it says that it knows nothing, and never that something is wrong. */
+static void validation(void)
+{
+	size_t found;
+
+	nth_keep(na_heap_allocate(3000), 3000);
+	found = validate_memory_blocks();
+	CHECK(found == 0 || found == MEMORY_METRIC_UNAVAILABLE);
+}
+
+/* A repair that cannot be made changes nothing. */
+static void repair(void)
+{
+	struct na_span *span;
+	uintptr_t was;
+
+	nth_keep(na_heap_allocate(3000), 3000);
+	if (!nth_count)
+		return;
+	span = na_span_of(nth_blocks[0].p);
+	was = span->base;
+	span->base ^= 1 << 20;
+	if (repair_corruption() != MEMORY_ERROR_NONE) {
+		CHECK_EQ(last_memory_error(), MEMORY_ERROR_ALLOCATION);
+		CHECK_EQ(span->base, was ^ 1 << 20);
+		span->base = was;
+	}
+	CHECK_EQ(span->base, was);
+}
+
 static void recovery_with(recovery_fallback_t fallback)
 {
 	recovery_config_t config = { .max_retries = 1, .retry_delay = 1, .fallback_strategy = fallback };
@@ -366,6 +396,10 @@ static void on_one_node(void)
 	nth_scenario("tracking", tracking_on_and_off, NULL);
 	nth_scenario("flush", flushing, NULL);
 	nth_scenario("maintenance", maintenance, NULL);
+	nth_stride = 97; /* most calls ask which pages of the map are there, one after another */
+	nth_scenario("validation", validation, NULL);
+	nth_scenario("repair", repair, NULL);
+	nth_stride = 1;
 	nth_scenario("recovery, the system", recovery_from_the_system, cleaned_up);
 }
 
