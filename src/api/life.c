@@ -37,8 +37,12 @@
 
 static uint32_t tick(uint64_t now_ns)
 {
-	uint32_t tracking = na_tracking_tick(now_ns), record = na_process_tick(now_ns);
+	uint32_t tracking = UINT32_MAX, record = UINT32_MAX;
 
+	if (atomic_load_explicit(&na_tracking_begun, memory_order_relaxed))
+		tracking = na_tracking_tick(now_ns);
+	if (atomic_load_explicit(&na_process_started, memory_order_acquire)) /* pairs with its start's release */
+		record = na_process_tick(now_ns);
 	return tracking < record ? tracking : record;
 }
 

@@ -10,8 +10,9 @@
 
 static struct na_lock lock;
 static struct na_tracking current; /* under lock */
-static bool running;		   /* under lock */
-static uint64_t next_ms;	   /* maintenance thread only, from here on */
+_Atomic bool na_tracking_begun;
+static bool running;	 /* under lock */
+static uint64_t next_ms; /* maintenance thread only, from here on */
 static uint64_t physical, physical_again_ns;
 static _Atomic bool fresh; /* a new series: what was measured for the last one does not count */
 static struct na_snapshot snapshot;
@@ -28,6 +29,7 @@ int na_tracking_start(const struct na_tracking *wanted)
 		}
 		current = *wanted;
 		running = true;
+		atomic_store_explicit(&na_tracking_begun, true, memory_order_relaxed);
 		atomic_store_explicit(&na_publish_often, wanted->allocations, memory_order_relaxed);
 	}
 	na_unlock(&lock);

@@ -7,6 +7,7 @@
 #ifndef NA_TRACKING_TRACKING_H
 #define NA_TRACKING_TRACKING_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +22,10 @@ void na_tracking_stop(void);
 bool na_tracking_running(void);
 /* Whether live bytes are, or were last, tracked: the series holds them in any case, for fragmentation. */
 bool na_tracking_of_usage(void);
+
+/* Whether it ever started. relaxed: until the starter's call returns it may be missed, and a tick that comes for nothing finds that out
+ * under the lock. So a tick without tracking does not come to this file, whose code would cost each process 64 KiB of mapped pages. */
+extern _Atomic bool na_tracking_begun;
 
 /* From the maintenance thread; returns milliseconds to the next sample, UINT32_MAX if none. */
 uint32_t na_tracking_tick(uint64_t now_ns);
