@@ -10,6 +10,8 @@
 
 #include "base/log.h"
 
+#define PAGE 4096
+
 void na_record_init(struct na_record *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -43,13 +45,28 @@ static uint64_t checksum(const struct na_record *r)
 	return sum;
 }
 
+/* Slots begin at a page's start or, the second one, anywhere within. */
+static void copy_changes(struct na_record *slot, const struct na_record *r)
+{
+	char *to = (char *)slot;
+	const char *from = (const char *)r;
+
+	for (size_t at = 0, n; at < sizeof(*r); at += n) {
+		size_t page = PAGE - (uintptr_t)(to + at) % PAGE;
+
+		n = sizeof(*r) - at < page ? sizeof(*r) - at : page;
+		if (memcmp(to + at, from + at, n) != 0)
+			memcpy(to + at, from + at, n);
+	}
+}
+
 /* No order among the stores is needed: whatever mixture of old and new bytes a kill leaves, the checksum, which
  * covers all of them and the sequence number, does not fit. */
 void na_record_store(struct na_record slots[2], struct na_record *r)
 {
 	r->sequence++;
 	r->checksum = checksum(r);
-	memcpy(&slots[r->sequence & 1], r, sizeof(*r));
+	copy_changes(&slots[r->sequence & 1], r);
 	__atomic_signal_fence(
 		__ATOMIC_RELEASE); /* in the file before what the caller does next: a kill may come anywhere */
 }
@@ -72,7 +89,7 @@ static int check_fields(const struct na_record *r)
 		return -EINVAL;
 	if (r->rank < -1 || r->size < 0 || (r->role == NA_RECORD_RANK && r->rank < 0))
 		return -EINVAL;
-	return na_series_check(&r->series);
+	return na_series_check(&r->series) < 0 ? -EINVAL : na_breakdown_check(&r->breakdown);
 }
 
 static int load_slot(const unsigned char *bytes, size_t length, struct na_record *out, struct na_record_flaw *flaw)

@@ -82,7 +82,7 @@ static void fits_a_terminal(const char *text)
 			fail_msg("%d columns: %.*s", (int)(end - line), (int)(end - line), line);
 		line = end + 1;
 	}
-	assert_in_range(lines, 10, 40);
+	assert_in_range(lines, 10, 72);
 }
 
 static void whole_job(void **state)
@@ -182,7 +182,7 @@ static void schema_refuses(void **state)
 	static const struct {
 		const char *from, *to, *words;
 	} cases[] = { { "\"status\": \"complete\"", "\"status\": \"splendid\"", "/job/status" },
-		      { "\"schema_version\": \"1.0\"", "\"schema_version\": \"2.0\"", "schema_version" },
+		      { "\"schema_version\": \"1.1\"", "\"schema_version\": \"2.0\"", "schema_version" },
 		      { "\"processes\": 6", "\"processes\": -6", "processes" },
 		      { "\"processes\": 6", "\"processes\": \"six\"", "processes" },
 		      { "\"processes\": 6,", "", "processes" },
