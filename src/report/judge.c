@@ -96,7 +96,8 @@ static void add_growth(struct na_analysis_input *in, const struct na_report *r, 
 	if (r->job->processes < 2)
 		na_format(unit, capacity, "stretches of the ends of phase \"%s\"", name);
 	else
-		na_format(unit, capacity, "stretches of the ends of phase \"%s\" on %s (so on %llu of the %llu that have it)", name,
+		na_format(unit, capacity,
+			  "stretches of the ends of phase \"%s\" on %s (so on %llu of the %llu that have it)", name,
 			  na_name_where(who, sizeof(who), &worst->growth_at), (unsigned long long)worst->growing,
 			  (unsigned long long)worst->ns.known);
 	in->growth = (struct na_analysis_growth){ .first = worst->growth.first,

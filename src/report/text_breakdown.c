@@ -188,7 +188,7 @@ static void put_pools(FILE *f, const struct na_job_breakdown *b)
 	fprintf(f, "  named pools, peaks      ");
 	for (uint32_t i = 0; i < b->pool_count && i < POOLS; i++) {
 		na_name_ascii(name, sorted[i]->name, sizeof(name));
-		fprintf(f, "%s%.13s %s", i ? ", " : "", name[0] ? name : "(unnamed)", bytes(sorted[i]->peak.sum).text);
+		fprintf(f, "%s%.12s %s", i ? ", " : "", name[0] ? name : "(unnamed)", bytes(sorted[i]->peak.sum).text);
 	}
 	fputs(b->pool_count > POOLS ? ", ...\n" : "\n", f);
 }

@@ -4,7 +4,7 @@
  *
  *     phases [kill]
  *
- * "setup" keeps 8 MiB times (rank + 1); "step", five times, has 4 MiB times (rank + 1) for a moment in "sort" and on rank 1 leaves 8 MiB behind each time;
+ * "setup" keeps 8 MiB times (rank + 1); "step", ten times, has 4 MiB times (rank + 1) for a moment in "sort" and on rank 1 leaves 8 MiB behind each time;
  * "only N" is rank N's alone. A named pool "halo" has its peak of 2 MiB in a step and is gone before the end. With `kill` rank 1 ends by SIGKILL within a
  * phase "last", in which it has 64 MiB, and the others wait for the launcher's hand.
  */
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 	begin_memory_phase("setup");
 	field = take(8 * MIB * (size_t)(rank + 1));
 	end_memory_phase();
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 10; i++)
 		step();
 	exchange();
 	snprintf(only, sizeof(only), "only %d", rank);
