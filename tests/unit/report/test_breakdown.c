@@ -45,7 +45,17 @@ static void adds_up(void **state)
 
 	(void)state;
 	ranks();
+	r[6].breakdown.phases[2] = r[6].breakdown.phases[0]; /* another order, of two */
+	r[6].breakdown.phases[0] = r[6].breakdown.phases[1];
+	r[6].breakdown.phases[1] = r[6].breakdown.phases[2];
+	r[6].breakdown.phase_count = 2;
 	add_all();
+	assert_int_equal(phase("setup")->place, 0);
+	assert_int_equal(phase("step")->place, 0);
+	assert_int_equal(phase("only 3")->place, 2);
+	ranks();
+	add_all();
+	assert_int_equal(phase("step")->place, 1);
 	assert_int_equal(b.processes, RANKS);
 	assert_int_equal(b.sampling, RANKS);
 	assert_int_equal(b.phase_count, 2 + RANKS);
@@ -189,6 +199,8 @@ static void any_tree_gives_the_same_bytes(void **state)
 			overfill();
 		else
 			ranks();
+		r[3].breakdown.phases[0] = r[3].breakdown.phases[1];
+		r[3].breakdown.phases[1] = r[2].breakdown.phases[0];
 		r[5].breakdown.phases[1].ns = r[2].breakdown.phases[1].ns; /* ties across hosts */
 		r[7].breakdown.threads.busiest.allocated_bytes = r[8].breakdown.threads.busiest.allocated_bytes;
 		r[6].breakdown.latency.most = r[8].breakdown.latency.most;
@@ -322,7 +334,7 @@ static void growth_is_judged_by_phase_and_rank(void **state)
 	f = finding(judge(), NA_RULE_growth);
 	assert_non_null(f);
 	assert_non_null(strstr(f->bottleneck, "phase \"setup\" on rank 7"));
-	r[7].breakdown.phases[0].released_bytes = r[7].breakdown.phases[0].allocated_bytes; /* it rose, but not by this phase */
+	r[7].breakdown.phases[0].released_bytes = r[7].breakdown.phases[0].allocated_bytes - 69 * MIB; /* less than half by this phase */
 	f = finding(judge(), NA_RULE_growth);
 	assert_non_null(f);
 	assert_non_null(strstr(f->bottleneck, "on rank 2, alpha (so on 1 of the 9"));
@@ -364,6 +376,11 @@ static void the_fullest_host_is_named(void **state)
 	for (int i = 3; i < RANKS; i++) /* 6 x 200: more than one limit can have held, so each has its own */
 		na_series_add(&r[i].series, START_MS, MIB, 200 * MIB);
 	assert_null(finding(judge(), NA_RULE_limit));
+	for (int i = 0; i < 3; i++)
+		na_series_add(&r[i].series, START_MS, MIB, 310 * MIB);
+	f = finding(judge(), NA_RULE_limit);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "On host alpha, when it was fullest:"));
 }
 
 int main(void)
