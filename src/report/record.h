@@ -117,11 +117,11 @@ struct na_record_flaw {
 	char text[160];
 };
 
-/* Takes the better of two slots (or one, of a truncated file). `length` bytes are there. 0, or -EINVAL (not a
+/* Takes the better of two slots (or one, of a truncated file), aligned as records are. `length` bytes are there. 0, or -EINVAL (not a
  * record, or damaged), -EPROTO (another version), -ENODATA (opened but never written). */
 int na_record_load(const void *slots, size_t length, struct na_record *out, struct na_record_flaw *flaw);
 
-/* The same of a file; also -errno of opening it. Retries if the process is just writing. */
+/* The same of a file; also -errno of opening it. Allocates. Retries if the process is just writing. */
 int na_record_read(const char *path, struct na_record *out, struct na_record_flaw *flaw);
 
 /* Whether the figures are the last ones that there could be. Shells and their like end by _exit(): they count, ranks
