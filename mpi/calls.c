@@ -46,13 +46,13 @@ static memory_error_t common(MPI_Comm comm, memory_error_t mine)
 	return mine;
 }
 
-static memory_error_t reduce(MPI_Comm comm, struct na_reduction *all)
+static memory_error_t reduce(MPI_Comm comm, bool breakdown, struct na_reduction *all)
 {
 	struct na_record record;
 	int error, rc;
 
 	na_process_measure(&record);
-	rc = na_reduce(comm, na_session_node(), &record, all, &error);
+	rc = na_reduce(comm, na_session_node(), &record, breakdown, all, &error);
 	if (rc == -ENOMEM)
 		return na_core_error(MEMORY_ERROR_ALLOCATION, "no memory to reduce the ranks' figures");
 	if (rc < 0)
@@ -126,7 +126,7 @@ memory_error_t aggregate_memory_metrics(MPI_Comm comm, memory_job_metrics_t *met
 	error = common(comm, error);
 	if (error)
 		return error;
-	error = reduce(comm, &all);
+	error = reduce(comm, false, &all);
 	if (error)
 		return error;
 	if (all.job)
@@ -153,6 +153,7 @@ static memory_error_t write_report(const struct na_reduction *all, const memory_
 {
 	const char *folder = folder_of(config);
 	struct na_report report = { .job = all->job,
+				    .breakdown = all->breakdown,
 				    .hosts = all->hosts,
 				    .host_count = all->host_count,
 				    .rows = all->rows,
@@ -180,7 +181,7 @@ memory_error_t write_job_memory_report(MPI_Comm comm, const memory_report_config
 	error = common(comm, error);
 	if (error)
 		return error;
-	error = reduce(comm, &all);
+	error = reduce(comm, true, &all);
 	if (error)
 		return error;
 	if (all.job)

@@ -45,7 +45,8 @@ static uint64_t now_ns(void)
 static uint64_t configuration(void)
 {
 	const char *parts[] = { PACKAGE_VERSION, na_process_folder() };
-	uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ NA_RECORD_VERSION ^ ((uint64_t)NA_JOB_VERSION << 32);
+	uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ NA_RECORD_VERSION ^ ((uint64_t)NA_JOB_VERSION << 32) ^
+			((uint64_t)NA_JOB_BREAKDOWN_VERSION << 48);
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		for (const char *p = parts[i]; *p; p++)
@@ -144,6 +145,7 @@ static void publish(struct na_reduction *all, uint64_t begin)
 {
 	struct na_report report = {
 		.job = all->job,
+		.breakdown = all->breakdown,
 		.hosts = all->hosts,
 		.host_count = all->host_count,
 		.rows = all->rows,
@@ -182,7 +184,7 @@ static int at_finalize(MPI_Comm comm, int key, void *value, void *extra)
 	na_process_final(&record);
 	record.state = NA_RECORD_COMPLETE; /* as it will be once the report is there */
 	begin = now_ns();
-	rc = na_reduce(session.comm, session.launcher.node, &record, &all, &error);
+	rc = na_reduce(session.comm, session.launcher.node, &record, true, &all, &error);
 	if (rc == 0 && session.rank == 0)
 		publish(&all, begin);
 	else if (rc < 0 && session.rank == 0)

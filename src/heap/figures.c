@@ -58,11 +58,10 @@ void na_heap_totals(struct na_totals *out)
 	}
 }
 
-size_t na_heap_threads(struct na_thread_figures *out, size_t capacity)
+void na_heap_each_thread(void (*visit)(const struct na_thread_figures *, void *), void *closure)
 {
 	struct na_thread_figures rest = { .node = -1 }, who;
 	struct na_other all, own;
-	size_t count = 0;
 
 	na_pools_boot();
 	read_cache(&na_cache_none, &all, &own, &who);
@@ -76,13 +75,49 @@ size_t na_heap_threads(struct na_thread_figures *out, size_t capacity)
 		add(&rest.totals, &all);
 		memset(&who.totals, 0, sizeof(who.totals));
 		add(&who.totals, &own);
-		if (count < capacity)
-			out[count] = who;
-		count++;
+		visit(&who, closure);
 	}
-	if (count < capacity)
-		out[count] = rest;
-	return count + 1;
+	visit(&rest, closure);
+}
+
+struct thread_list {
+	struct na_thread_figures *out;
+	size_t capacity, count;
+};
+
+static void list_thread(const struct na_thread_figures *who, void *closure)
+{
+	struct thread_list *l = closure;
+
+	if (l->count < l->capacity)
+		l->out[l->count] = *who;
+	l->count++;
+}
+
+size_t na_heap_threads(struct na_thread_figures *out, size_t capacity)
+{
+	struct thread_list l = { out, capacity, 0 };
+
+	na_heap_each_thread(list_thread, &l);
+	return l.count;
+}
+
+void na_heap_classes_of(const struct na_snapshot *s, struct na_class_figures out[NA_CLASSES + 1])
+{
+	memset(out, 0, (NA_CLASSES + 1) * sizeof(*out));
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		out[i] = (struct na_class_figures){ .size = s->class_size[i],
+						    .allocations = s->class_allocations[i],
+						    .live_blocks = s->class_live_blocks[i],
+						    .live_bytes = s->class_live_blocks[i] * s->class_size[i] };
+	out[NA_CLASSES].allocations = s->large_allocations;
+	out[NA_CLASSES].live_bytes = s->large_live_bytes;
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		na_lock(&na_pools[i].lock);
+		out[NA_CLASSES].live_blocks += na_pools[i].large_count - na_pools[i].large_freed;
+		na_unlock(&na_pools[i].lock);
+	}
+	na_named_classes(out);
 }
 
 void na_heap_classes(struct na_class_figures out[NA_CLASSES + 1])
@@ -90,20 +125,7 @@ void na_heap_classes(struct na_class_figures out[NA_CLASSES + 1])
 	struct na_snapshot s;
 
 	na_heap_snapshot(&s);
-	memset(out, 0, (NA_CLASSES + 1) * sizeof(*out));
-	for (unsigned int i = 0; i < NA_CLASSES; i++)
-		out[i] = (struct na_class_figures){ .size = s.class_size[i],
-						    .allocations = s.class_allocations[i],
-						    .live_blocks = s.class_live_blocks[i],
-						    .live_bytes = s.class_live_blocks[i] * s.class_size[i] };
-	out[NA_CLASSES].allocations = s.large_allocations;
-	out[NA_CLASSES].live_bytes = s.large_live_bytes;
-	for (uint32_t i = 0; i < na_pool_count; i++) {
-		na_lock(&na_pools[i].lock);
-		out[NA_CLASSES].live_blocks += na_pools[i].large_count - na_pools[i].large_freed;
-		na_unlock(&na_pools[i].lock);
-	}
-	na_named_classes(out);
+	na_heap_classes_of(&s, out);
 }
 
 /* What was taken from the stacks of one cache, or counted in one that has none. */

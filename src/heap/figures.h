@@ -26,6 +26,10 @@ struct na_class_figures {
 /* NA_CLASSES classes and the large blocks, named pools and samples included. */
 void na_heap_classes(struct na_class_figures out[NA_CLASSES + 1]);
 
+/* The same from a snapshot that was just taken. */
+struct na_snapshot;
+void na_heap_classes_of(const struct na_snapshot *s, struct na_class_figures out[NA_CLASSES + 1]);
+
 /* Adds a class of a cache that counts in `out`: a named pool's. Under its lock. */
 static inline void na_class_add(struct na_class_figures *f, const struct na_cache *c, unsigned int cls)
 {
@@ -47,5 +51,8 @@ struct na_thread_figures {
 
 /* Threads that run, then one entry for the rest. How many entries there are. */
 size_t na_heap_threads(struct na_thread_figures *out, size_t capacity);
+
+/* The same one by one, with no lock held. */
+void na_heap_each_thread(void (*visit)(const struct na_thread_figures *, void *), void *closure);
 
 #endif

@@ -125,6 +125,7 @@ static int add(struct na_collection *c, struct na_record *r, uint32_t shift)
 		return -ENOMEM;
 	na_series_widen(&r->series, shift);
 	na_job_add(&c->job, r);
+	na_record_add_breakdown(&c->breakdown, r);
 	na_job_add(host, r);
 	if (c->row_count < NA_JOB_ROWS) {
 		if ((c->row_count & (c->row_count - 1)) == 0) {
@@ -244,6 +245,7 @@ int na_collect_after(const char *job_folder, int32_t exited, struct na_collectio
 	if (!c)
 		return -ENOMEM;
 	na_job_init(&c->job);
+	na_job_breakdown_init(&c->breakdown);
 	na_axis_init(&axes[0]);
 	na_axis_init(&axes[1]);
 	rc = list(job_folder, &n);
@@ -288,6 +290,7 @@ struct na_report na_collect_report(const struct na_collection *c)
 {
 	return (struct na_report){
 		.job = &c->job,
+		.breakdown = &c->breakdown,
 		.hosts = c->hosts,
 		.host_count = c->host_count,
 		.rows = c->rows,

@@ -14,6 +14,7 @@
 
 struct na_collection {
 	struct na_job job;
+	struct na_job_breakdown breakdown;
 	struct na_job *hosts;
 	size_t host_count;
 	struct na_row *rows;

@@ -26,12 +26,16 @@ static void write_all(int fd, const char *text)
 	}
 }
 
-int na_report_publish(const struct na_report *report, const char *folder, int stream, int print)
+int na_report_publish(const struct na_report *of, const char *folder, int stream, int print)
 {
+	struct na_report with = *of, *report = &with;
 	struct na_report_paths paths;
+	struct na_oom_files oom;
 	int fd = stream >= 0 ? stream : STDERR_FILENO, rc;
 	char line[PATH_MAX + 64], *text;
 
+	na_oom_files_find(folder, report->job->start_ms, &oom);
+	report->oom = &oom;
 	if (print) {
 		text = na_report_text(report);
 		if (text)

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "report/names.h"
+
 const struct na_metric_info na_metric_table[NA_METRIC_COUNT_] = {
 #define NA_METRIC(id, unit, value, text) { #id, NA_UNIT_##unit, text },
 #include "report/metrics.def"
@@ -38,20 +40,6 @@ void na_job_init(struct na_job *j)
 	na_series_init(&j->series);
 }
 
-/* Ranks before others, by number; then host, then pid: one order whatever the order of merging. */
-static int compare_where(const struct na_where *a, const struct na_where *b)
-{
-	uint32_t ra = (uint32_t)a->rank, rb = (uint32_t)b->rank; /* -1 becomes the largest */
-	int c;
-
-	if (ra != rb)
-		return ra < rb ? -1 : 1;
-	c = strncmp(a->host, b->host, sizeof(a->host));
-	if (c)
-		return c;
-	return a->pid < b->pid ? -1 : a->pid > b->pid;
-}
-
 static void merge_metric(struct na_metric *into, const struct na_metric *other)
 {
 	if (other->known == 0)
@@ -61,12 +49,12 @@ static void merge_metric(struct na_metric *into, const struct na_metric *other)
 		return;
 	}
 	if (other->least < into->least ||
-	    (other->least == into->least && compare_where(&other->least_at, &into->least_at) < 0)) {
+	    (other->least == into->least && na_where_compare(&other->least_at, &into->least_at) < 0)) {
 		into->least = other->least;
 		into->least_at = other->least_at;
 	}
 	if (other->most > into->most ||
-	    (other->most == into->most && compare_where(&other->most_at, &into->most_at) < 0)) {
+	    (other->most == into->most && na_where_compare(&other->most_at, &into->most_at) < 0)) {
 		into->most = other->most;
 		into->most_at = other->most_at;
 	}
@@ -194,16 +182,30 @@ static void fill_numa(struct na_job *j, const struct na_record *r)
 	}
 }
 
-void na_job_add(struct na_job *j, const struct na_record *r)
+static struct na_where where_of(const struct na_record *r)
 {
 	struct na_where where = { .rank = r->rank, .pid = r->pid };
+
+	copy_name(where.host, r->host);
+	return where;
+}
+
+void na_record_add_breakdown(struct na_job_breakdown *b, const struct na_record *r)
+{
+	struct na_where where = where_of(r);
+
+	na_job_breakdown_add(b, &r->breakdown, &where);
+}
+
+void na_job_add(struct na_job *j, const struct na_record *r)
+{
+	struct na_where where = where_of(r);
 	struct na_job one;
 
 	na_job_init(&one);
 	copy_name(one.job, r->job);
 	copy_name(one.host, r->host);
 	copy_name(one.program, r->program);
-	copy_name(where.host, r->host);
 	one.first = order_of(r);
 	one.size = r->size;
 	one.processes = 1;
@@ -257,6 +259,8 @@ void na_row_fill(struct na_row *row, const struct na_record *r)
 	row->state = r->state;
 	row->role = r->role;
 	row->update_ms = r->update_ms;
+	if (r->breakdown.innermost)
+		na_name_clean(row->phase, r->breakdown.phases[r->breakdown.innermost - 1].name, sizeof(row->phase));
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
 		row->value[i] = value_of(r, (enum na_metric_id)i);
 }

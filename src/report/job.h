@@ -19,7 +19,7 @@
 #include "report/record.h"
 
 #define NA_JOB_MAGIC   UINT64_C(0x20626f6a61727241)
-#define NA_JOB_VERSION 1
+#define NA_JOB_VERSION 2
 #define NA_JOB_ROWS    4096
 
 enum na_metric_id {
@@ -38,12 +38,6 @@ struct na_metric_info {
 };
 
 extern const struct na_metric_info na_metric_table[NA_METRIC_COUNT_];
-
-struct na_where {
-	int32_t rank; /* -1: a process that is no rank */
-	int32_t pid;
-	char host[NA_RECORD_NAME];
-};
 
 struct na_metric {
 	uint64_t known; /* processes that measured it */
@@ -101,6 +95,7 @@ struct na_row {
 	uint32_t state;
 	uint32_t role;
 	uint64_t update_ms;
+	char phase[NA_PHASE_NAME]; /* the innermost that ran then; "": none */
 	uint64_t value[NA_METRIC_COUNT_];
 };
 
@@ -108,6 +103,9 @@ void na_job_init(struct na_job *j);
 
 /* Counts as complete by na_record_is_whole(). */
 void na_job_add(struct na_job *j, const struct na_record *r);
+
+/* The same for its breakdown, which is reduced apart. */
+void na_record_add_breakdown(struct na_job_breakdown *b, const struct na_record *r);
 
 /* into += other. */
 void na_job_merge(struct na_job *into, const struct na_job *other);

@@ -14,26 +14,9 @@
 
 #include "config.h"
 #include "report/jansson_calls.h"
+#include "report/json_parts.h"
 #include "report/report.h"
 #include "report/summary.h"
-
-/* Jansson frees and refuses NULL values, so that a failed allocation ends as a missing field, which na_report_json()
- * finds by its count of failures. */
-static void put(json_t *object, const char *key, json_t *value, bool *failed)
-{
-	if (na_jansson.json_object_set_new(object, key, value) < 0)
-		*failed = true;
-}
-
-static json_t *number(uint64_t v)
-{
-	return v > INT64_MAX ? na_jansson.json_null() : na_jansson.json_integer((json_int_t)v);
-}
-
-static json_t *real(double v)
-{
-	return isfinite(v) ? na_jansson.json_real(v) : na_jansson.json_null();
-}
 
 static json_t *value_of(uint64_t v, enum na_unit unit)
 {
@@ -52,9 +35,7 @@ static json_t *where(uint64_t value, const struct na_where *w, enum na_unit unit
 	json_t *o = na_jansson.json_object();
 
 	put(o, "value", value_of(value, unit), failed);
-	put(o, "rank", w->rank >= 0 ? na_jansson.json_integer(w->rank) : na_jansson.json_null(), failed);
-	put(o, "pid", na_jansson.json_integer(w->pid), failed);
-	put(o, "host", na_jansson.json_string(w->host), failed);
+	put_where(o, w, failed);
 	return o;
 }
 
@@ -227,6 +208,7 @@ static json_t *job(const struct na_report *r, bool *failed)
 	put(o, "metrics", metrics(j, failed), failed);
 	put(o, "peaks", peaks(j, failed), failed);
 	put(o, "numa_nodes", numa(j, r->hosts, r->host_count, failed), failed);
+	na_json_put_breakdown(o, r, failed);
 	put(o, "overhead", overhead(r, failed), failed);
 	put(o, "series", series(&j->series, failed), failed);
 	return o;
@@ -260,6 +242,7 @@ static json_t *rank(const struct na_row *row, bool *failed)
 	put(o, "role", na_jansson.json_string(roles[row->role <= NA_RECORD_RANK ? row->role : 0]), failed);
 	put(o, "state", na_jansson.json_string(na_record_state_name(row->state)), failed);
 	put(o, "updated", date(row->update_ms), failed);
+	put(o, "phase", row->phase[0] ? na_jansson.json_string(row->phase) : na_jansson.json_null(), failed);
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
 		put(v, na_metric_table[i].id, value_of(row->value[i], na_metric_table[i].unit), failed);
 	put(o, "values", v, failed);

@@ -18,6 +18,7 @@
 #include "os/lock.h"
 #include "os/os.h"
 #include "report/finish.h"
+#include "report/gather.h"
 #include "report/identity.h"
 #include "report/place.h"
 #include "report/procfs.h"
@@ -48,7 +49,7 @@ static struct {
 	struct stat error_stat;
 	int error_stream;	    /* standard error as it was at the start, plus 1; 0: none */
 	int local_rank, local_size; /* as given to the topology; 0, 0: not yet */
-} self;				    /* all zero: 32 KiB that a process without a report never touches */
+} self;				    /* all zero: 64 KiB that a process without a report never touches */
 
 _Atomic bool na_process_started;
 
@@ -125,6 +126,8 @@ static void measure(bool heavy)
 	    (begin >= self.heavy_grown_ns && r->heap.live_bytes > self.heavy_live + self.heavy_live / 8))
 		take_heavy(r, now_ms);
 	take_nodes(r);
+	if (self.source.breakdown)
+		self.source.breakdown(&r->breakdown, &self.snapshot);
 	r->physical = r->rss == NA_UNKNOWN ? NA_UNKNOWN : r->rss > self.shared_excess ? r->rss - self.shared_excess : 0;
 	if (r->physical != NA_UNKNOWN && (r->peak_physical == NA_UNKNOWN || r->physical > r->peak_physical))
 		r->peak_physical = r->physical;
@@ -225,7 +228,7 @@ static int set_folder(const char *folder)
 /* Under the lock. */
 static void introduce(const struct na_process_source *source)
 {
-	static const struct na_process_source heap = { na_heap_snapshot, na_heap_residency };
+	static const struct na_process_source heap = { na_heap_snapshot, na_heap_residency, na_gather };
 
 	if (self.source.snapshot)
 		return;

@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+
+#define PAGE 4096
 
 void na_record_init(struct na_record *r)
 {
@@ -43,13 +46,28 @@ static uint64_t checksum(const struct na_record *r)
 	return sum;
 }
 
+/* Slots begin at a page's start or, the second one, anywhere within. */
+static void copy_changes(struct na_record *slot, const struct na_record *r)
+{
+	char *to = (char *)slot;
+	const char *from = (const char *)r;
+
+	for (size_t at = 0, n; at < sizeof(*r); at += n) {
+		size_t page = PAGE - (uintptr_t)(to + at) % PAGE;
+
+		n = sizeof(*r) - at < page ? sizeof(*r) - at : page;
+		if (memcmp(to + at, from + at, n) != 0)
+			memcpy(to + at, from + at, n);
+	}
+}
+
 /* No order among the stores is needed: whatever mixture of old and new bytes a kill leaves, the checksum, which
  * covers all of them and the sequence number, does not fit. */
 void na_record_store(struct na_record slots[2], struct na_record *r)
 {
 	r->sequence++;
 	r->checksum = checksum(r);
-	memcpy(&slots[r->sequence & 1], r, sizeof(*r));
+	copy_changes(&slots[r->sequence & 1], r);
 	__atomic_signal_fence(
 		__ATOMIC_RELEASE); /* in the file before what the caller does next: a kill may come anywhere */
 }
@@ -72,11 +90,13 @@ static int check_fields(const struct na_record *r)
 		return -EINVAL;
 	if (r->rank < -1 || r->size < 0 || (r->role == NA_RECORD_RANK && r->rank < 0))
 		return -EINVAL;
-	return na_series_check(&r->series);
+	return na_series_check(&r->series) < 0 ? -EINVAL : na_breakdown_check(&r->breakdown);
 }
 
-static int load_slot(const unsigned char *bytes, size_t length, struct na_record *out, struct na_record_flaw *flaw)
+/* In place: three records would be much for the stack of whichever thread ends the process. */
+static int check_slot(const unsigned char *bytes, size_t length, struct na_record_flaw *flaw)
 {
+	const struct na_record *r = (const struct na_record *)bytes;
 	uint64_t magic;
 	uint32_t version, size;
 
@@ -93,84 +113,95 @@ static int load_slot(const unsigned char *bytes, size_t length, struct na_record
 		na_format(flaw->text, sizeof(flaw->text), "not a record of numarena");
 		return -EINVAL;
 	}
-	if (version != NA_RECORD_VERSION || size != sizeof(*out)) {
+	if (version != NA_RECORD_VERSION || size != sizeof(*r)) {
 		na_format(flaw->text, sizeof(flaw->text),
 			  "a record of version %u and %u bytes; this numarena-report reads version %u of %zu bytes",
-			  version, size, NA_RECORD_VERSION, sizeof(*out));
+			  version, size, NA_RECORD_VERSION, sizeof(*r));
 		return -EPROTO;
 	}
-	if (length < sizeof(*out))
+	if (length < sizeof(*r))
 		goto truncated;
-	memcpy(out, bytes, sizeof(*out));
-	if (out->checksum != checksum(out)) {
+	if (r->checksum != checksum(r)) {
 		na_format(flaw->text, sizeof(flaw->text), "damaged: the checksum does not match");
 		return -EINVAL;
 	}
-	if (check_fields(out) < 0) {
+	if (check_fields(r) < 0) {
 		na_format(flaw->text, sizeof(flaw->text), "damaged: its fields contradict each other");
 		return -EINVAL;
 	}
 	return 0;
 truncated:
-	na_format(flaw->text, sizeof(flaw->text), "truncated: %zu bytes of %zu", length, sizeof(*out));
+	na_format(flaw->text, sizeof(flaw->text), "truncated: %zu bytes of %zu", length, sizeof(*r));
 	return -EINVAL;
 }
 
 int na_record_load(const void *slots, size_t length, struct na_record *out, struct na_record_flaw *flaw)
 {
-	const unsigned char *bytes = slots;
-	struct na_record second;
+	const struct na_record *slot = slots, *best = NULL;
 	struct na_record_flaw other;
 	int first_rc, second_rc;
 
-	first_rc = load_slot(bytes, length < sizeof(*out) ? length : sizeof(*out), out, flaw);
-	if (length <= sizeof(*out)) {
-		if (first_rc == 0)
-			flaw->text[0] = '\0';
-		return first_rc;
-	}
-	second_rc = load_slot(bytes + sizeof(*out), length - sizeof(*out), &second, &other);
-	if (second_rc == 0 && (first_rc < 0 || second.sequence > out->sequence)) {
-		*out = second;
-		first_rc = 0;
-	} else if (first_rc == -ENODATA && second_rc < 0) { /* the second slot is the first to be written */
-		first_rc = second_rc;
-		*flaw = other;
-	}
+	first_rc = check_slot(slots, length < sizeof(*slot) ? length : sizeof(*slot), flaw);
 	if (first_rc == 0)
-		flaw->text[0] = '\0';
-	return first_rc;
+		best = &slot[0];
+	if (length > sizeof(*slot)) {
+		second_rc = check_slot((const unsigned char *)&slot[1], length - sizeof(*slot), &other);
+		if (second_rc == 0 && (!best || slot[1].sequence > slot[0].sequence)) {
+			best = &slot[1];
+		} else if (first_rc == -ENODATA && second_rc < 0) { /* the second slot is the first to be written */
+			first_rc = second_rc;
+			*flaw = other;
+		}
+	}
+	if (!best)
+		return first_rc;
+	*out = *best;
+	flaw->text[0] = '\0';
+	return 0;
 }
 
-static int read_once(const char *path, struct na_record *out, struct na_record_flaw *flaw)
+static int load_file(int fd, unsigned char *slots, struct na_record *out, struct na_record_flaw *flaw)
 {
-	static const struct timespec pause = { .tv_nsec = 2000000 };
-	unsigned char slots[2 * sizeof(struct na_record)];
 	size_t length = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc;
+	int rc;
 
-	if (fd < 0) {
-		rc = -errno;
-		na_format(flaw->text, sizeof(flaw->text), "cannot be opened: %s", strerror(errno));
-		return rc;
-	}
-	while (length < sizeof(slots)) {
-		ssize_t n = read(fd, slots + length, sizeof(slots) - length);
+	while (length < 2 * sizeof(*out)) {
+		ssize_t n = read(fd, slots + length, 2 * sizeof(*out) - length);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
 			rc = -errno;
 			na_format(flaw->text, sizeof(flaw->text), "cannot be read: %s", strerror(errno));
-			close(fd);
 			return rc;
 		}
 		if (n == 0)
 			break;
 		length += (size_t)n;
 	}
+	return na_record_load(slots, length, out, flaw);
+}
+
+static int read_once(const char *path, struct na_record *out, struct na_record_flaw *flaw)
+{
+	static const struct timespec pause = { .tv_nsec = 2000000 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc;
+	unsigned char *slots;
+
+	if (fd < 0) {
+		rc = -errno;
+		na_format(flaw->text, sizeof(flaw->text), "cannot be opened: %s", strerror(errno));
+		return rc;
+	}
+	slots = malloc(2 * sizeof(*out));
+	if (slots) {
+		rc = load_file(fd, slots, out, flaw);
+	} else {
+		rc = -ENOMEM;
+		na_format(flaw->text, sizeof(flaw->text), "cannot be read: no memory");
+	}
+	free(slots);
 	close(fd);
-	rc = na_record_load(slots, length, out, flaw);
 	if (rc == -EINVAL)
 		nanosleep(&pause, NULL);
 	return rc;

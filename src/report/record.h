@@ -19,10 +19,11 @@
 #include <stdint.h>
 
 #include "heap/snapshot.h"
+#include "report/breakdown.h"
 #include "report/series.h"
 
 #define NA_RECORD_MAGIC	  UINT64_C(0x64726f636572614e) /* "Narecord" on disk */
-#define NA_RECORD_VERSION 2
+#define NA_RECORD_VERSION 3
 #define NA_RECORD_NAME	  64
 #define NA_RECORD_FOLDER  ".numarena"
 #define NA_RECORD_SUFFIX  ".rec"
@@ -97,14 +98,18 @@ struct na_record {
 	uint64_t finalize_ns; /* measuring for the last time; the reduction is the job's */
 
 	struct na_series series;
+	struct na_breakdown breakdown;
 };
 
 _Static_assert(sizeof(struct na_record) % 8 == 0, "checksummed by words");
+_Static_assert(sizeof(((struct na_where *)0)->host) == NA_RECORD_NAME, "hosts have one length");
 
 /* Fills magic, version, size; everything else zero, counters unknown, rank -1. */
 void na_record_init(struct na_record *r);
 
-/* Checksums and copies into the older of two slots. The caller serialises; slots are those of a file. */
+/* Checksums and copies into the older of two slots, of which it writes the pages that differ: a process without phases or samples
+ * has most of its record as it was, and what is not written need not go to the file system again. The caller serialises;
+ * slots are those of a file. */
 void na_record_store(struct na_record slots[2], struct na_record *r);
 
 /* Why a record was refused, as a sentence without the file's name; "" when na_record_load() returned 0. */
@@ -112,11 +117,11 @@ struct na_record_flaw {
 	char text[160];
 };
 
-/* Takes the better of two slots (or one, of a truncated file). `length` bytes are there. 0, or -EINVAL (not a
+/* Takes the better of two slots (or one, of a truncated file), aligned as records are. `length` bytes are there. 0, or -EINVAL (not a
  * record, or damaged), -EPROTO (another version), -ENODATA (opened but never written). */
 int na_record_load(const void *slots, size_t length, struct na_record *out, struct na_record_flaw *flaw);
 
-/* The same of a file; also -errno of opening it. Retries if the process is just writing. */
+/* The same of a file; also -errno of opening it. Allocates. Retries if the process is just writing. */
 int na_record_read(const char *path, struct na_record *out, struct na_record_flaw *flaw);
 
 /* Whether the figures are the last ones that there could be. Shells and their like end by _exit(): they count, ranks

@@ -19,13 +19,15 @@
 #include <stdint.h>
 
 #include "report/job.h"
+#include "report/oomfiles.h"
 
 #define NA_REPORT_SCHEMA	 "numarena-report"
-#define NA_REPORT_SCHEMA_VERSION "1.0"
+#define NA_REPORT_SCHEMA_VERSION "1.1"
 
 struct na_report {
 	const struct na_job *job;
-	const struct na_job *hosts; /* one a host, any order */
+	const struct na_job_breakdown *breakdown; /* of the same processes */
+	const struct na_job *hosts;		  /* one a host, any order */
 	size_t host_count;
 	const struct na_row *rows; /* any order; row_count may be less than job->processes, then none are needed */
 	size_t row_count;
@@ -35,9 +37,10 @@ struct na_report {
 	const char *launcher;	  /* "Open MPI 4.1.4 under mpirun", say; NULL: not known */
 	const char *const *notes; /* sentences for the reader: damaged records and the like */
 	size_t note_count;
-	const int32_t *missing; /* ranks without a record, rising, may be cut */
-	size_t missing_count;	/* how many there are in all */
-	size_t missing_listed;	/* entries of `missing` */
+	const struct na_oom_files *oom; /* NULL: nobody looked */
+	const int32_t *missing;		/* ranks without a record, rising, may be cut */
+	size_t missing_count;		/* how many there are in all */
+	size_t missing_listed;		/* entries of `missing` */
 };
 
 struct na_report_paths {
@@ -54,7 +57,7 @@ int na_report_check_path(const char *folder, char *complaint, size_t capacity);
  */
 int na_report_write(const struct na_report *report, const char *folder, struct na_report_paths *paths);
 
-/* The texts themselves, from malloc, or NULL without memory (the JSON also without Jansson). The text is 40 lines at most, 100 columns wide. */
+/* The texts themselves, from malloc, or NULL without memory (the JSON also without Jansson). The text is 72 lines at most, 100 columns wide. */
 char *na_report_text(const struct na_report *report);
 char *na_report_json(const struct na_report *report);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * report.txt: what fits a screen and a batch log. 40 lines and 100 columns at most, plain ASCII. Each section
+ * report.txt: what fits a batch log and, of most programs, a screen. 72 lines and 100 columns at most, plain ASCII. Each section
  * has a share of the lines; what does not fit is in report.json, and the text says so.
  */
 #include <stdio.h>
@@ -8,8 +8,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "report/names.h"
 #include "report/report.h"
 #include "report/summary.h"
+#include "report/text_parts.h"
 #include "report/units.h"
 
 #define RULE	   "----------------------------------------------------------------------------------------------------\n"
@@ -269,25 +271,32 @@ static const struct na_row *next_incomplete(const struct na_report *r, const str
 	return best;
 }
 
-/* "  incomplete  rank 3 lost 12:33:01, rank 4 ...": whoever fell silent first comes first, for that is mostly the
+/* "  incomplete  rank 3 lost 12:33:01 in assemble, rank 4 ...": whoever fell silent first comes first, for that is mostly the
  * one that the others died of. */
 static void put_incomplete(FILE *f, const struct na_report *r)
 {
 	const struct na_row *row = NULL;
-	size_t shown = 0, total = 0;
+	size_t shown = 0, total = 0, in_phase = 0;
 
-	for (size_t i = 0; i < r->row_count; i++)
-		total += !na_record_is_whole(r->rows[i].state, r->rows[i].role);
+	for (size_t i = 0; i < r->row_count; i++) {
+		int incomplete = !na_record_is_whole(r->rows[i].state, r->rows[i].role);
+
+		total += (size_t)incomplete;
+		in_phase += incomplete && r->rows[i].phase[0];
+	}
 	while (shown < INCOMPLETE && (row = next_incomplete(r, row)) != NULL) {
-		char when[32];
+		char when[32], phase[NA_PHASE_NAME];
 
 		na_units_date(when, sizeof(when), row->update_ms);
-		fputs(shown == 0  ? "  incomplete              "
-		      : shown % 3 ? ", "
-				  : ",\n                          ",
+		fputs(shown == 0		   ? "  incomplete              "
+		      : shown % (in_phase ? 2 : 3) ? ", "
+						   : ",\n                          ",
 		      f);
 		fprintf(f, "%s %d %s %.8s", row->rank >= 0 ? "rank" : "pid", row->rank >= 0 ? row->rank : row->pid,
 			na_record_state_name(row->state), when + 11);
+		na_name_ascii(phase, row->phase, sizeof(phase));
+		if (phase[0])
+			fprintf(f, " in %.10s%s", phase, strlen(phase) > 10 ? "..." : "");
 		shown++;
 	}
 	if (total > shown)
@@ -335,9 +344,12 @@ char *na_report_text(const struct na_report *report)
 	put_table(f, report);
 	put_peaks(f, report);
 	put_numa(f, report->job);
+	na_text_breakdown(f, report);
 	put_hosts(f, report);
 	put_rows(f, report);
 	put_cost(f, report);
+	na_text_findings(f, report);
+	na_text_oom(f, report);
 	put_incomplete(f, report);
 	put_missing(f, report);
 	put_notes(f, report);

@@ -99,6 +99,7 @@ static int report_job(const char *folder, const char *job, const struct choice *
 	struct na_collection *c = NULL;
 	struct na_report_paths paths;
 	struct na_report report;
+	struct na_oom_files oom;
 	int rc = na_place_job(folder, job, job_folder, sizeof(job_folder)), written;
 
 	if (rc == 0)
@@ -113,6 +114,8 @@ static int report_job(const char *folder, const char *job, const struct choice *
 	}
 	report = na_collect_report(c);
 	report.post_mortem = 1;
+	na_oom_files_find(folder, report.job->start_ms, &oom);
+	report.oom = &oom;
 	rc = print(&report, choice);
 	written = na_report_write(&report, folder, &paths);
 	if (paths.json[0])

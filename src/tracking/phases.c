@@ -125,16 +125,13 @@ static void note_end(struct na_phase *p, uint64_t live)
 	p->in_last = 1;
 }
 
-static uint32_t complete(const struct na_phase *p)
+uint64_t na_phase_growth(const struct na_phase *p)
 {
-	return p->low_count - (p->in_last < p->stretch);
-}
+	uint32_t n = na_phase_stretches(p);
+	uint64_t grown = n >= NA_PHASE_STRETCHES / 2 && p->lows[n - 1] > p->lows[0] ? p->lows[n - 1] - p->lows[0] : 0;
+	int64_t left = (int64_t)(p->allocated_bytes - p->released_bytes);
 
-static uint64_t growth_of(const struct na_phase *p)
-{
-	uint32_t n = complete(p);
-
-	return n >= NA_PHASE_STRETCHES / 2 && p->lows[n - 1] > p->lows[0] ? p->lows[n - 1] - p->lows[0] : 0;
+	return left > 0 && (uint64_t)left >= grown / 2 ? grown : 0;
 }
 
 size_t na_phases_growth(uint64_t *out, char name[NA_PHASE_NAME])
@@ -144,10 +141,10 @@ size_t na_phases_growth(uint64_t *out, char name[NA_PHASE_NAME])
 
 	na_lock(&lock);
 	for (size_t i = 0; i < phase_count; i++)
-		if (growth_of(&phases[i]) > (most ? growth_of(most) : 0))
+		if (na_phase_growth(&phases[i]) > (most ? na_phase_growth(most) : 0))
 			most = &phases[i];
 	if (most) {
-		n = complete(most);
+		n = na_phase_stretches(most);
 		memcpy(out, most->lows, n * sizeof(*out));
 		memcpy(name, most->name, NA_PHASE_NAME);
 	}
@@ -211,6 +208,16 @@ size_t na_phases_copy(struct na_phase *out, size_t capacity)
 	}
 	na_unlock(&lock);
 	return n;
+}
+
+size_t na_phases_innermost(void)
+{
+	size_t at;
+
+	na_lock(&lock);
+	at = depth ? (size_t)(open_phases[depth - 1].phase - phases) : NA_PHASES;
+	na_unlock(&lock);
+	return at;
 }
 
 void na_phases_before_fork(void)

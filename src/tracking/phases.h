@@ -41,12 +41,24 @@ int na_phase_begin(const char *name);
 /* Ends the innermost: 0, or -ENOENT if none runs. */
 int na_phase_end(void);
 
+/* How many stretches of a phase's ends are complete; and what live bytes rose from the first of them to the last, 0 if it
+ * ended too seldom to tell, or left less than half of that behind itself: an inner phase that frees all it takes sees what the outer one leaks. */
+static inline uint32_t na_phase_stretches(const struct na_phase *p)
+{
+	return p->low_count - (p->in_last < p->stretch);
+}
+
+uint64_t na_phase_growth(const struct na_phase *p);
+
 /* Of the phases that ended often enough to tell, the one in which most bytes were left behind: the lowest live bytes of each
  * complete stretch of its ends to out[0..n), its name to `name`; n, at most NA_PHASE_STRETCHES, or 0 if there is none. */
 size_t na_phases_growth(uint64_t *out, char name[NA_PHASE_NAME]);
 
 /* In the order of their first beginning; those that run up to now. How many there are. */
 size_t na_phases_copy(struct na_phase *out, size_t capacity);
+
+/* The place of the innermost phase that runs, in the order of na_phases_copy(); NA_PHASES: none does. */
+size_t na_phases_innermost(void);
 
 /* fork's handlers: the lock. */
 void na_phases_before_fork(void);

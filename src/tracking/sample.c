@@ -422,13 +422,22 @@ void na_sample_lifetimes(struct na_lifetimes *out)
 		out->blocks[i] /= WEIGHT_ONE;
 }
 
+void na_sample_times(struct na_histogram *out)
+{
+	na_lock(&lock);
+	*out = latency;
+	na_unlock(&lock);
+	out->weight /= WEIGHT_ONE;
+	out->weighted_sum /= WEIGHT_ONE;
+	for (unsigned int i = 0; i < NA_HISTOGRAM_BINS; i++)
+		out->bins[i] /= WEIGHT_ONE;
+}
+
 void na_sample_latency(struct na_latency *out)
 {
 	struct na_histogram copy;
 
-	na_lock(&lock);
-	copy = latency;
-	na_unlock(&lock);
+	na_sample_times(&copy);
 	*out = (struct na_latency){ .samples = copy.samples,
 				    .mean = na_histogram_mean(&copy),
 				    .p50 = na_histogram_quantile(&copy, 0.5),

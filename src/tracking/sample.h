@@ -77,6 +77,10 @@ struct na_latency {
 };
 void na_sample_latency(struct na_latency *out);
 
+/* The same as the histogram that it comes from, in allocations. For reports that add up those of many processes. */
+struct na_histogram;
+void na_sample_times(struct na_histogram *out);
+
 /* fork's handlers: the locks. */
 void na_sample_before_fork(void);
 

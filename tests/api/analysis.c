@@ -176,6 +176,23 @@ static void growth_by_phase(int bad)
 	return_to_pool(field);
 }
 
+/* What "step" leaks is live in "sort" as well, which frees all that it takes; and what is leaked beside phases is none's. */
+static void growth_told_apart(int bad)
+{
+	for (int i = 0; i < 40; i++) {
+		GOOD(begin_memory_phase("step"));
+		GOOD(begin_memory_phase("sort"));
+		return_to_pool(allocate_from_pool(MIB * (size_t)(i % 5 + 1)));
+		GOOD(end_memory_phase());
+		if (bad)
+			REQUIRE(allocate_from_pool(2 * MIB));
+		GOOD(end_memory_phase());
+		if (!bad)
+			REQUIRE(allocate_from_pool(2 * MIB));
+	}
+	must(bad, MEMORY_FINDING_GROWTH, "ends of phase \"step\"");
+}
+
 static void huge_pages(int bad)
 {
 	size_t bytes = 300 * MIB;
@@ -236,6 +253,8 @@ static const struct {
 	{ "temporaries", growth, 0, decay },
 	{ "a leak in a phase", growth_by_phase, 1, decay },
 	{ "phases without", growth_by_phase, 0, decay },
+	{ "a leak around a phase without", growth_told_apart, 1, decay },
+	{ "a leak beside phases", growth_told_apart, 0, decay },
 	{ "ordinary pages", huge_pages, 1, ordinary },
 	{ "huge pages", huge_pages, 0, huge },
 };

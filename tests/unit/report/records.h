@@ -7,8 +7,62 @@
 #include <string.h>
 
 #include "report/job.h"
+#include "report/names.h"
 
 #define START_MS UINT64_C(1795439263000)
+
+static inline struct na_phase_part *record_phase(struct na_record *r, const char *name, uint64_t ns, uint64_t allocated,
+						  uint64_t released)
+{
+	struct na_phase_part *p = &r->breakdown.phases[r->breakdown.phase_count++];
+
+	memset(p, 0, sizeof(*p));
+	na_name_clean(p->name, name, sizeof(p->name));
+	p->entered = 10;
+	p->ns = ns;
+	p->allocations = 20;
+	p->releases = 10;
+	p->allocated_bytes = allocated;
+	p->released_bytes = released;
+	p->peak = 2 * allocated;
+	p->live_at_start = 4096;
+	p->live_at_end = 4096 + allocated - released;
+	return p;
+}
+
+/* Every rank has "setup" and "step", which runs, and one of its own; a pool, a histogram. */
+static inline void record_break_down(struct na_record *r, int32_t rank)
+{
+	struct na_breakdown *b = &r->breakdown;
+	uint64_t live = (uint64_t)(rank + 1) << 20;
+	char name[32];
+
+	record_phase(r, "setup", 1000000, live, live / 2);
+	record_phase(r, "step", 1000000u * (unsigned int)(rank + 1), live, 0)->running = 1;
+	snprintf(name, sizeof(name), "only %d", rank);
+	record_phase(r, name, 1000, 1000, 2000);
+	b->innermost = 2;
+	for (unsigned int i = 0; i < NA_CLASSES; i++)
+		b->classes[i].size = na_class_size(i);
+	b->classes[3] = (struct na_class_part){ 64, 900, 57600, 10, 640, 6400 };
+	b->classes[NA_CLASSES] = (struct na_class_part){ 0, 100, 10 * live, 1, live, 2 * live };
+	b->fullest_live = 2 * live;
+	b->pool_count = 1;
+	b->pools[0] = (struct na_pool_part){ "halo", 1, live, live, 2 * live, 30 };
+	b->threads = (struct na_threads_part){ 2, 4, { 1000 + rank, 0, 900, live } };
+	b->sample_mean = 65536;
+	b->latency.samples = 3;
+	b->latency.most = 1000u * (unsigned int)(rank + 1);
+	b->latency.count = 100;
+	b->latency.sum = 99 * 20 + b->latency.most;
+	b->latency.bins[na_histogram_bin(20)] = 99;
+	b->latency.bins[na_histogram_bin(b->latency.most)] = 1;
+	b->lifetimes.samples = 2;
+	b->lifetimes.blocks[10] = 90;
+	b->lifetimes.blocks[30] = 10;
+	b->lifetimes.bytes[10] = 900;
+	b->lifetimes.bytes[30] = 10000;
+}
 
 static inline void record_make(struct na_record *r, int32_t rank, int32_t size, const char *host)
 {
@@ -51,6 +105,7 @@ static inline void record_make(struct na_record *r, int32_t rank, int32_t size, 
 	r->rss = r->peak_rss = r->pss = r->physical = r->peak_physical = 4 * live;
 	r->swapped = 0;
 	r->host_memory = UINT64_C(128) << 30;
+	record_break_down(r, rank);
 	/* Each rank has its peak at a second of its own. */
 	for (int second = 0; second < 5; second++)
 		na_series_add(&r->series, START_MS + (uint64_t)second * 1000, second == rank % 5 ? 2 * live : live, 4 * live);

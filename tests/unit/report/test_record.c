@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,7 +41,8 @@ static void the_newer_slot_counts(void **state)
 /* Every prefix of an update, as a kill would leave it. */
 static void a_torn_update_leaves_the_last_one(void **state)
 {
-	struct na_record before[2], after[2];
+	static struct na_record before[2], after[2];
+	int different = 0;
 
 	(void)state;
 	memset(slots, 0, sizeof(slots));
@@ -53,12 +55,18 @@ static void a_torn_update_leaves_the_last_one(void **state)
 	r.heap.allocations = 3;
 	na_record_store(slots, &r);
 	memcpy(after, slots, sizeof(slots));
-	for (size_t cut = 0; cut <= sizeof(slots); cut++) {
-		memcpy(slots, before, sizeof(slots));
-		memcpy(slots, after, cut);
+	memcpy(slots, before, sizeof(slots));
+	for (size_t cut = 0; cut < sizeof(slots); cut++) {
+		char *byte = (char *)slots + cut;
+
+		if (*byte == ((char *)after)[cut])
+			continue; /* the same as before */
+		*byte = ((char *)after)[cut];
 		load_gives(0, NULL);
 		assert_true(got.heap.allocations == 2 || got.heap.allocations == 3);
+		different++;
 	}
+	assert_true(different > 8); /* sequence, checksum, and the figure */
 	assert_int_equal(got.heap.allocations, 3);
 }
 
@@ -85,11 +93,56 @@ static void damage_is_refused(void **state)
 	}
 }
 
+/* A record of the last version: it has no breakdown, and its length is another. */
+static void the_last_version_is_refused(void **state)
+{
+	(void)state;
+	memset(slots, 0, sizeof(slots));
+	record_make(&r, 0, 1, "alpha");
+	na_record_store(slots, &r);
+	na_record_store(slots, &r);
+	for (int i = 0; i < 2; i++) {
+		slots[i].version = 2;
+		slots[i].bytes = 14896;
+	}
+	load_gives(-EPROTO, "a record of version 2 and 14896 bytes; this numarena-report reads version 3 of ");
+}
+
+/* What is as it was is not written again, so that it need not go to the file system: a write would fault. */
+static void unchanged_pages_are_left_alone(void **state)
+{
+	size_t length = 2 * sizeof(r) + 8192;
+	struct na_record *mapped = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uintptr_t within[2];
+
+	(void)state;
+	assert_true(mapped != MAP_FAILED);
+	record_make(&r, 0, 1, "alpha");
+	na_record_store(mapped, &r);
+	na_record_store(mapped, &r);
+	for (int i = 0; i < 2; i++) { /* a page that has nothing but phases */
+		within[i] = ((uintptr_t)mapped[i].breakdown.phases + 4095) & ~(uintptr_t)4095;
+		assert_true(within[i] + 4096 <= (uintptr_t)&mapped[i].breakdown.phases[NA_BREAKDOWN_PHASES]);
+		assert_int_equal(mprotect((void *)within[i], 4096, PROT_READ), 0);
+	}
+	r.heap.allocations = 77;
+	na_record_store(mapped, &r);
+	na_record_store(mapped, &r);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(mapped[i].heap.allocations, 77);
+		assert_int_equal(mprotect((void *)within[i], 4096, PROT_READ | PROT_WRITE), 0);
+	}
+	memset(r.breakdown.phases, 'p', sizeof(r.breakdown.phases)); /* and what has changed is written */
+	na_record_store(mapped, &r);
+	assert_memory_equal(&mapped[1], &r, sizeof(r));
+	munmap(mapped, length);
+}
+
 /* A correct checksum over fields that lead outside our tables. */
 static void wrong_fields_are_refused(void **state)
 {
 	(void)state;
-	for (int i = 0; i < 7; i++) {
+	for (int i = 0; i < 12; i++) {
 		memset(slots, 0, sizeof(slots));
 		record_make(&r, 0, 1, "alpha");
 		switch (i) {
@@ -110,6 +163,21 @@ static void wrong_fields_are_refused(void **state)
 			break;
 		case 5:
 			r.rank = -5;
+			break;
+		case 6:
+			r.breakdown.phase_count = NA_BREAKDOWN_PHASES + 1;
+			break;
+		case 7:
+			memset(r.breakdown.phases[1].name, 'x', NA_PHASE_NAME);
+			break;
+		case 8:
+			r.breakdown.pool_count = NA_BREAKDOWN_POOLS + 1;
+			break;
+		case 9:
+			r.breakdown.innermost = r.breakdown.phase_count + 1;
+			break;
+		case 10:
+			r.breakdown.classes[5].size = 1234;
 			break;
 		default:
 			r.series.count = NA_SERIES_BINS + 1;
@@ -186,6 +254,8 @@ int main(void)
 		cmocka_unit_test(the_newer_slot_counts),
 		cmocka_unit_test(a_torn_update_leaves_the_last_one),
 		cmocka_unit_test(damage_is_refused),
+		cmocka_unit_test(the_last_version_is_refused),
+		cmocka_unit_test(unchanged_pages_are_left_alone),
 		cmocka_unit_test(wrong_fields_are_refused),
 		cmocka_unit_test(truncated_files),
 		cmocka_unit_test(places),

@@ -82,7 +82,7 @@ static void fits_a_terminal(const char *text)
 			fail_msg("%d columns: %.*s", (int)(end - line), (int)(end - line), line);
 		line = end + 1;
 	}
-	assert_in_range(lines, 10, 40);
+	assert_in_range(lines, 10, 72);
 }
 
 static void whole_job(void **state)
@@ -182,10 +182,15 @@ static void schema_refuses(void **state)
 	static const struct {
 		const char *from, *to, *words;
 	} cases[] = { { "\"status\": \"complete\"", "\"status\": \"splendid\"", "/job/status" },
-		      { "\"schema_version\": \"1.0\"", "\"schema_version\": \"2.0\"", "schema_version" },
+		      { "\"schema_version\": \"1.1\"", "\"schema_version\": \"2.0\"", "schema_version" },
 		      { "\"processes\": 6", "\"processes\": -6", "processes" },
 		      { "\"processes\": 6", "\"processes\": \"six\"", "processes" },
 		      { "\"processes\": 6,", "", "processes" },
+		      { "\"left_bytes\": {\n     \"total\": ", "\"left_bytes\": {\n     \"total\": 0.5, \"of\": ", "left_bytes" },
+		      { "\"entered\": 60", "\"entered\": -60", "/job/phases/0/entered" },
+		      { "\"block_bytes\": 64", "\"block_bytes\": 0", "/job/size_classes/0/block_bytes" },
+		      { "\"findings\": [", "\"findings\": [{\"rule\": \"luck\"}, ", "/job/findings/0" },
+		      { "\"reports\": 0", "\"reports\": -1", "/job/out_of_memory/reports" },
 		      { "\"processes\": 6", "\"surplus\": 1, \"processes\": 6", "surplus" } };
 	struct na_collection *c;
 	struct na_report report;
@@ -207,6 +212,232 @@ static void schema_refuses(void **state)
 	}
 	free(json);
 	na_collect_free(c);
+}
+
+/* ---- every member of a report, damaged in each way ---- */
+
+static json_t *schema, *document;
+static int changes;
+
+static void refused(const char *what, const char *key)
+{
+	char complaint[500] = "";
+	int rc = na_schema_check(schema, document, complaint, sizeof(complaint));
+
+	changes++;
+	if (rc != -EINVAL)
+		fail_msg("%s of %s is accepted", what, key);
+	if (!strstr(complaint, key))
+		fail_msg("%s of %s: '%s' does not name it", what, key, complaint);
+}
+
+/* The member is missing, of another type, and beside one that the schema does not know. */
+static void damage_member(json_t *object, const char *member)
+{
+	json_t *value = json_incref(json_object_get(object, member));
+	char key[64];
+
+	snprintf(key, sizeof(key), "%.63s", member); /* which goes with the member */
+	json_object_del(object, key);
+	refused("absence", key);
+	json_object_set_new(object, key, json_is_object(value) ? json_string("wrong") : json_pack("{s:i}", "wrong", 1));
+	refused("wrong type", key);
+	json_object_set_new(object, key, value);
+}
+
+static void damage(json_t *v)
+{
+	const char *key;
+	char keys[40][64];
+	json_t *member;
+	size_t count = 0;
+
+	if (json_is_array(v) && json_array_size(v)) /* one element stands for all */
+		damage(json_array_get(v, 0));
+	if (!json_is_object(v))
+		return;
+	json_object_set_new(v, "surplus", json_integer(1));
+	refused("addition", "surplus");
+	json_object_del(v, "surplus");
+	json_object_foreach(v, key, member)
+	{
+		if (count < sizeof(keys) / sizeof(keys[0]))
+			snprintf(keys[count++], sizeof(keys[0]), "%.63s", key);
+	}
+	for (size_t i = 0; i < count; i++) { /* each becomes the last */
+		if (count > 20 && json_object_get(v, "peak_rss_bytes") && i)
+			break; /* one metric stands for all */
+		damage(json_object_get(v, keys[i]));
+		damage_member(v, keys[i]);
+	}
+}
+
+static void each_damage_is_refused(void **state)
+{
+	struct na_collection *c;
+	struct na_report report;
+	char *json;
+	struct na_oom_files oom = { 1, 1, { "oom-1.txt" } };
+	struct na_record r;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		record_make(&r, i, 2, "alpha");
+		r.breakdown.phases[0].allocated_bytes = 100 << 20;
+		r.breakdown.phases[0].growth = (struct na_phase_growth){ 1 << 20, 100 << 20, 10 << 20, 8, 7 };
+		r.breakdown.other_pools.pools = 1;
+		put(&r);
+	}
+	assert_int_equal(na_collect(job_folder, &c), 0);
+	c->breakdown.other_phases = c->breakdown.phases[0];
+	report = na_collect_report(c);
+	report.oom = &oom;
+	json = na_report_json(&report);
+	schema = json_loads(na_schema_text, 0, NULL);
+	document = json_loads(json, 0, NULL);
+	changes = 0;
+	hold_against_schema(json, 0, NULL);
+	damage(document);
+	assert_true(changes > 500);
+	assert_int_equal(na_schema_check(schema, document, json, 100), 0); /* as it was */
+	json_decref(schema);
+	json_decref(document);
+	free(json);
+	na_collect_free(c);
+}
+
+/* What the breakdown adds: values and places in the JSON, lines in the text. */
+static void phases_and_the_rest(void **state)
+{
+	struct na_collection *c;
+	struct na_report report;
+	struct na_record r;
+	json_t *job, *step;
+	char *json, *text;
+
+	(void)state;
+	put_ranks(3, 4);
+	record_make(&r, 3, 4, "beta");
+	record_phase(&r, "L\xc3\xb6sung \xff", 5, 6, 7);
+	r.state = NA_RECORD_ABORTED; /* in "step" */
+	put(&r);
+	assert_int_equal(na_collect(job_folder, &c), 0);
+	report = na_collect_report(c);
+	json = na_report_json(&report);
+	text = na_report_text(&report);
+	hold_against_schema(json, 0, NULL);
+	fits_a_terminal(text);
+	document = json_loads(json, 0, NULL);
+	job = json_object_get(document, "job");
+	step = json_array_get(json_object_get(job, "phases"), 1); /* in the order of their beginning */
+	assert_string_equal(json_string_value(json_object_get(step, "name")), "step");
+	assert_int_equal(json_integer_value(json_object_get(step, "processes")), 4);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(json_object_get(step, "peak_bytes"), "max"), "value")),
+			 8 << 20);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(json_object_get(step, "left_bytes"), "max"), "rank")), 3);
+	assert_non_null(strstr(json, "L\xc3\xb6sung ?"));
+	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(document, "ranks"), 3), "phase")), "step");
+	assert_int_equal(json_array_size(json_object_get(job, "size_classes")), 2);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(job, "lifetimes"), "samples")), 8);
+	json_decref(document);
+	assert_non_null(strstr(text, "  step                  4      40   2.50 ms   4.00 ms       3  8.00 MiB       3  +4.00 MiB       3 *\n"));
+	assert_non_null(strstr(text, "  only 2                1      10   1.00 us   1.00 us       2  1.95 KiB       2    -1000 B       2\n"));
+	assert_non_null(strstr(text, "  L?sung ?    "));
+	assert_non_null(strstr(text, "    more than 32 KiB         20.0 MiB    10.0 MiB |                         400     100 MiB\n"));
+	assert_non_null(strstr(text, "  named pools, peaks      halo 20.0 MiB\n"));
+	assert_non_null(strstr(text, "  threads, most at once   4 (rank 0); busiest 1003 (rank 3): 4.00 MiB allocated\n"));
+	assert_non_null(strstr(text, "  allocation latency      p50 21 ns, p90 21 ns, p99 21 ns, p99.9 "));
+	assert_non_null(strstr(text, "most 4.00 us (rank 3)\n"));
+	assert_non_null(strstr(text, "  sampled blocks' lives   half within 2.05 us, 90 % 2.05 us, 99 % 2.15 s; of bytes half 2.15 s\n"));
+	assert_non_null(strstr(text, "rank 3 aborted 13:07:48 in step\n"));
+	free(json);
+	free(text);
+	na_collect_free(c);
+}
+
+/* Full tables of everything, the widest figures: 72 lines and 100 columns hold. */
+static void the_fullest_report_fits(void **state)
+{
+	struct na_collection *c;
+	struct na_report report;
+	struct na_oom_files oom;
+	char *json, *text, name[64];
+
+	(void)state;
+	for (int i = 0; i < 12; i++) {
+		struct na_record r;
+
+		snprintf(name, sizeof(name), "h%d", i % 6);
+		record_make(&r, 10000 + i, 10012, name);
+		for (int k = 0; k < 61; k++) {
+			snprintf(name, sizeof(name), "phase %d of rank %d, with a long name", k, i);
+			record_phase(&r, name, UINT64_C(999000000000), UINT64_C(1023) << 30, 0)->running = 1;
+		}
+		r.state = NA_RECORD_FINALIZING + (i % 2 ? 0 : 2);
+		r.breakdown.phases[1].growth = (struct na_phase_growth){ 1 << 20, 200 << 20, 100 << 20, 16, 15 };
+		r.breakdown.phases[1].allocated_bytes = UINT64_C(1023) << 30;
+		r.breakdown.pool_count = 16;
+		for (int k = 0; k < 16; k++) {
+			snprintf(name, sizeof(name), "pool-with-a-long-name-%d", k);
+			memcpy(r.breakdown.pools[k].name, name, NA_BREAKDOWN_NAME - 1);
+			r.breakdown.pools[k].peak = UINT64_C(1023) << 30;
+		}
+		r.breakdown.latency.most = UINT64_C(3600000000000);
+		r.heap.remote_releases = r.heap.releases = 1000000;
+		r.heap.cache_refills = r.heap.class_allocations[0] = 1000000;
+		r.heap.purged_bytes = UINT64_C(1) << 50;
+		put(&r);
+		snprintf(name, sizeof(name), "oom-%d.txt", 10000 + i);
+		close(open(name, O_CREAT | O_WRONLY, 0666));
+	}
+	assert_int_equal(na_collect(job_folder, &c), 0);
+	report = na_collect_report(c);
+	report.post_mortem = 1;
+	na_oom_files_find(folder, 0, &oom);
+	report.oom = &oom;
+	json = na_report_json(&report);
+	text = na_report_text(&report);
+	hold_against_schema(json, 0, NULL);
+	fits_a_terminal(text);
+	assert_non_null(strstr(text, "and 56 more phases: see report.json"));
+	assert_non_null(strstr(text, "\n  (others) "));
+	assert_non_null(strstr(text, "see oom-10000.txt, oom-10001.txt, oom-10002.txt and 9 more"));
+	assert_non_null(strstr(text, "\n  finding: "));
+	free(json);
+	free(text);
+	na_collect_free(c);
+}
+
+static void out_of_memory_reports_of_this_job(void **state)
+{
+	static const char *const names[] = { "oom-10.txt", "oom-2.txt",	   "oom-alpha-77.txt", "oom-.txt", "oom-3.txt.tmp",
+					     "report.txt", "oom-\n4.txt", "oom-5.txt",		"oom-old.txt" };
+	struct timespec old[2] = { { .tv_sec = 1000000 }, { .tv_sec = 1000000 } };
+	struct na_oom_files oom;
+	char name[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		close(open(names[i], O_CREAT | O_WRONLY, 0666));
+	assert_int_equal(utimensat(AT_FDCWD, "oom-old.txt", old, 0), 0); /* another job's, which went before */
+	na_oom_files_find(folder, UINT64_C(2000000000), &oom);
+	assert_int_equal(oom.count, 4);
+	assert_int_equal(oom.listed, 4);
+	assert_string_equal(oom.names[0], "oom-2.txt"); /* by number */
+	assert_string_equal(oom.names[1], "oom-5.txt");
+	assert_string_equal(oom.names[2], "oom-10.txt");
+	assert_string_equal(oom.names[3], "oom-alpha-77.txt");
+	for (int i = 100; i < 200; i++) {
+		snprintf(name, sizeof(name), "oom-%d.txt", 299 - i);
+		close(open(name, O_CREAT | O_WRONLY, 0666));
+	}
+	na_oom_files_find(folder, UINT64_C(2000000000), &oom);
+	assert_int_equal(oom.count, 104);
+	assert_int_equal(oom.listed, NA_OOM_LISTED);
+	assert_string_equal(oom.names[0], "oom-2.txt");
+	assert_string_equal(oom.names[NA_OOM_LISTED - 1], "oom-128.txt");
+	na_oom_files_find("/tmp/numarena-no-such-folder", 0, &oom);
+	assert_int_equal(oom.count, 0);
 }
 
 static int exists(const char *path)
@@ -251,6 +482,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(broken_job, enter, leave),
 		cmocka_unit_test_setup_teardown(nothing_usable, enter, leave),
 		cmocka_unit_test_setup_teardown(schema_refuses, enter, leave),
+		cmocka_unit_test_setup_teardown(each_damage_is_refused, enter, leave),
+		cmocka_unit_test_setup_teardown(phases_and_the_rest, enter, leave),
+		cmocka_unit_test_setup_teardown(the_fullest_report_fits, enter, leave),
+		cmocka_unit_test_setup_teardown(out_of_memory_reports_of_this_job, enter, leave),
 		cmocka_unit_test_setup_teardown(written_whole_or_elsewhere, enter, leave),
 	};
 

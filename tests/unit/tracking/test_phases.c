@@ -155,6 +155,37 @@ static void a_phase_within_itself_counts_once(void **state)
 	assert_int_equal(phase("solve")->allocations, 3);
 }
 
+/* An inner phase that frees what it takes sees the outer one's leak at its ends, and is not blamed for it. */
+static void growth_is_of_the_phase_that_leaves_it_behind(void **state)
+{
+	const struct na_phase *inner, *outer;
+
+	(void)state;
+	assert_int_equal(na_phases_innermost(), NA_PHASES);
+	for (int i = 0; i < 20; i++) {
+		size_t at;
+
+		na_phase_begin("around");
+		at = na_phases_innermost();
+		assert_string_equal(phase("around")->name, all[at].name);
+		na_phase_begin("within");
+		assert_true(na_phases_innermost() != at);
+		na_heap_release(na_heap_allocate(64 << 10));
+		na_phase_end();
+		assert_int_equal(na_phases_innermost(), at);
+		(void)na_heap_allocate(64 << 10);
+		na_phase_end();
+	}
+	assert_int_equal(na_phases_innermost(), NA_PHASES);
+	outer = phase("around");
+	inner = phase("within");
+	assert_int_equal(na_phase_stretches(outer), 10);
+	assert_int_equal(na_phase_stretches(inner), 10);
+	assert_true(inner->lows[9] - inner->lows[0] >= 9 * (128 << 10)); /* it rose */
+	assert_int_equal(na_phase_growth(inner), 0);
+	assert_int_equal(na_phase_growth(outer), 9 * (128 << 10));
+}
+
 static void limits(void **state)
 {
 	char name[20];
@@ -219,6 +250,7 @@ int main(void)
 		cmocka_unit_test(large_blocks_and_named_pools_count),
 		cmocka_unit_test(the_peak_within_is_its_own),
 		cmocka_unit_test(a_phase_within_itself_counts_once),
+		cmocka_unit_test(growth_is_of_the_phase_that_leaves_it_behind),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(other_threads_count_and_threads_are_told_apart),
 	};

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What tracking knows, over many processes: sums, extremes with their process, tables that overflow, and a merge whose result depends on no order;
+ * the rules on it. */
+#include "support/unit.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "records.h"
+#include "report/judge.h"
+#include "report/names.h"
+
+#define RANKS 9
+#define MIB   (UINT64_C(1) << 20)
+
+static struct na_record r[RANKS];
+static struct na_job_breakdown b;
+
+static void ranks(void)
+{
+	for (int i = 0; i < RANKS; i++)
+		record_make(&r[i], i, RANKS, i < 3 ? "alpha" : "beta");
+}
+
+static void add_all(void)
+{
+	na_job_breakdown_init(&b);
+	for (int i = 0; i < RANKS; i++)
+		na_record_add_breakdown(&b, &r[i]);
+	assert_int_equal(na_job_breakdown_check(&b), 0);
+}
+
+static const struct na_phase_sum *phase(const char *name)
+{
+	for (uint32_t i = 0; i < b.phase_count; i++)
+		if (strcmp(b.phases[i].name, name) == 0)
+			return &b.phases[i];
+	return NULL;
+}
+
+static void adds_up(void **state)
+{
+	const struct na_phase_sum *p;
+
+	(void)state;
+	ranks();
+	r[6].breakdown.phases[2] = r[6].breakdown.phases[0]; /* another order, of two */
+	r[6].breakdown.phases[0] = r[6].breakdown.phases[1];
+	r[6].breakdown.phases[1] = r[6].breakdown.phases[2];
+	r[6].breakdown.phase_count = 2;
+	add_all();
+	assert_int_equal(phase("setup")->place, 0);
+	assert_int_equal(phase("step")->place, 0);
+	assert_int_equal(phase("only 3")->place, 2);
+	ranks();
+	add_all();
+	assert_int_equal(phase("step")->place, 1);
+	assert_int_equal(b.processes, RANKS);
+	assert_int_equal(b.sampling, RANKS);
+	assert_int_equal(b.phase_count, 2 + RANKS);
+	p = phase("step");
+	assert_int_equal(p->ns.known, RANKS);
+	assert_int_equal(p->running, RANKS);
+	assert_int_equal(p->entered, 10 * RANKS);
+	assert_int_equal(p->ns.sum, 45000000);
+	assert_int_equal(p->ns.most, 9000000);
+	assert_int_equal(p->ns.most_at.rank, 8);
+	assert_string_equal(p->ns.most_at.host, "beta");
+	assert_int_equal(p->ns.least_at.rank, 0);
+	assert_int_equal(p->left.sum, 45 * MIB);
+	assert_int_equal(p->peak.most, 18 * MIB);
+	p = phase("setup");
+	assert_int_equal(p->ns.most_at.rank, 0); /* all equal: the lowest */
+	assert_int_equal(p->left.most, 9 * MIB / 2);
+	p = phase("only 4");
+	assert_int_equal(p->ns.known, 1);
+	assert_int_equal(p->left.sum, -1000);
+	assert_int_equal(p->left.most_at.rank, 4);
+	assert_int_equal(b.other_phases.ns.known, 0);
+	assert_int_equal(b.classes[3].allocations, 900 * RANKS);
+	assert_int_equal(b.classes[NA_CLASSES].fullest_bytes, 90 * MIB);
+	assert_int_equal(b.pool_count, 1);
+	assert_int_equal(b.pools[0].peak.sum, 90 * MIB);
+	assert_int_equal(b.pools[0].peak.most_at.rank, 8);
+	assert_int_equal(b.threads.sum, 4 * RANKS);
+	assert_int_equal(b.threads_running, 2 * RANKS);
+	assert_int_equal(b.busiest.thread, 1008);
+	assert_int_equal(b.busiest_at.rank, 8);
+	assert_int_equal(b.latency.samples, 3 * RANKS);
+	assert_int_equal(b.latency.most, 9000);
+	assert_int_equal(b.slowest_at.rank, 8);
+	assert_int_equal(b.lifetimes.blocks[10], 90 * RANKS);
+}
+
+static void quantiles(void **state)
+{
+	struct na_times none = { 0 };
+
+	(void)state;
+	ranks();
+	add_all();
+	assert_in_range((int)na_times_quantile(&b.latency, 0.5), 19, 21);
+	assert_in_range((int)na_times_quantile(&b.latency, 0.99), 19, 21);
+	assert_in_range((int)na_times_quantile(&b.latency, 0.999), 8500, 9000);
+	assert_in_range((int)na_times_quantile(&b.latency, 1.0), 8500, 9000);
+	assert_in_range((int)na_times_mean(&b.latency), 69, 70);
+	assert_true(na_lifetimes_quantile(b.lifetimes.blocks, 0.5) == 2048);
+	assert_true(na_lifetimes_quantile(b.lifetimes.blocks, 0.9) == 2048);
+	assert_true(na_lifetimes_quantile(b.lifetimes.blocks, 0.91) == 2147483648.0);
+	assert_true(na_lifetimes_quantile(b.lifetimes.bytes, 0.5) == 2147483648.0);
+	assert_true(isnan(na_times_quantile(&none, 0.5)) && isnan(na_times_mean(&none)));
+	assert_true(isnan(na_lifetimes_quantile(none.bins, 0.5)));
+}
+
+/* Sixty phases that no other rank has, and thirteen pools: more than there is room for, of both. */
+static void overfill(void)
+{
+	char name[64];
+
+	ranks();
+	for (int i = 0; i < RANKS; i++) {
+		struct na_breakdown *of = &r[i].breakdown;
+
+		for (int k = 0; k < 60; k++) {
+			struct na_phase_part *p;
+
+			snprintf(name, sizeof(name), "%c phase %d of %d", 'a' + k % 26, k, i);
+			p = record_phase(&r[i], name, 1000u + (unsigned int)k, 5 * MIB, MIB);
+			p->growth = (struct na_phase_growth){ MIB, (2 + (uint64_t)(k % 3)) * MIB, MIB, 4, 3 };
+		}
+		for (; of->pool_count < 13; of->pool_count++) {
+			of->pools[of->pool_count] = (struct na_pool_part){ .pools = 1, .peak = MIB };
+			snprintf(of->pools[of->pool_count].name, NA_BREAKDOWN_NAME, "pool %u of %d", of->pool_count, i);
+		}
+		of->other_pools = (struct na_pool_part){ .pools = 2, .peak = 3 * MIB, .allocations = 7 };
+		assert_int_equal(na_breakdown_check(of), 0);
+	}
+}
+
+static void what_finds_no_room_is_under_others(void **state)
+{
+	uint64_t entered = 0, pools = 0, peaks = 0;
+	int64_t left = 0;
+
+	(void)state;
+	overfill();
+	add_all();
+	assert_int_equal(b.phase_count, NA_BREAKDOWN_PHASES);
+	assert_int_equal(b.pool_count, NA_JOB_POOLS);
+	assert_string_equal(b.other_phases.name, "(others)");
+	assert_int_equal(b.other_phases.ns.known, RANKS * 63 - NA_BREAKDOWN_PHASES);
+	for (uint32_t i = 0; i < b.phase_count; i++) {
+		entered += b.phases[i].entered;
+		left += b.phases[i].left.sum;
+		assert_true(i == 0 || strcmp(b.phases[i - 1].name, b.phases[i].name) < 0);
+	}
+	assert_int_equal(entered + b.other_phases.entered, RANKS * 63 * 10); /* nothing is lost */
+	assert_int_equal(left + b.other_phases.left.sum, RANKS * 60 * 4 * MIB + 45 * MIB / 2 + 45 * MIB - RANKS * 1000);
+	assert_non_null(phase("a phase 0 of 0"));
+	assert_null(phase("step")); /* among the last by name */
+	assert_true(b.other_phases.growing > 0);
+	for (uint32_t i = 0; i < b.pool_count; i++) {
+		pools += b.pools[i].pools;
+		peaks += (uint64_t)b.pools[i].peak.sum;
+	}
+	assert_int_equal(pools + b.other_pools.pools, RANKS * (13 + 2));
+	assert_int_equal(peaks + (uint64_t)b.other_pools.peak.sum, RANKS * (12 + 3) * MIB + 90 * MIB);
+}
+
+/* Merges parts of one process each in a random tree. */
+static void merge_by(unsigned int seed, struct na_job_breakdown *out)
+{
+	static struct na_job_breakdown parts[RANKS];
+	int count = RANKS;
+
+	for (int i = 0; i < RANKS; i++) {
+		na_job_breakdown_init(&parts[i]);
+		na_record_add_breakdown(&parts[i], &r[i]);
+	}
+	while (count > 1) {
+		int from = (int)(rand_r(&seed) % (unsigned int)count);
+		int with = (from + 1 + (int)(rand_r(&seed) % (unsigned int)(count - 1))) % count;
+
+		na_job_breakdown_merge(&parts[from], &parts[with]);
+		parts[with] = parts[count - 1];
+		count--;
+	}
+	*out = parts[0];
+}
+
+static void any_tree_gives_the_same_bytes(void **state)
+{
+	static struct na_job_breakdown other;
+
+	(void)state;
+	for (int full = 0; full < 2; full++) {
+		if (full)
+			overfill();
+		else
+			ranks();
+		r[3].breakdown.phases[0] = r[3].breakdown.phases[1];
+		r[3].breakdown.phases[1] = r[2].breakdown.phases[0];
+		r[5].breakdown.phases[1].ns = r[2].breakdown.phases[1].ns; /* ties across hosts */
+		r[7].breakdown.threads.busiest.allocated_bytes = r[8].breakdown.threads.busiest.allocated_bytes;
+		r[6].breakdown.latency.most = r[8].breakdown.latency.most;
+		r[4].breakdown.latency = (struct na_times){ 0 }; /* one that samples nothing */
+		r[4].breakdown.sample_mean = 0;
+		add_all();
+		for (unsigned int seed = 1; seed < 200; seed++) {
+			merge_by(seed, &other);
+			assert_memory_equal(&other, &b, sizeof(b));
+		}
+		na_job_breakdown_init(&other); /* the identity, on either side */
+		na_job_breakdown_merge(&other, &b);
+		assert_memory_equal(&other, &b, sizeof(b));
+		na_job_breakdown_init(&other);
+		na_job_breakdown_merge(&b, &other);
+		na_job_breakdown_merge(&other, &b);
+		assert_memory_equal(&other, &b, sizeof(b));
+	}
+}
+
+static void damage_is_refused(void **state)
+{
+	static struct na_job_breakdown good;
+
+	(void)state;
+	ranks();
+	add_all();
+	good = b;
+#define REFUSED(change)                                                                                                \
+	do {                                                                                                           \
+		b = good;                                                                                              \
+		change;                                                                                                \
+		assert_int_equal(na_job_breakdown_check(&b), -EINVAL);                                                 \
+	} while (0)
+	REFUSED(b.magic ^= 1);
+	REFUSED(b.version++);
+	REFUSED(b.bytes--);
+	REFUSED(b.phase_count = NA_BREAKDOWN_PHASES + 1);
+	REFUSED(b.pool_count = NA_JOB_POOLS + 1);
+	REFUSED(b.sampling = b.processes + 1);
+	REFUSED(memset(b.phases[1].name, 'x', sizeof(b.phases[1].name)));
+	REFUSED(b.phases[1].name[0] = '\0');
+	REFUSED(b.phases[0].peak.known = b.processes + 1);
+	REFUSED(b.phases[0].left.least = b.phases[0].left.most + 1);
+	REFUSED(memset(b.phases[0].ns.most_at.host, 'x', NA_RECORD_NAME));
+	REFUSED(memset(b.phases[0].growth_at.host, 'x', NA_RECORD_NAME));
+	REFUSED(memset(b.pools[0].name, 'x', sizeof(b.pools[0].name)));
+	REFUSED(memset(b.other_pools.peak.least_at.host, 'x', NA_RECORD_NAME));
+	REFUSED(memset(b.busiest_at.host, 'x', NA_RECORD_NAME));
+	REFUSED(memset(b.slowest_at.host, 'x', NA_RECORD_NAME));
+}
+
+static void names_that_no_text_can_carry(void **state)
+{
+	static const struct {
+		const char *name, *clean, *ascii;
+	} cases[] = { { "plain", "plain", "plain" },
+		      { "L\xc3\xb6sung", "L\xc3\xb6sung", "L?sung" },
+		      { "a\nb\x7f\x1b[0m", "a?b??[0m", "a?b??[0m" },
+		      { "\xff\xc3", "??", "??" },
+		      { "\xc0\xaf", "??", "??" },		 /* longer than need be */
+		      { "\xed\xa0\x80", "???", "???" },		 /* half of a surrogate */
+		      { "\xf4\x90\x80\x80", "????", "????" },	 /* past the last */
+		      { "\xf0\x9f\x90\x98", "\xf0\x9f\x90\x98", "?" },
+		      { "\xe2\x82", "??", "??" } };
+	char out[48];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		na_name_clean(out, cases[i].name, sizeof(out));
+		assert_string_equal(out, cases[i].clean);
+		na_name_ascii(out, cases[i].name, sizeof(out));
+		assert_string_equal(out, cases[i].ascii);
+	}
+	na_name_clean(out, "0123456789", 8);
+	assert_string_equal(out, "0123456");
+}
+
+/* ---- the rules ---- */
+
+static struct na_finding found[NA_RULE_COUNT_];
+
+static size_t judge(void)
+{
+	static struct na_job job, hosts[2];
+	struct na_report report = { .job = &job, .breakdown = &b, .hosts = hosts, .host_count = 2, .mpi = 1 };
+
+	add_all();
+	na_job_init(&job);
+	na_job_init(&hosts[0]);
+	na_job_init(&hosts[1]);
+	for (int i = 0; i < RANKS; i++) {
+		na_job_add(&job, &r[i]);
+		na_job_add(&hosts[i >= 3], &r[i]);
+	}
+	return na_judge(&report, found);
+}
+
+static const struct na_finding *finding(size_t n, enum na_rule_id rule)
+{
+	for (size_t i = 0; i < n; i++)
+		if (found[i].rule == rule)
+			return &found[i];
+	return NULL;
+}
+
+static void grow(int rank, int phase_at, uint64_t last, uint32_t points, uint32_t rises)
+{
+	struct na_phase_part *p = &r[rank].breakdown.phases[phase_at];
+
+	p->allocated_bytes = p->released_bytes + last;
+	p->growth = (struct na_phase_growth){ MIB, last, (last - MIB) / points, points, rises };
+}
+
+static void growth_is_judged_by_phase_and_rank(void **state)
+{
+	const struct na_finding *f;
+
+	(void)state;
+	ranks();
+	assert_null(finding(judge(), NA_RULE_growth));
+	grow(2, 1, 100 * MIB, 8, 7);
+	grow(5, 1, 150 * MIB, 8, 7);
+	grow(7, 0, 140 * MIB, 8, 7);
+	f = finding(judge(), NA_RULE_growth);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "8 stretches of the ends of phase \"step\" on rank 5, beta (so on 2 of the 9 that have it)"));
+	assert_non_null(strstr(f->bottleneck, "from 1.0 MiB to 150 MiB"));
+	assert_int_equal(phase("step")->growing, 2);
+	grow(5, 1, 150 * MIB, 8, 6); /* once it did not rise */
+	f = finding(judge(), NA_RULE_growth);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "phase \"setup\" on rank 7"));
+	r[7].breakdown.phases[0].released_bytes = r[7].breakdown.phases[0].allocated_bytes - 69 * MIB; /* less than half by this phase */
+	f = finding(judge(), NA_RULE_growth);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "on rank 2, alpha (so on 1 of the 9"));
+	grow(2, 1, 100 * MIB, 7, 6); /* too few to tell */
+	assert_null(finding(judge(), NA_RULE_growth));
+}
+
+static void growth_is_judged_by_the_series_where_no_phase_tells(void **state)
+{
+	const struct na_finding *f;
+
+	(void)state;
+	ranks();
+	for (int i = 0; i < RANKS; i++) {
+		na_series_init(&r[i].series);
+		for (uint64_t ms = 0; ms < 4000; ms += 16)
+			na_series_add(&r[i].series, START_MS + ms, (10 + ms / 16) * MIB / 8, MIB);
+	}
+	f = finding(judge(), NA_RULE_growth);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "8 equal parts of the job's time"));
+}
+
+static void the_fullest_host_is_named(void **state)
+{
+	const struct na_finding *f;
+
+	(void)state;
+	ranks();
+	for (int i = 0; i < RANKS; i++) {
+		r[i].cgroup_limit = 1000 * MIB;
+		na_series_init(&r[i].series);
+		na_series_add(&r[i].series, START_MS, MIB, (i < 3 ? 100 : 160) * MIB);
+	}
+	f = finding(judge(), NA_RULE_limit);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "On host beta, when it was fullest:"));
+	assert_non_null(strstr(f->bottleneck, "960 MiB"));
+	for (int i = 3; i < RANKS; i++) /* 6 x 200: more than one limit can have held, so each has its own */
+		na_series_add(&r[i].series, START_MS, MIB, 200 * MIB);
+	assert_null(finding(judge(), NA_RULE_limit));
+	for (int i = 0; i < 3; i++)
+		na_series_add(&r[i].series, START_MS, MIB, 310 * MIB);
+	f = finding(judge(), NA_RULE_limit);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "On host alpha, when it was fullest:"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(adds_up),
+		cmocka_unit_test(quantiles),
+		cmocka_unit_test(what_finds_no_room_is_under_others),
+		cmocka_unit_test(any_tree_gives_the_same_bytes),
+		cmocka_unit_test(damage_is_refused),
+		cmocka_unit_test(names_that_no_text_can_carry),
+		cmocka_unit_test(growth_is_judged_by_phase_and_rank),
+		cmocka_unit_test(growth_is_judged_by_the_series_where_no_phase_tells),
+		cmocka_unit_test(the_fullest_host_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
