@@ -62,7 +62,7 @@ void *kernel_array(struct kernel_run *run, int slot, size_t bytes);
 double *kernel_array_random(struct kernel_run *run, int slot, size_t count);
 
 /* The sum of an array, weighted so that a permutation is noticed. */
-double kernel_sum(const double *a, size_t n);
+double kernel_checksum(const double *a, size_t n);
 
 /* The harness's own. */
 struct kernel_settings {

@@ -63,7 +63,7 @@ double *kernel_array_random(struct kernel_run *run, int slot, size_t count)
 	return a;
 }
 
-double kernel_sum(const double *a, size_t n)
+double kernel_checksum(const double *a, size_t n)
 {
 	double s = 0;
 
