@@ -83,7 +83,6 @@ PAIR(add, plain_add(A, B, C, r->n), kernel_add_f64(A, B, C, r->n))
 PAIR(triad, plain_triad(A, B, C, 3, r->n), kernel_triad_f64(A, B, C, 3, r->n))
 PAIR(sum, r->result = plain_sum(A, r->n), r->result = kernel_sum_f64(A, r->n))
 PAIR(dot, r->result = plain_dot(A, B, r->n), r->result = kernel_dot_f64(A, B, r->n))
-PAIR(process, plain_process(A, r->n), plain_process_documented(A, r->n))
 
 static void triad_stream(struct kernel_run *r)
 {
@@ -203,6 +202,15 @@ static int setup_process(struct kernel_run *r)
 	return kernel_array_random(r, 0, r->n + 1024) ? 0 : -1;
 }
 
+void process_elsewhere(double *element)
+{
+	*element = *element * 0.999 + 0.001;
+}
+
+PAIR(elsewhere, plain_process_elsewhere(A, r->n), documented_process_elsewhere(A, r->n))
+PAIR(branching, plain_process_branching(A, r->n), documented_process_branching(A, r->n))
+PAIR(linear, plain_process_linear(A, r->n), documented_process_linear(A, r->n))
+
 #define BOTH(name) .plain = name##_plain, .ours = name##_ours
 
 static const struct kernel_case dense[] = {
@@ -240,8 +248,18 @@ static const struct kernel_case dense[] = {
 	  .goal = 0.98,
 	  .size = 256 << 10,
 	  .setup = setup_process,
-	  .plain = process_plain,
-	  .ours = process_ours },
+	  BOTH(elsewhere) },
+	{ .name = "documented-loop-inlined",
+	  .what = "the same, with some dependent operations and a branch inlined",
+	  .goal = 0.98,
+	  .size = 256 << 10,
+	  .setup = setup_process,
+	  BOTH(branching) },
+	{ .name = "documented-loop-linear",
+	  .what = "the same, with what compilers make vector code of, unless they find a prefetch",
+	  .size = 256 << 10,
+	  .setup = setup_process,
+	  BOTH(linear) },
 };
 
 KERNEL_CASES(dense)

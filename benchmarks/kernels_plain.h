@@ -40,7 +40,12 @@ void stream_triad(double *a, const double *b, const double *c, double s, size_t 
 void stream_triad_streaming(double *a, const double *b, const double *c, double s, size_t n);
 void stream_triad_prefetching(double *a, const double *b, const double *c, double s, size_t n);
 
-void plain_process(double *data, size_t n);
-void plain_process_documented(double *data, size_t n);
+void process_elsewhere(double *element); /* in kernels_dense.c */
+void plain_process_elsewhere(double *data, size_t n);
+void documented_process_elsewhere(double *data, size_t n);
+void plain_process_branching(double *data, size_t n);
+void documented_process_branching(double *data, size_t n);
+void plain_process_linear(double *data, size_t n);
+void documented_process_linear(double *data, size_t n);
 
 #endif

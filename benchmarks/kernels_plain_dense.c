@@ -167,24 +167,39 @@ void stream_triad_prefetching(double *a, const double *b, const double *c, doubl
 }
 #endif
 
-/* The documentation's processing loop: without its prefetch, and as it stands. */
-static inline void process_element(double *element)
+/* The documentation's processing loop, without its prefetch and as it stands: with a function of another file, as on the page; one with a few
+ * dependent operations and a branch, inlined; and one that compilers make vector code of, which a prefetch keeps them from. */
+static inline void process_branching(double *element)
+{
+	double v = *element;
+
+	for (int k = 0; k < 4; k++)
+		v = v * v * 0.5 + 0.25;
+	*element = v > 0.9 ? v - 0.5 : v + 0.01;
+}
+
+static inline void process_linear(double *element)
 {
 	*element = *element * 0.999 + 0.001;
 }
 
-void plain_process(double *data, size_t size)
-{
-	data = align_to_cache_line(data);
-	for (size_t i = 0; i < size; i++)
-		process_element(&data[i]);
-}
-
-void plain_process_documented(double *data, size_t size)
-{
-	data = align_to_cache_line(data);
-	for (size_t i = 0; i < size; i++) {
-		prefetch_next_block(&data[i + PREFETCH_DISTANCE]);
-		process_element(&data[i]);
+#define PROCESS(name, process_element)                                                                                 \
+	void plain_process_##name(double *data, size_t size)                                                           \
+	{                                                                                                              \
+		data = align_to_cache_line(data);                                                                      \
+		for (size_t i = 0; i < size; i++)                                                                      \
+			process_element(&data[i]);                                                                     \
+	}                                                                                                              \
+                                                                                                                       \
+	void documented_process_##name(double *data, size_t size)                                                      \
+	{                                                                                                              \
+		data = align_to_cache_line(data);                                                                      \
+		for (size_t i = 0; i < size; i++) {                                                                    \
+			prefetch_next_block(&data[i + PREFETCH_DISTANCE]);                                             \
+			process_element(&data[i]);                                                                     \
+		}                                                                                                      \
 	}
-}
+
+PROCESS(elsewhere, process_elsewhere)
+PROCESS(branching, process_branching)
+PROCESS(linear, process_linear)
