@@ -15,12 +15,12 @@
 _Static_assert(KERNEL_MAX_FIELDS == NA_KERNEL_FIELDS,
 	       "a block of the loops has room for a structure of so many fields");
 
-/* Partly on one another: neither equal nor apart. Two's complement makes one comparison of both directions. */
+/* Partly on one another: neither equal nor apart. In unsigned numbers one comparison makes it for both directions. */
 static inline bool partly(const void *a, const void *b, size_t bytes)
 {
 	uintptr_t distance = (uintptr_t)a - (uintptr_t)b;
 
-	return distance != 0 && (distance < bytes || -distance < bytes);
+	return distance != 0 && distance + (bytes - 1) < 2 * bytes - 1;
 }
 
 static inline bool meet(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
@@ -28,9 +28,10 @@ static inline bool meet(const void *a, size_t a_bytes, const void *b, size_t b_b
 	return (uintptr_t)a < (uintptr_t)b + b_bytes && (uintptr_t)b < (uintptr_t)a + a_bytes;
 }
 
-static __attribute__((cold, noinline)) memory_error_t refuse(const char *call, size_t n, size_t size, const void *dst,
-							     const void *a, const char *a_name, const void *b,
-							     const char *b_name)
+#define COLD static __attribute__((cold, noinline))
+
+COLD memory_error_t refuse(const char *call, size_t n, size_t size, const void *dst, const void *a, const char *a_name,
+			   const void *b, const char *b_name)
 {
 	if (n > PTRDIFF_MAX / size)
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: n is %zu: no address space holds so many", call, n);
@@ -51,67 +52,126 @@ static inline bool wrong(size_t n, size_t size, const void *dst, const void *a, 
 }
 
 /* What is read is in the caches after that, so there is nothing to save where it is what is written. */
-static inline bool streams(size_t bytes, const void *dst, const void *a, const void *b)
+static bool streams(size_t bytes, const void *dst, const void *a, const void *b)
 {
 	return na_kernels_stream(bytes) && dst != a && dst != b;
 }
 
-static __attribute__((cold, noinline)) double no_sum(const char *call, const void *a)
+COLD double no_sum(const char *call, const void *a)
 {
 	na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", call, a ? "b" : "a");
 	return NAN;
 }
 
+/* A small call with nothing wrong is a few comparisons and a jump; anything else is sorted out in ..._large. */
 #define ELEMENTWISE(T, suffix)                                                                                         \
-	memory_error_t kernel_copy_##suffix(T *dst, const T *src, size_t n)                                            \
+	COLD memory_error_t copy_large_##suffix(T *dst, const T *src, size_t n)                                        \
 	{                                                                                                              \
+		size_t bytes = 2 * n * sizeof(T);                                                                      \
+                                                                                                                       \
 		if (n == 0)                                                                                            \
 			return MEMORY_ERROR_NONE;                                                                      \
 		if (wrong(n, sizeof(T), dst, src, src))                                                                \
 			return refuse("kernel_copy_" #suffix, n, sizeof(T), dst, src, "src", src, "src");              \
-		if (dst != src)                                                                                        \
-			na_kernels()->copy(dst, src, n * sizeof(T), na_kernels_stream(2 * n * sizeof(T)));             \
+		if (dst == src)                                                                                        \
+			return MEMORY_ERROR_NONE;                                                                      \
+		na_kernels()->copy(dst, src, n * sizeof(T), na_kernels_stream(bytes));                                 \
+		return MEMORY_ERROR_NONE;                                                                              \
+	}                                                                                                              \
+                                                                                                                       \
+	memory_error_t kernel_copy_##suffix(T *dst, const T *src, size_t n)                                            \
+	{                                                                                                              \
+		const struct na_kernels *k = na_kernels_small(2 * n * sizeof(T));                                      \
+                                                                                                                       \
+		if (UNLIKELY(!k || wrong(n, sizeof(T), dst, src, src)))                                                \
+			return copy_large_##suffix(dst, src, n);                                                       \
+		if (dst == src)                                                                                        \
+			return MEMORY_ERROR_NONE;                                                                      \
+		return (memory_error_t)k->copy(dst, src, n * sizeof(T), false);                                        \
+	}                                                                                                              \
+                                                                                                                       \
+	COLD memory_error_t fill_large_##suffix(T *dst, T value, size_t n)                                             \
+	{                                                                                                              \
+		size_t bytes = 1 * n * sizeof(T);                                                                      \
+                                                                                                                       \
+		if (n == 0)                                                                                            \
+			return MEMORY_ERROR_NONE;                                                                      \
+		if (wrong(n, sizeof(T), dst, dst, dst))                                                                \
+			return refuse("kernel_fill_" #suffix, n, sizeof(T), dst, dst, "dst", dst, "dst");              \
+		na_kernels()->suffix.fill(dst, value, n, na_kernels_stream(bytes));                                    \
 		return MEMORY_ERROR_NONE;                                                                              \
 	}                                                                                                              \
                                                                                                                        \
 	memory_error_t kernel_fill_##suffix(T *dst, T value, size_t n)                                                 \
 	{                                                                                                              \
+		const struct na_kernels *k = na_kernels_small(1 * n * sizeof(T));                                      \
+                                                                                                                       \
+		if (UNLIKELY(!k || wrong(n, sizeof(T), dst, dst, dst)))                                                \
+			return fill_large_##suffix(dst, value, n);                                                     \
+		return (memory_error_t)k->suffix.fill(dst, value, n, false);                                           \
+	}                                                                                                              \
+                                                                                                                       \
+	COLD memory_error_t scale_large_##suffix(T *dst, const T *src, T scalar, size_t n)                             \
+	{                                                                                                              \
+		size_t bytes = 2 * n * sizeof(T);                                                                      \
+                                                                                                                       \
 		if (n == 0)                                                                                            \
 			return MEMORY_ERROR_NONE;                                                                      \
-		if (wrong(n, sizeof(T), dst, dst, dst))                                                                \
-			return refuse("kernel_fill_" #suffix, n, sizeof(T), dst, dst, "dst", dst, "dst");              \
-		na_kernels()->suffix.fill(dst, value, n, na_kernels_stream(n * sizeof(T)));                            \
+		if (wrong(n, sizeof(T), dst, src, src))                                                                \
+			return refuse("kernel_scale_" #suffix, n, sizeof(T), dst, src, "src", src, "src");             \
+		na_kernels()->suffix.scale(dst, src, scalar, n, streams(bytes, dst, src, src));                        \
 		return MEMORY_ERROR_NONE;                                                                              \
 	}                                                                                                              \
                                                                                                                        \
 	memory_error_t kernel_scale_##suffix(T *dst, const T *src, T scalar, size_t n)                                 \
 	{                                                                                                              \
+		const struct na_kernels *k = na_kernels_small(2 * n * sizeof(T));                                      \
+                                                                                                                       \
+		if (UNLIKELY(!k || wrong(n, sizeof(T), dst, src, src)))                                                \
+			return scale_large_##suffix(dst, src, scalar, n);                                              \
+		return (memory_error_t)k->suffix.scale(dst, src, scalar, n, false);                                    \
+	}                                                                                                              \
+                                                                                                                       \
+	COLD memory_error_t add_large_##suffix(T *dst, const T *a, const T *b, size_t n)                               \
+	{                                                                                                              \
+		size_t bytes = 3 * n * sizeof(T);                                                                      \
+                                                                                                                       \
 		if (n == 0)                                                                                            \
 			return MEMORY_ERROR_NONE;                                                                      \
-		if (wrong(n, sizeof(T), dst, src, src))                                                                \
-			return refuse("kernel_scale_" #suffix, n, sizeof(T), dst, src, "src", src, "src");             \
-		na_kernels()->suffix.scale(dst, src, scalar, n, streams(2 * n * sizeof(T), dst, src, src));            \
+		if (wrong(n, sizeof(T), dst, a, b))                                                                    \
+			return refuse("kernel_add_" #suffix, n, sizeof(T), dst, a, "a", b, "b");                       \
+		na_kernels()->suffix.add(dst, a, b, n, streams(bytes, dst, a, b));                                     \
 		return MEMORY_ERROR_NONE;                                                                              \
 	}                                                                                                              \
                                                                                                                        \
 	memory_error_t kernel_add_##suffix(T *dst, const T *a, const T *b, size_t n)                                   \
 	{                                                                                                              \
+		const struct na_kernels *k = na_kernels_small(3 * n * sizeof(T));                                      \
+                                                                                                                       \
+		if (UNLIKELY(!k || wrong(n, sizeof(T), dst, a, b)))                                                    \
+			return add_large_##suffix(dst, a, b, n);                                                       \
+		return (memory_error_t)k->suffix.add(dst, a, b, n, false);                                             \
+	}                                                                                                              \
+                                                                                                                       \
+	COLD memory_error_t triad_large_##suffix(T *dst, const T *a, const T *b, T scalar, size_t n)                   \
+	{                                                                                                              \
+		size_t bytes = 3 * n * sizeof(T);                                                                      \
+                                                                                                                       \
 		if (n == 0)                                                                                            \
 			return MEMORY_ERROR_NONE;                                                                      \
 		if (wrong(n, sizeof(T), dst, a, b))                                                                    \
-			return refuse("kernel_add_" #suffix, n, sizeof(T), dst, a, "a", b, "b");                       \
-		na_kernels()->suffix.add(dst, a, b, n, streams(3 * n * sizeof(T), dst, a, b));                         \
+			return refuse("kernel_triad_" #suffix, n, sizeof(T), dst, a, "a", b, "b");                     \
+		na_kernels()->suffix.triad(dst, a, b, scalar, n, streams(bytes, dst, a, b));                           \
 		return MEMORY_ERROR_NONE;                                                                              \
 	}                                                                                                              \
                                                                                                                        \
 	memory_error_t kernel_triad_##suffix(T *dst, const T *a, const T *b, T scalar, size_t n)                       \
 	{                                                                                                              \
-		if (n == 0)                                                                                            \
-			return MEMORY_ERROR_NONE;                                                                      \
-		if (wrong(n, sizeof(T), dst, a, b))                                                                    \
-			return refuse("kernel_triad_" #suffix, n, sizeof(T), dst, a, "a", b, "b");                     \
-		na_kernels()->suffix.triad(dst, a, b, scalar, n, streams(3 * n * sizeof(T), dst, a, b));               \
-		return MEMORY_ERROR_NONE;                                                                              \
+		const struct na_kernels *k = na_kernels_small(3 * n * sizeof(T));                                      \
+                                                                                                                       \
+		if (UNLIKELY(!k || wrong(n, sizeof(T), dst, a, b)))                                                    \
+			return triad_large_##suffix(dst, a, b, scalar, n);                                             \
+		return (memory_error_t)k->suffix.triad(dst, a, b, scalar, n, false);                                   \
 	}                                                                                                              \
                                                                                                                        \
 	double kernel_sum_##suffix(const T *a, size_t n)                                                               \
@@ -187,6 +247,16 @@ static memory_error_t check_field(const char *call, const void *const *soa, size
 	return MEMORY_ERROR_NONE;
 }
 
+/* What most programs have: arrays by rising addresses, the structures behind or in front of all. Then nothing overlaps. */
+static bool rising(const void *const *soa, const void *aos, size_t fields, size_t bytes)
+{
+	for (size_t f = 1; f < fields; f++)
+		if ((uintptr_t)soa[f] < (uintptr_t)soa[f - 1] + bytes)
+			return false;
+	return soa[0] && ((uintptr_t)aos >= (uintptr_t)soa[fields - 1] + bytes ||
+			  (uintptr_t)aos + fields * bytes <= (uintptr_t)soa[0]);
+}
+
 static memory_error_t check_fields(const char *call, const void *const *soa, const void *aos, size_t fields, size_t n,
 				   size_t size, bool soa_written)
 {
@@ -199,7 +269,9 @@ static memory_error_t check_fields(const char *call, const void *const *soa, con
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: n is %zu: no address space holds so many", call, n);
 	if (n && (!soa || !aos))
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", call, aos ? "soa" : "aos");
-	for (size_t f = 0; n && f < fields && e == MEMORY_ERROR_NONE; f++)
+	if (n == 0 || rising(soa, aos, fields, n * size))
+		return e;
+	for (size_t f = 0; f < fields && e == MEMORY_ERROR_NONE; f++)
 		e = check_field(call, soa, f, aos, fields, n * size, soa_written);
 	return e;
 }

@@ -9,7 +9,7 @@
 #define ASSUMED_CACHE ((size_t)32 << 20) /* of a machine that does not tell */
 
 _Atomic(const struct na_kernels *) na_kernels_chosen;
-_Atomic size_t na_kernels_stream_bytes = NA_KERNELS_STREAM_LEAST;
+_Atomic size_t na_kernels_stream_bytes;
 
 static _Atomic bool asked; /* relaxed: two threads that both ask find the same */
 
@@ -39,16 +39,24 @@ const struct na_kernels *na_kernels_table(uint64_t variant)
 }
 #endif
 
+/* From now on small calls find the table. Another thread may have been faster, and the tuner since. */
+static void open_gate(void)
+{
+	size_t closed = 0,
+	       least = na_options.kernel_stream ? (size_t)na_options.kernel_stream : NA_KERNELS_STREAM_LEAST;
+
+	if (na_options.kernel_stream)
+		atomic_store_explicit(&asked, true, memory_order_relaxed);
+	atomic_compare_exchange_strong_explicit(&na_kernels_stream_bytes, &closed, least, memory_order_release,
+						memory_order_relaxed);
+}
+
 const struct na_kernels *na_kernels_choose(void)
 {
 	static _Atomic bool told;
 	const struct na_kernels *k;
 
 	na_pools_boot();
-	if (na_options.kernel_stream) {
-		atomic_store_explicit(&na_kernels_stream_bytes, (size_t)na_options.kernel_stream, memory_order_relaxed);
-		atomic_store_explicit(&asked, true, memory_order_relaxed);
-	}
 	k = na_kernels_table(na_options.kernels);
 	if (!k) {
 		k = na_kernels_table(NA_KERNELS_AUTO);
@@ -57,6 +65,7 @@ const struct na_kernels *na_kernels_choose(void)
 			       na_kernels_name(na_options.kernels), k->name);
 	}
 	atomic_store_explicit(&na_kernels_chosen, k, memory_order_relaxed);
+	open_gate();
 	return k;
 }
 
@@ -99,9 +108,11 @@ size_t na_kernels_stream_threshold(void)
 	return atomic_load_explicit(&na_kernels_stream_bytes, memory_order_relaxed);
 }
 
-bool na_kernels_stream_large(size_t bytes)
+bool na_kernels_stream(size_t bytes)
 {
-	return bytes >= na_kernels_stream_threshold();
+	na_kernels();
+	return bytes >= atomic_load_explicit(&na_kernels_stream_bytes, memory_order_relaxed) &&
+	       bytes >= na_kernels_stream_threshold();
 }
 
 void na_kernels_stream_tune(size_t bytes)

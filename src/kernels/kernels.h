@@ -22,13 +22,14 @@
 #define NA_KERNEL_LANES	 32
 #define NA_KERNEL_FIELDS 64 /* most of a structure */
 
-/* dst may be a or b, exactly; `stream` is then false. Sums of floats are kept in double. */
+/* dst may be a or b, exactly; `stream` is then false. Sums of floats are kept in double. What returns an int returns 0, so that the call in api/ is a
+ * jump. */
 #define NA_KERNEL_LOOPS(T)                                                                                             \
 	{                                                                                                              \
-		void (*fill)(T * dst, T value, size_t n, bool stream);                                                 \
-		void (*scale)(T * dst, const T *a, T s, size_t n, bool stream);                                        \
-		void (*add)(T * dst, const T *a, const T *b, size_t n, bool stream);                                   \
-		void (*triad)(T * dst, const T *a, const T *b, T s, size_t n, bool stream);                            \
+		int (*fill)(T * dst, T value, size_t n, bool stream);                                                  \
+		int (*scale)(T * dst, const T *a, T s, size_t n, bool stream);                                         \
+		int (*add)(T * dst, const T *a, const T *b, size_t n, bool stream);                                    \
+		int (*triad)(T * dst, const T *a, const T *b, T s, size_t n, bool stream);                             \
 		double (*sum)(const T *a, size_t n);                                                                   \
 		double (*dot)(const T *a, const T *b, size_t n);                                                       \
 		void (*stencil7)(T * dst, const T *a, size_t nx, size_t ny, size_t nz, const T *w, bool stream);       \
@@ -38,7 +39,7 @@
 
 struct na_kernels {
 	const char *name;
-	void (*copy)(void *dst, const void *src, size_t bytes, bool stream); /* equal, or apart */
+	int (*copy)(void *dst, const void *src, size_t bytes, bool stream); /* equal, or apart */
 	struct NA_KERNEL_LOOPS(double) f64;
 	struct NA_KERNEL_LOOPS(float) f32;
 };
@@ -61,19 +62,22 @@ static inline const struct na_kernels *na_kernels(void)
 	return __builtin_expect(k != NULL, 1) ? k : na_kernels_choose();
 }
 
-/* Bytes that a call touches in all from which on it streams: what the tuner sets. Until the first call that is large enough to ask, the
- * least that there is sense in. Relaxed on both sides: any value is right, some are slower. */
+/* Bytes that a call touches in all from which on it is to ask whether it streams: the threshold, 1 MiB until somebody has asked for
+ * that, and 0 until a table is chosen, so that one comparison tells that a call is small and that there is a table.
+ * Release by whoever chooses, after the table; acquire in na_kernels_small(): who sees more than 0 sees the table. What is stored later needs no order. */
 extern _Atomic size_t na_kernels_stream_bytes;
 #define NA_KERNELS_STREAM_LEAST ((size_t)1 << 20)
 
-/* Out of line: the first time this asks the topology. */
-bool na_kernels_stream_large(size_t bytes);
-
-static inline bool na_kernels_stream(size_t bytes)
+/* The table, for a call that does not stream; NULL: ask na_kernels_stream(), and na_kernels(). */
+static inline const struct na_kernels *na_kernels_small(size_t bytes)
 {
-	return __builtin_expect(bytes >= atomic_load_explicit(&na_kernels_stream_bytes, memory_order_relaxed), 0) &&
-	       na_kernels_stream_large(bytes);
+	if (__builtin_expect(bytes >= atomic_load_explicit(&na_kernels_stream_bytes, memory_order_acquire), 0))
+		return NULL;
+	return atomic_load_explicit(&na_kernels_chosen, memory_order_relaxed);
 }
+
+/* Whether a call that touches so many bytes streams. The first of 1 MiB or more asks the topology. */
+bool na_kernels_stream(size_t bytes);
 
 /* The threshold in force, asking for it now; what the setting says, the tuner, or the last-level cache. */
 size_t na_kernels_stream_threshold(void);
