@@ -48,18 +48,25 @@ typedef struct cache_config {
  * 20 to 1000 ns; on processors that cannot flush a line it is taken to be 100 ns. */
 memory_error_t initialize_cache_system(const cache_config_t *config) NUMARENA_CALL(initialize_cache_system);
 
-/* For reading only: the distance in force, and the size of a line. Words that change when they are configured, so they are
- * read by relaxed loads, which are plain ones to the processor. */
+/* For reading only: the distance in force, and the size of a line. Words that change when they are configured; whoever reads one sees
+ * the old or the new. */
 extern size_t memory_prefetch_distance NUMARENA_DATA(prefetch_distance);
 extern size_t memory_cache_line_size NUMARENA_DATA(cache_line_size);
 
-/* How far ahead to prefetch, in elements of 8 bytes; 0 while prefetching is off: what is then prefetched is at hand. */
-#define PREFETCH_DISTANCE __atomic_load_n(&memory_prefetch_distance, __ATOMIC_RELAXED)
+/* How far ahead to prefetch, in elements of 8 bytes; 0 while prefetching is off: what is then prefetched is at hand. A plain load and no
+ * atomic one, so that a compiler may take it out of a loop: a loop goes on with the distance that it began with. */
+#define PREFETCH_DISTANCE memory_prefetch_distance
 
-/* Asks for the line at an address, to be read soon. Never faults, whatever the address is. */
+/* Asks for the line at an address, to be read soon. Never faults, whatever the address is. Compilers do not vectorise a loop that asks:
+ * where elements are processed in order by a few operations, which the processor's own prefetcher and its vector registers do
+ * best, define NUMARENA_NO_PREFETCH before this header is included, and nothing is left of it, or call numarena/kernels.h. */
 static inline void prefetch_next_block(const void *p)
 {
+#ifdef NUMARENA_NO_PREFETCH
+	(void)p;
+#else
 	__builtin_prefetch(p, 0, 3);
+#endif
 }
 
 /* p itself if a line begins there, as every block of allocate_from_pool does, else the next place where one does. */

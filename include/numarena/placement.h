@@ -64,6 +64,30 @@ typedef struct memory_placement_report {
 memory_error_t get_memory_placement(const void *block, memory_placement_report_t *report)
 	NUMARENA_CALL(get_memory_placement);
 
+typedef struct memory_range {
+	size_t first; /* the first element */
+	size_t count;
+	int node; /* on which the placement has its pages; -1: it says nothing, or several */
+} memory_range_t;
+
+/* Which elements of an array are part `part` of `parts`, for threads that each work on theirs:
+ *
+ *     memory_range_t mine;
+ *
+ *     if (partition_range(a, n, sizeof(*a), omp_get_thread_num(), omp_get_num_threads(), &mine) == MEMORY_ERROR_NONE)
+ *             for (size_t i = mine.first; i < mine.first + mine.count; i++)
+ *
+ * An array that is the whole of a block with PLACEMENT_PARTITIONED is cut at its pages, so that with as many parts as the block has, or a
+ * multiple, each is on its node; any other array, be it numarena's or not, into equal parts. Then each cut moves up to
+ * the next element that begins a cache line, if one does within a page: then no two parts share a line. Parts are in order, leave nothing
+ * out, and may be empty. Where several arrays are cut alike, threads find the same elements of each only if their elements have one
+ * size and they begin at the same place of a page.
+ *
+ * MEMORY_ERROR_INVALID_ARGUMENT: part is not below parts, which are 1 to 65536; size is 0 or above 1 GiB; array is NULL and count is not 0;
+ * no address space holds count elements; range is NULL. */
+memory_error_t partition_range(const void *array, size_t count, size_t size, size_t part, size_t parts,
+			       memory_range_t *range) NUMARENA_CALL(partition_range);
+
 NUMARENA_END
 
 #endif

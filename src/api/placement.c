@@ -7,6 +7,8 @@
 #include "api/error.h"
 #include "heap/heap.h"
 #include "heap/placed.h"
+#include "heap/range.h"
+#include "hints/prefetch.h"
 
 #define MAX_ALIGNMENT ((size_t)1 << 30)
 #define MAX_PARTS     ((size_t)1 << 16)
@@ -82,5 +84,33 @@ memory_error_t get_memory_placement(const void *block, memory_placement_report_t
 		else
 			report->other_bytes += where.on[i];
 	}
+	return MEMORY_ERROR_NONE;
+}
+
+memory_error_t partition_range(const void *array, size_t count, size_t size, size_t part, size_t parts,
+			       memory_range_t *range)
+{
+	struct na_range cut;
+
+	if (!range)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "partition_range: range is NULL");
+	if (parts == 0 || parts > MAX_PARTS)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "partition_range: parts is %zu: must be from 1 to 65536",
+				parts);
+	if (part >= parts)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "partition_range: part is %zu: must be below parts, %zu",
+				part, parts);
+	if (size == 0 || size > (size_t)1 << 30)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "partition_range: size is %zu: must be from 1 to 1 GiB",
+				size);
+	if (count > PTRDIFF_MAX / size)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT,
+				"partition_range: count is %zu: no address space holds so many elements", count);
+	if (!array && count)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "partition_range: array is NULL");
+	na_pools_boot();
+	na_range_cut(array, count, size, (uint32_t)part, (uint32_t)parts,
+		     __atomic_load_n(&na_cache_line, __ATOMIC_RELAXED), &cut);
+	*range = (memory_range_t){ .first = cut.first, .count = cut.end - cut.first, .node = cut.node };
 	return MEMORY_ERROR_NONE;
 }

@@ -22,6 +22,7 @@ struct na_options na_options = {
 #define NA_TEXT_PAGES(def)    #def
 #define NA_TEXT_LEVEL(def)    #def
 #define NA_TEXT_FALLBACK(def) "none" /* the one that is 0 */
+#define NA_TEXT_KERNELS(def)  "auto" /* likewise */
 #define NA_TEXT_PATH(def)     def
 
 const struct na_option_info na_option_table[NA_OPTION_COUNT_] = {
@@ -168,6 +169,23 @@ static int parse_fallback(const char *text, uint64_t *value)
 	return -EINVAL;
 }
 
+const char *na_kernels_name(uint64_t variant)
+{
+	static const char *const names[NA_KERNELS_COUNT_] = { "auto", "portable", "avx2", "avx512" };
+
+	return variant < NA_KERNELS_COUNT_ ? names[variant] : "?";
+}
+
+static int parse_kernels(const char *text, uint64_t *value)
+{
+	for (uint64_t i = 0; i < NA_KERNELS_COUNT_; i++)
+		if (strcmp(text, na_kernels_name(i)) == 0) {
+			*value = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value)
 {
 	uint64_t v = 0;
@@ -196,6 +214,9 @@ int na_option_parse(const struct na_option_info *info, const char *text, uint64_
 		break;
 	case NA_KIND_FALLBACK:
 		rc = parse_fallback(text, &v);
+		break;
+	case NA_KIND_KERNELS:
+		rc = parse_kernels(text, &v);
 		break;
 	case NA_KIND_PATH:
 		return 0;
@@ -252,6 +273,9 @@ static void complain(char *out, size_t capacity, const struct na_option_info *in
 		break;
 	case NA_KIND_FALLBACK:
 		na_text_add(&t, "must be none, system or node");
+		break;
+	case NA_KIND_KERNELS:
+		na_text_add(&t, "must be auto, portable, avx2 or avx512");
 		break;
 	case NA_KIND_RATIO:
 		na_text_add(&t, "must be a fraction above 0, up to 1");

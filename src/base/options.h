@@ -24,6 +24,7 @@ enum na_option_kind {
 	NA_KIND_PAGES,
 	NA_KIND_LEVEL,
 	NA_KIND_FALLBACK,
+	NA_KIND_KERNELS,
 	NA_KIND_PATH
 };
 
@@ -34,6 +35,7 @@ enum na_option_kind {
 #define NA_TYPE_PAGES	 uint64_t
 #define NA_TYPE_LEVEL	 uint64_t
 #define NA_TYPE_FALLBACK uint64_t
+#define NA_TYPE_KERNELS	 uint64_t
 #define NA_TYPE_PATH	 const char *
 
 struct na_options {
@@ -82,6 +84,10 @@ const char *na_level_name(uint64_t level);
 /* Values of kind FALLBACK, as recovery_config_t numbers them, and their names. */
 enum na_fallback { NA_FALLBACK_NONE, NA_FALLBACK_SYSTEM, NA_FALLBACK_NODE, NA_FALLBACK_COUNT_ };
 const char *na_fallback_name(uint64_t fallback);
+
+/* Values of kind KERNELS, and their names: which loops src/kernels runs. */
+enum na_kernels_variant { NA_KERNELS_AUTO, NA_KERNELS_PORTABLE, NA_KERNELS_AVX2, NA_KERNELS_AVX512, NA_KERNELS_COUNT_ };
+const char *na_kernels_name(uint64_t variant);
 
 /* Parses one value of a kind, as the environment's are; 0 or -EINVAL. */
 int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value);

@@ -11,6 +11,7 @@
 #define NA_FIELD_PAGES(id)	&na_options.id
 #define NA_FIELD_LEVEL(id)	&na_options.id
 #define NA_FIELD_FALLBACK(id)	&na_options.id
+#define NA_FIELD_KERNELS(id)	&na_options.id
 #define NA_FIELD_PATH(id)	NULL
 #define NA_NUMBER_SIZE(def)	def
 #define NA_NUMBER_COUNT(def)	def
@@ -19,6 +20,7 @@
 #define NA_NUMBER_PAGES(def)	def
 #define NA_NUMBER_LEVEL(def)	def
 #define NA_NUMBER_FALLBACK(def) def
+#define NA_NUMBER_KERNELS(def)	def
 #define NA_NUMBER_PATH(def)	0
 
 static struct {
@@ -151,6 +153,7 @@ static void add_ratio(struct na_text *t, uint64_t thousandths)
 #define NA_ADD_PAGES(t, v)    na_text_add(t, na_pages_name(v))
 #define NA_ADD_LEVEL(t, v)    na_text_add(t, na_level_name(v))
 #define NA_ADD_FALLBACK(t, v) na_text_add(t, na_fallback_name(v))
+#define NA_ADD_KERNELS(t, v)  na_text_add(t, na_kernels_name(v))
 #define NA_ADD_PATH(t, v)     na_text_add(t, v)
 
 void na_setting_text(enum na_option_id id, char *out, size_t capacity)

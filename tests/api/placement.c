@@ -91,6 +91,57 @@ static void what_cannot_be_is_refused(void)
 	       (size_t)1 << 44, ENOMEM, MEMORY_ERROR_ALLOCATION, "");
 }
 
+/* Parts in order, nothing left out, on lines where elements begin there; in memory of any kind. */
+static void an_array_is_cut_for_threads(void)
+{
+	static const size_t sizes[] = { 1, 4, 8, 12, 24, 64, 100, 5000 };
+	static const size_t parts[] = { 1, 2, 3, 7, 64, 1000 };
+	static char plain[100000] __attribute__((aligned(64)));
+	memory_placement_config_t c = { .placement = PLACEMENT_PARTITIONED, .parts = 4 };
+	char *placed = allocate_placed(1 << 20, &c);
+	memory_range_t r;
+
+	CHECK(placed != NULL);
+	for (size_t a = 0; a < 3; a++) {
+		const char *array = a == 0 ? placed : a == 1 ? plain : plain + 3;
+		size_t bytes = a == 0 ? 1 << 20 : sizeof(plain) - 3;
+
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
+			for (size_t p = 0; p < sizeof(parts) / sizeof(parts[0]); p++) {
+				size_t n = bytes / sizes[s], next = 0;
+
+				for (size_t i = 0; i < parts[p]; i++) {
+					GOOD(partition_range(array, n, sizes[s], i, parts[p], &r));
+					CHECK_EQ(r.first, next);
+					next += r.count;
+					if (a < 2 && sizes[s] <= 100 && r.first < n)
+						CHECK_MSG((uintptr_t)(array + r.first * sizes[s]) % 64 == 0,
+							  "size %zu, part %zu of %zu begins within a line", sizes[s], i,
+							  parts[p]);
+				}
+				CHECK_EQ(next, n);
+			}
+	}
+	/* The block's own parts, and half of them. */
+	for (size_t i = 0; i < 4; i++) {
+		GOOD(partition_range(placed, (1 << 20) / 8, 8, i, 4, &r));
+		CHECK_EQ(r.first, i * (1 << 18) / 8);
+		CHECK_EQ(r.count, (1 << 18) / 8);
+		CHECK_EQ(r.node, allocation_node(placed + r.first * 8));
+	}
+	GOOD(partition_range(plain, 0, 8, 3, 4, &r));
+	CHECK_EQ(r.count, 0);
+	CHECK_EQ(r.node, -1);
+	GOOD(partition_range(NULL, 0, 8, 0, 1, &r));
+	ERROR(partition_range(NULL, 1, 8, 0, 1, &r), MEMORY_ERROR_INVALID_ARGUMENT, "array");
+	ERROR(partition_range(plain, 1, 8, 1, 1, &r), MEMORY_ERROR_INVALID_ARGUMENT, "part is 1", "below");
+	ERROR(partition_range(plain, 1, 8, 0, 0, &r), MEMORY_ERROR_INVALID_ARGUMENT, "parts is 0", "65536");
+	ERROR(partition_range(plain, 1, 0, 0, 1, &r), MEMORY_ERROR_INVALID_ARGUMENT, "size is 0");
+	ERROR(partition_range(plain, SIZE_MAX / 4, 8, 0, 1, &r), MEMORY_ERROR_INVALID_ARGUMENT, "count");
+	ERROR(partition_range(plain, 1, 8, 0, 1, NULL), MEMORY_ERROR_INVALID_ARGUMENT, "range");
+	release_memory(placed);
+}
+
 static void nothing_is_left(void)
 {
 	memory_stats_t before = api_stats(), after;
@@ -106,6 +157,7 @@ int main(void)
 	RUN(every_placement_gives_memory);
 	RUN(the_report_says_where_pages_lie);
 	RUN(what_cannot_be_is_refused);
+	RUN(an_array_is_cut_for_threads);
 	RUN(nothing_is_left);
 	return check_result();
 }

@@ -181,6 +181,33 @@ static void partitioned(bool huge)
 	release_memory(p);
 }
 
+/* Each part of an array, as a thread that is pinned where the block's part lies would take it: all of its pages are on that thread's node. */
+static void sliced(size_t parts, size_t element, bool huge)
+{
+	size_t size = 24 << 20, n = size / element, next = 0;
+	uint64_t counts[NODES], wrong = 0, parts_off = 0;
+	char detail[80];
+	char *p = place((memory_placement_config_t){ .placement = PLACEMENT_PARTITIONED, .parts = CPUS, .huge_pages = huge },
+			size, counts);
+
+	for (size_t part = 0; p && part < parts; part++) {
+		memory_range_t r;
+		bool good = partition_range(p, n, element, part, parts, &r) == MEMORY_ERROR_NONE && r.first == next;
+
+		guest_run_on((int)(part * CPUS / parts));
+		/* An element that lies on the cut, and those up to the next line, are of the part before. */
+		for (size_t at = (r.first * element + PAGE - 1) / PAGE * PAGE; at + PAGE <= (r.first + r.count) * element; at += PAGE)
+			wrong += guest_node_of(p + at) != guest_node_here();
+		next = r.first + r.count;
+		good = good && r.count && (uintptr_t)(p + r.first * element) % 64 == 0 &&
+		       r.node == guest_node_here();
+		parts_off += !good;
+	}
+	snprintf(detail, sizeof(detail), " %zu of elements of %zu bytes%s", parts, element, huge ? ", huge pages" : "");
+	say(p && wrong == 0 && parts_off == 0 && next == n, "parts for threads:", detail, counts);
+	release_memory(p);
+}
+
 static void tiers(void)
 {
 	static const int fastest[CPUS] = { 4, 1, 2, 3 };
@@ -418,6 +445,10 @@ int main(int argc, char **argv)
 	interleaved(true);
 	partitioned(false);
 	partitioned(true);
+	sliced(CPUS, sizeof(double), false);
+	sliced(2 * CPUS, sizeof(double), false);
+	sliced(CPUS, 24, false);
+	sliced(CPUS, sizeof(double), true);
 	tiers();
 	full();
 	return bad;
