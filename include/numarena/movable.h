@@ -72,16 +72,18 @@ static inline void *pin_memory(memory_handle_t handle)
 	uint64_t *slot = &pins->slot[handle >> 4 & (NUMARENA_PIN_SLOTS - 1)];
 	uint64_t offset = handle & ~NUMARENA_GENERATION, at;
 
-	if (__builtin_expect(*slot == 0 && offset < __atomic_load_n(&numarena_movable_table.bytes, __ATOMIC_RELAXED), 1)) {
-		/* Who moves blocks says so in the entry, has every processor pass a barrier, and then reads the slots: so a plain
-		 * store, and a load that the compiler keeps behind it. */
+	if (__builtin_expect(*slot == 0, 1)) {
+		/* Who moves blocks says so in the entry (or makes `bytes` 0), has every processor pass a barrier, and then reads the
+		 * slots: so a plain store, and loads that the compiler keeps behind it. */
 		__atomic_store_n(slot, handle, __ATOMIC_RELEASE);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
-		at = __atomic_load_n((const uint64_t *)(const void *)(numarena_movable_table.entries + offset),
-				     __ATOMIC_ACQUIRE) ^
-		     (handle & NUMARENA_GENERATION);
-		if (__builtin_expect((at & (NUMARENA_GENERATION | 7)) == 0, 1))
-			return (void *)(uintptr_t)(at << 1);
+		if (__builtin_expect(offset < __atomic_load_n(&numarena_movable_table.bytes, __ATOMIC_ACQUIRE), 1)) {
+			at = __atomic_load_n((const uint64_t *)(const void *)(numarena_movable_table.entries + offset),
+					     __ATOMIC_ACQUIRE) ^
+			     (handle & NUMARENA_GENERATION);
+			if (__builtin_expect((at & (NUMARENA_GENERATION | 7)) == 0, 1))
+				return (void *)(uintptr_t)(at << 1);
+		}
 		__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
 	}
 	return pin_movable(handle);

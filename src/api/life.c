@@ -26,6 +26,7 @@
 #include "metrics/counters.h"
 #include "metrics/latency.h"
 #include "metrics/ticks.h"
+#include "movable/movable.h"
 #include "os/os.h"
 #include "recovery/climb.h"
 #include "recovery/handler.h"
@@ -64,6 +65,7 @@ static void before_fork(void)
 	na_guard_before_fork();
 	na_integrity_before_fork(); /* it pauses the thread as well, and holds every lock below */
 	na_maintenance_pause();
+	na_movable_before_fork();
 	na_life_lock_configuration();
 	na_life_lock_tracking();
 	na_tracking_before_fork();
@@ -82,6 +84,7 @@ static void in_parent(void)
 	na_tracking_after_fork(false);
 	na_life_unlock_tracking(false);
 	na_life_unlock_configuration(false);
+	na_movable_after_fork(false);
 	na_maintenance_resume();
 	na_integrity_after_fork(false);
 	na_guard_after_fork(false);
@@ -97,6 +100,7 @@ static void in_child(void)
 	na_tracking_after_fork(true);
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
+	na_movable_after_fork(true);
 	na_integrity_after_fork(true);
 	na_guard_after_fork(true);
 }

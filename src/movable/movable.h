@@ -31,6 +31,7 @@
 #include <stdatomic.h>
 
 #include "heap/heap.h"
+#include "meta/arena.h"
 #include "os/lock.h"
 
 enum na_movable_state {
@@ -152,6 +153,7 @@ size_t na_movable_size_of(memory_handle_t handle);
 
 /* Compacts for at most `bytes` and until `deadline_ns` (0: no end), and says what it came to; a step that is expected to take longer than
  * what is left is not begun. `least`: chunks with less than so many 64ths dead are left alone. */
+#define NA_FULL_LEAST 2 /* of a full pass */
 struct na_movable_slice {
 	uint64_t moves, bytes, refused, won;
 	uint64_t ns;
@@ -164,7 +166,7 @@ void na_movable_compact(uint64_t bytes, uint64_t deadline_ns, unsigned int least
 /* Bytes that a perfect packing would free. Any thread. */
 uint64_t na_movable_winnable(void);
 /* What movable blocks hold, and what of it is dead or not used yet. */
-void na_movable_held(uint64_t *held, uint64_t *live);
+void na_movable_held(size_t *held, uint64_t *live);
 
 int na_movable_order(const memory_order_t *order, memory_order_result_t *out);
 
@@ -175,6 +177,9 @@ bool na_movable_owns(const struct na_named *named);
 
 /* Walks entries, chunks and headers. The number of faults; `tell` (may be NULL) gets a sentence for each. No lock held. */
 size_t na_movable_check(void (*tell)(const char *text, void *closure), void *closure);
+
+/* Of chunks' structs and threads' slots. */
+extern struct na_arena na_movable_arena;
 
 void na_movable_before_fork(void);
 void na_movable_after_fork(bool child);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <linux/mempolicy.h>
 #include <pthread.h>
 #include <sched.h>
@@ -96,6 +97,16 @@ static int finish(int result, int saved)
 	count_call();
 	errno = saved;
 	return rc;
+}
+
+static int os_reserve(size_t size, void **out)
+{
+	int saved = begin();
+	void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p != MAP_FAILED)
+		*out = p;
+	return finish(p == MAP_FAILED ? -1 : 0, saved);
 }
 
 static int os_unmap(void *at, size_t size)
@@ -217,6 +228,18 @@ static size_t os_cpus(unsigned long *mask, size_t bytes)
 		n = (size_t)CPU_COUNT_S(bytes, (cpu_set_t *)(void *)mask);
 	errno = saved;
 	return n;
+}
+
+/* The first call of a process says that it will make more. An image of the process (fork) has that from its parent. */
+static int os_barrier(void)
+{
+	int saved = errno, rc = (int)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+
+	if (rc < 0 && errno == EPERM && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0)
+		rc = (int)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	rc = rc < 0 ? -errno : 0;
+	errno = saved;
+	return rc;
 }
 
 #define MOST_TRIES 192 /* of places of 32 MiB: a process with little address space cannot have taken them all */
@@ -419,6 +442,7 @@ static size_t os_nearest(int from, int *nodes, size_t capacity)
 struct na_os na_os = {
 	.map = os_map,
 	.unmap = os_unmap,
+	.reserve = os_reserve,
 	.protect = os_protect,
 	.purge = os_purge,
 	.advise_huge = os_advise_huge,
@@ -442,6 +466,7 @@ struct na_os na_os = {
 	.threads = na_perf_threads,
 	.page_faults = na_perf_page_faults,
 	.run_on = na_perf_run_on,
+	.barrier = os_barrier,
 };
 
 static uint64_t node_figure(int node, const char *what)

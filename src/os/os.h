@@ -30,6 +30,8 @@ struct na_os {
 	 * (-EEXIST if something is there). */
 	int (*map)(void *at, size_t size, void **out);
 	int (*unmap)(void *at, size_t size);
+	/* Addresses that nobody may touch until protect() opens them. */
+	int (*reserve)(size_t size, void **out);
 	/* Whether anybody may touch the pages. */
 	int (*protect)(void *at, size_t size, bool open);
 	/* Gives the pages back; they read as zero afterwards. */
@@ -78,6 +80,8 @@ struct na_os {
 	int (*page_faults)(uint64_t *minor, uint64_t *major);
 	/* The calling thread runs on these CPUs only. */
 	int (*run_on)(const unsigned long *mask, size_t bytes);
+	/* Every thread of this process passes a full memory barrier before it returns. */
+	int (*barrier)(void);
 };
 
 extern struct na_os na_os;
