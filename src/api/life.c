@@ -29,6 +29,7 @@
 #include "movable/movable.h"
 #include "os/os.h"
 #include "recovery/climb.h"
+#include "recovery/defragment.h"
 #include "recovery/handler.h"
 #include "recovery/oom.h"
 #include "report/process.h"
@@ -38,12 +39,16 @@
 
 static uint32_t tick(uint64_t now_ns)
 {
-	uint32_t tracking = UINT32_MAX, record = UINT32_MAX;
+	uint32_t tracking = UINT32_MAX, record = UINT32_MAX, defrag = UINT32_MAX;
 
 	if (atomic_load_explicit(&na_tracking_begun, memory_order_relaxed))
 		tracking = na_tracking_tick(now_ns);
 	if (atomic_load_explicit(&na_process_started, memory_order_acquire)) /* pairs with its start's release */
 		record = na_process_tick(now_ns);
+	if (na_defrag_wants_ticks())
+		defrag = na_defrag_tick();
+	if (defrag < tracking)
+		tracking = defrag;
 	return tracking < record ? tracking : record;
 }
 
@@ -64,6 +69,7 @@ static void before_fork(void)
 {
 	na_guard_before_fork();
 	na_integrity_before_fork(); /* it pauses the thread as well, and holds every lock below */
+	na_defrag_before_fork();
 	na_maintenance_pause();
 	na_movable_before_fork();
 	na_life_lock_configuration();
@@ -86,6 +92,7 @@ static void in_parent(void)
 	na_life_unlock_configuration(false);
 	na_movable_after_fork(false);
 	na_maintenance_resume();
+	na_defrag_after_fork(false);
 	na_integrity_after_fork(false);
 	na_guard_after_fork(false);
 }
@@ -101,6 +108,7 @@ static void in_child(void)
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
 	na_movable_after_fork(true);
+	na_defrag_after_fork(true);
 	na_integrity_after_fork(true);
 	na_guard_after_fork(true);
 }
@@ -178,6 +186,8 @@ static __attribute__((constructor)) void start(void)
 	na_heap_hooks.corrupted = na_handler_corrupted;
 	na_heap_hooks.report_file = na_process_oom_file;
 	na_heap_hooks.describe = describe;
+	na_heap_hooks.compact = na_defrag_make_room;
+	na_movable_wanted = na_defrag_wanted;
 	na_heap_start();
 	if (na_options.harden)
 		na_guard_start();

@@ -9,6 +9,7 @@
 #include "base/options.h"
 #include "heap/heap.h"
 #include "os/os.h"
+#include "recovery/defragment.h"
 #include "tracking/tracking.h"
 
 memory_error_t initialize_memory_system(const memory_system_config_t *config)
@@ -49,6 +50,7 @@ memory_error_t cleanup_memory_resources(void)
 	memory_error_t error;
 
 	stop_memory_monitoring();
+	na_defrag_stop();
 	if (!na_options.report[0]) /* a job's report outlives the program's own clean-up */
 		na_maintenance_stop();
 	na_life_reset_settings();

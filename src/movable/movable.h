@@ -168,6 +168,9 @@ uint64_t na_movable_winnable(void);
 /* What movable blocks hold, and what of it is dead or not used yet. */
 void na_movable_held(size_t *held, uint64_t *live);
 
+/* Called before a space takes another chunk for the program, with no lock held; NULL: nobody wants to know. Set before the first block. */
+extern void (*na_movable_wanted)(void);
+
 int na_movable_order(const memory_order_t *order, memory_order_result_t *out);
 
 void na_movable_figures(movable_stats_t *out);

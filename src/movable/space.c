@@ -18,6 +18,7 @@
 #define SKIP_MOST   64
 
 struct na_movable_space na_movable_spaces[NA_MAX_POOLS];
+void (*na_movable_wanted)(void);
 struct na_arena na_movable_arena = { .node = -1 };
 static _Atomic uint32_t empties; /* release, acquire: chunks in the spaces' lists of empty ones */
 
@@ -227,8 +228,11 @@ static int extend(struct na_movable_space *space, struct na_movable_chunk **whic
 {
 	struct na_movable_chunk *c;
 
-	if (!mover)
+	if (!mover) {
 		clean(space);
+		if (na_movable_wanted)
+			na_movable_wanted();
+	}
 	c = make(space, NA_MOVABLE_CHUNK, mover);
 	if (!c)
 		return -ENOMEM;
