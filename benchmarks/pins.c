@@ -45,9 +45,10 @@ static double now(void)
 static uint64_t plain(void)
 {
 	uint64_t sum = 0;
+	const int mask = blocks - 1;
 
 	for (int i = 0; i < PAIRS; i++) {
-		struct counted *c = &table[i & (blocks - 1)];
+		struct counted *c = &table[i & mask];
 
 		sum += *(uint64_t *)atomic_load_explicit(&c->where, memory_order_acquire);
 	}
@@ -57,9 +58,10 @@ static uint64_t plain(void)
 static uint64_t counts(void)
 {
 	uint64_t sum = 0;
+	const int mask = blocks - 1;
 
 	for (int i = 0; i < PAIRS; i++) {
-		struct counted *c = &table[i & (blocks - 1)];
+		struct counted *c = &table[i & mask];
 
 		atomic_fetch_add_explicit(&c->references, 1, memory_order_acquire);
 		sum += *(uint64_t *)atomic_load_explicit(&c->where, memory_order_acquire);
@@ -71,9 +73,10 @@ static uint64_t counts(void)
 static uint64_t pins(void)
 {
 	uint64_t sum = 0;
+	const int mask = blocks - 1;
 
 	for (int i = 0; i < PAIRS; i++) {
-		memory_handle_t h = handles[i & (blocks - 1)];
+		memory_handle_t h = handles[i & mask];
 
 		sum += *(uint64_t *)pin_memory(h);
 		unpin_memory(h);
@@ -85,12 +88,13 @@ static uint64_t pins(void)
 static uint64_t nested(void)
 {
 	uint64_t sum = 0;
+	const int mask = blocks - 1;
 
 	for (int i = 0; i < PAIRS; i += 7) {
 		for (int k = 0; k < 7; k++)
-			sum += *(uint64_t *)pin_memory(handles[(i + k) & (blocks - 1)]);
+			sum += *(uint64_t *)pin_memory(handles[(i + k) & mask]);
 		for (int k = 0; k < 7; k++)
-			unpin_memory(handles[(i + k) & (blocks - 1)]);
+			unpin_memory(handles[(i + k) & mask]);
 	}
 	return sum;
 }
@@ -98,9 +102,10 @@ static uint64_t nested(void)
 static uint64_t calls(void)
 {
 	uint64_t sum = 0;
+	const int mask = blocks - 1;
 
 	for (int i = 0; i < PAIRS; i++) {
-		memory_handle_t h = handles[i & (blocks - 1)];
+		memory_handle_t h = handles[i & mask];
 
 		sum += *(uint64_t *)pin_movable(h);
 		unpin_movable(h);
@@ -111,9 +116,10 @@ static uint64_t calls(void)
 static uint64_t shared(void)
 {
 	uint64_t sum = 0;
+	const int mask = blocks - 1;
 
 	for (int i = 0; i < PAIRS; i++) {
-		memory_handle_t h = handles[i & (blocks - 1)];
+		memory_handle_t h = handles[i & mask];
 
 		sum += *(uint64_t *)pin_memory_shared(h);
 		unpin_memory(h);

@@ -51,13 +51,16 @@ struct numarena_pins {
 	uint64_t slot[NUMARENA_PIN_SLOTS]; /* handles; 0: free. Written by the thread itself, read by who moves blocks */
 };
 struct numarena_movable_table {
-	const char *entries; /* 16 bytes each; the first 8: generation, address / 2, state */
-	uint64_t bytes;      /* 0: every pin takes the long way */
+	const char *entries; /* 16 bytes each; the first 8: generation, state (0: at the address), address / 16 */
+	uint64_t bytes;      /* half of what is in use; 0: every pin takes the long way */
 };
 extern struct numarena_movable_table numarena_movable_table NUMARENA_DATA(movable_table);
 extern __thread struct numarena_pins *numarena_pins_here NUMARENA_DATA(pins_here)
 	__attribute__((tls_model("initial-exec")));
-#define NUMARENA_GENERATION (~UINT64_C(0) << 46)
+
+/* The low half of a handle is eight times its place in the table. */
+#define NUMARENA_PIN_SLOT(handle)                                                                                      \
+	((uint64_t *)(void *)((char *)numarena_pins_here->slot + ((handle) & (8 * NUMARENA_PIN_SLOTS - 8))))
 
 /* The same two as functions: for other languages, and the long way of the inline ones. */
 void *pin_movable(memory_handle_t handle) NUMARENA_CALL(pin_movable);
@@ -68,21 +71,20 @@ memory_error_t unpin_movable(memory_handle_t handle) NUMARENA_CALL(unpin_movable
  * compressed block finds no memory. A pin is its thread's: what a thread has pinned when it ends becomes a shared pin. */
 static inline void *pin_memory(memory_handle_t handle)
 {
-	struct numarena_pins *pins = numarena_pins_here;
-	uint64_t *slot = &pins->slot[handle >> 4 & (NUMARENA_PIN_SLOTS - 1)];
-	uint64_t offset = handle & ~NUMARENA_GENERATION, at;
+	uint64_t *slot = NUMARENA_PIN_SLOT(handle);
+	uint64_t half = (uint32_t)handle, differs;
 
 	if (__builtin_expect(*slot == 0, 1)) {
 		/* Who moves blocks says so in the entry (or makes `bytes` 0), has every processor pass a barrier, and then reads the
 		 * slots: so a plain store, and loads that the compiler keeps behind it. */
 		__atomic_store_n(slot, handle, __ATOMIC_RELEASE);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
-		if (__builtin_expect(offset < __atomic_load_n(&numarena_movable_table.bytes, __ATOMIC_ACQUIRE), 1)) {
-			at = __atomic_load_n((const uint64_t *)(const void *)(numarena_movable_table.entries + offset),
-					     __ATOMIC_ACQUIRE) ^
-			     (handle & NUMARENA_GENERATION);
-			if (__builtin_expect((at & (NUMARENA_GENERATION | 7)) == 0, 1))
-				return (void *)(uintptr_t)(at << 1);
+		if (__builtin_expect(half < __atomic_load_n(&numarena_movable_table.bytes, __ATOMIC_ACQUIRE), 1)) {
+			differs = __atomic_load_n((const uint64_t *)(const void *)(numarena_movable_table.entries + 2 * half),
+						  __ATOMIC_ACQUIRE) ^
+				  handle;
+			if (__builtin_expect(differs < UINT64_C(1) << 43, 1)) /* neither generation nor state */
+				return (void *)(uintptr_t)((differs ^ half) << 4);
 		}
 		__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
 	}
@@ -92,7 +94,7 @@ static inline void *pin_memory(memory_handle_t handle)
 /* MEMORY_ERROR_INVALID_ARGUMENT: neither has this thread pinned it, nor is a shared pin held. */
 static inline memory_error_t unpin_memory(memory_handle_t handle)
 {
-	uint64_t *slot = &numarena_pins_here->slot[handle >> 4 & (NUMARENA_PIN_SLOTS - 1)];
+	uint64_t *slot = NUMARENA_PIN_SLOT(handle);
 
 	if (__builtin_expect(*slot == handle, 1)) {
 		__atomic_store_n(slot, 0, __ATOMIC_RELEASE);

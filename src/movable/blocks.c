@@ -49,7 +49,7 @@ int na_movable_allocate(size_t size, memory_handle_t *out)
 	}
 	e = na_movable_at(index);
 	generation = na_where_generation(atomic_load_explicit(&e->where, memory_order_relaxed));
-	*out = generation << NA_GENERATION_SHIFT | index << 4;
+	*out = na_handle(generation, index);
 	na_movable_settle_header(at, size, *out);
 	atomic_store_explicit(&e->about, na_about_make(size), memory_order_relaxed);
 	count_block(space, size, 1);

@@ -64,7 +64,7 @@ static const char *entry_fault(uint64_t index)
 	    !na_movable_owns(na_named_of(found.pool)))
 		return "an entry's address is not in memory of movable blocks";
 	header = atomic_load_explicit(na_header_of(at), memory_order_relaxed);
-	if (header != na_header((where & NUMARENA_GENERATION) | index << 4, stride))
+	if (header != na_header(na_handle(na_where_generation(where), index), stride))
 		return "an entry and the header of its block disagree";
 	return NULL;
 }

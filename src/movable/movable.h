@@ -2,7 +2,7 @@
 /*
  * Movable blocks: handles, pins, and who may move what. doc/design/movable.md says why; here is the contract.
  *
- * An entry of the table is two words. `where`: generation (18 bits), address / 2 or image (43 bits), state (3 bits). `about`: what
+ * An entry of the table is two words. `where`: generation (18 bits), state (3 bits), address / 16 or image (43 bits). `about`: what
  * the block is, see NA_ABOUT_*. A handle is the generation and the entry's offset.
  *
  * States of a live block:
@@ -48,6 +48,7 @@ struct na_movable_entry {
 };
 
 #define NA_GENERATION_SHIFT 46
+#define NA_STATE_SHIFT	    43
 #define NA_WHERE_MASK	    ((UINT64_C(1) << NA_GENERATION_SHIFT) - 1)
 #define NA_GENERATION_LAST  ((UINT64_C(1) << 18) - 1) /* an entry that has come to it is not used again */
 
@@ -64,23 +65,34 @@ struct na_movable_entry {
 
 static inline uint64_t na_where(uint64_t generation, uint64_t payload, enum na_movable_state state)
 {
-	return generation << NA_GENERATION_SHIFT | payload >> 1 | (uint64_t)state;
+	return generation << NA_GENERATION_SHIFT | (uint64_t)state << NA_STATE_SHIFT | payload >> 4;
 }
 
 static inline enum na_movable_state na_where_state(uint64_t where)
 {
-	return (enum na_movable_state)(where & 7);
+	return (enum na_movable_state)(where >> NA_STATE_SHIFT & 7);
+}
+
+static inline uint64_t na_where_with(uint64_t where, enum na_movable_state state)
+{
+	return (where & ~(UINT64_C(7) << NA_STATE_SHIFT)) | (uint64_t)state << NA_STATE_SHIFT;
 }
 
 /* The address, or the image: a multiple of 16 below 2^47. */
 static inline uint64_t na_where_payload(uint64_t where)
 {
-	return (where & NA_WHERE_MASK & ~UINT64_C(7)) << 1;
+	return (where & ((UINT64_C(1) << NA_STATE_SHIFT) - 1)) << 4;
 }
 
 static inline uint64_t na_where_generation(uint64_t where)
 {
 	return where >> NA_GENERATION_SHIFT;
+}
+
+/* A handle: the generation in the same bits, and eight times the entry's index in the low half. */
+static inline memory_handle_t na_handle(uint64_t generation, uint64_t index)
+{
+	return generation << NA_GENERATION_SHIFT | index << 3;
 }
 
 /* The entry of a handle, whatever its generation; NULL if the table has no such. */

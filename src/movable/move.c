@@ -52,7 +52,7 @@ static void describe(struct na_movable_entry *e, uint64_t index, uint64_t where,
 {
 	uint64_t about = atomic_load_explicit(&e->about, memory_order_relaxed);
 
-	*out = (struct na_movable_block){ .handle = (where & NUMARENA_GENERATION) | index << 4,
+	*out = (struct na_movable_block){ .handle = na_handle(na_where_generation(where), index),
 					  .at = (void *)na_where_payload(where),
 					  .size = about & NA_ABOUT_SIZE,
 					  .age = (uint8_t)(atomic_load_explicit(&epoch, memory_order_relaxed) -
@@ -66,7 +66,8 @@ static void watch(struct na_movable_entry *e, uint64_t where)
 {
 	na_about_put(e, UINT64_C(0xff) << NA_ABOUT_STAMP_SHIFT,
 		     (uint64_t)atomic_load_explicit(&epoch, memory_order_relaxed) << NA_ABOUT_STAMP_SHIFT);
-	atomic_compare_exchange_strong_explicit(&e->where, &where, where | NA_MOVABLE_WATCHED, memory_order_seq_cst,
+	atomic_compare_exchange_strong_explicit(&e->where, &where, na_where_with(where, NA_MOVABLE_WATCHED),
+						memory_order_seq_cst,
 						memory_order_relaxed); /* fails if it was released */
 }
 
@@ -110,7 +111,7 @@ int na_movable_look(memory_handle_t handle, struct na_movable_block *out)
 
 static uint64_t taken(uint64_t where)
 {
-	return (where & ~UINT64_C(7)) | NA_MOVABLE_TAKEN;
+	return na_where_with(where, NA_MOVABLE_TAKEN);
 }
 
 void na_movable_give_back(const struct na_movable_block *b)
@@ -119,7 +120,7 @@ void na_movable_give_back(const struct na_movable_block *b)
 	uint64_t where = taken(b->word), before = b->word;
 
 	if (na_where_state(before) == NA_MOVABLE_TAKEN)
-		before = (before & ~UINT64_C(7)) | NA_MOVABLE_WATCHED;
+		before = na_where_with(before, NA_MOVABLE_WATCHED);
 	atomic_compare_exchange_strong_explicit(&e->where, &where, before, memory_order_seq_cst, memory_order_relaxed);
 }
 

@@ -49,7 +49,7 @@ static int renew(struct order *o, const struct na_movable_block *b, memory_handl
 	struct na_movable_space *space = na_movable_chunk_of((uintptr_t)b->at, b->size)->space;
 	struct na_movable_entry *old = na_movable_entry(b->handle), *e;
 	uint64_t where = b->word, index = next_entry(o), generation = na_where_generation(where);
-	memory_handle_t handle = UINT64_C(1) << NA_GENERATION_SHIFT | index << 4;
+	memory_handle_t handle = na_handle(1, index);
 	uintptr_t at;
 
 	if (!index || na_movable_place(space, b->size, true, &at) < 0) {

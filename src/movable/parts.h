@@ -84,7 +84,7 @@ static inline void na_movable_count(_Atomic uint64_t *counter, uint64_t n)
 
 static inline uint64_t na_movable_index(memory_handle_t handle)
 {
-	return (handle & NA_WHERE_MASK) >> 4;
+	return (uint32_t)handle >> 3;
 }
 
 static inline struct na_lock *na_movable_stripe(memory_handle_t handle)
@@ -175,7 +175,7 @@ static inline size_t na_header_stride(uint64_t header)
 
 static inline memory_handle_t na_header_handle(uint64_t header)
 {
-	return (header & 0xffffffff) << 4 | (header >> 32 & NA_GENERATION_LAST) << NA_GENERATION_SHIFT;
+	return na_handle(header >> 32 & NA_GENERATION_LAST, header & 0xffffffff);
 }
 
 static inline struct na_movable_chunk *na_movable_chunk_of(uintptr_t at, size_t size)

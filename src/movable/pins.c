@@ -199,7 +199,7 @@ static int find(struct na_movable_entry *e, memory_handle_t handle, void **out)
 		}
 		/* Whoever has taken it finds that it is no longer so, and gives up. */
 		if (state == NA_MOVABLE_HERE ||
-		    atomic_compare_exchange_strong_explicit(&e->where, &where, where & ~UINT64_C(7),
+		    atomic_compare_exchange_strong_explicit(&e->where, &where, na_where_with(where, NA_MOVABLE_HERE),
 							    memory_order_seq_cst, memory_order_relaxed)) {
 			*out = (void *)(uintptr_t)na_where_payload(where);
 			return 0;
@@ -225,7 +225,7 @@ static int pin_counted(struct na_movable_entry *e, memory_handle_t handle, void 
 /* A free slot, the handle's own first; NUMARENA_PIN_SLOTS: none. */
 static unsigned int free_slot(struct na_pins *pins, memory_handle_t handle)
 {
-	unsigned int own = (unsigned int)(handle >> 4) % NUMARENA_PIN_SLOTS;
+	unsigned int own = (unsigned int)(handle >> 3) % NUMARENA_PIN_SLOTS;
 
 	for (unsigned int i = 0; i < NUMARENA_PIN_SLOTS; i++)
 		if (pins->slots.slot[(own + i) % NUMARENA_PIN_SLOTS] == 0) {
@@ -281,7 +281,7 @@ bool na_movable_pinned_here(memory_handle_t handle)
 	if (pins == &nobody)
 		return false;
 	if (!pins->astray)
-		return pins->slots.slot[(handle >> 4) % NUMARENA_PIN_SLOTS] == handle;
+		return pins->slots.slot[(handle >> 3) % NUMARENA_PIN_SLOTS] == handle;
 	for (unsigned int i = 0; i < NUMARENA_PIN_SLOTS; i++)
 		if (pins->slots.slot[i] == handle)
 			return true;
@@ -293,7 +293,8 @@ static void cancel(struct na_movable_entry *e, uint64_t generation)
 	uint64_t where = atomic_load_explicit(&e->where, memory_order_relaxed);
 
 	if (na_where_generation(where) == generation && na_where_state(where) == NA_MOVABLE_TAKEN)
-		atomic_compare_exchange_strong_explicit(&e->where, &where, where & ~UINT64_C(7), memory_order_seq_cst,
+		atomic_compare_exchange_strong_explicit(&e->where, &where, na_where_with(where, NA_MOVABLE_HERE),
+							memory_order_seq_cst,
 							memory_order_relaxed); /* fails where the pin itself did it */
 }
 

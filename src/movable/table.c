@@ -9,9 +9,11 @@
 #include <errno.h>
 
 #include "movable/parts.h"
+#include "os/limit.h"
 #include "os/os.h"
 
-#define MOST_BYTES  ((size_t)16 << 30) /* of addresses: 2^30 entries */
+#define MOST_BYTES  ((size_t)8 << 30) /* of addresses: 2^29 entries */
+#define LIMIT_SHARE 64		      /* of a limit of addresses (ulimit -v), at most */
 #define LEAST_BYTES ((size_t)1 << 20)
 #define STEP	    ((size_t)1 << 20)
 #define ENTRY	    sizeof(struct na_movable_entry)
@@ -34,7 +36,7 @@ static bool symmetric;		/* constant once started: the kernel has no barrier for 
 
 static void publish_bytes(void)
 {
-	uint64_t bytes = fences ? 0 : atomic_load_explicit(&opened, memory_order_relaxed) * ENTRY;
+	uint64_t bytes = fences ? 0 : atomic_load_explicit(&opened, memory_order_relaxed) * ENTRY / 2;
 
 	__atomic_store_n(&numarena_movable_table.bytes, bytes, __ATOMIC_RELEASE);
 }
@@ -42,10 +44,14 @@ static void publish_bytes(void)
 /* Under the lock of its own: so that one thread maps, and others wait. */
 static int start(void)
 {
+	uint64_t limit = NA_LIMIT_NONE;
 	void *p = NULL;
 	int rc = -ENOMEM;
 
-	for (reserved = MOST_BYTES; rc < 0 && reserved >= LEAST_BYTES; reserved /= 2) {
+	na_limits_address_room(&limit);
+	for (reserved = MOST_BYTES; reserved > LEAST_BYTES && reserved > limit / LIMIT_SHARE;)
+		reserved /= 2;
+	for (; rc < 0 && reserved >= LEAST_BYTES; reserved /= 2) {
 		rc = na_os.reserve(reserved, &p);
 		if (rc == 0)
 			break;
@@ -99,7 +105,10 @@ struct na_movable_entry *na_movable_entry(memory_handle_t handle)
 {
 	uint64_t index = na_movable_index(handle);
 
-	return handle & 15 || index == 0 || index >= na_movable_opened() ? NULL : na_movable_at(index);
+	/* Bits that no handle has. */
+	if (handle & (NA_WHERE_MASK & ~UINT64_C(0xfffffff8)) || index == 0 || index >= na_movable_opened())
+		return NULL;
+	return na_movable_at(index);
 }
 
 uint64_t na_movable_fresh(uint64_t count)
