@@ -91,7 +91,7 @@ static inline void *pin_memory(memory_handle_t handle)
 	return pin_movable(handle);
 }
 
-/* MEMORY_ERROR_INVALID_ARGUMENT: neither has this thread pinned it, nor is a shared pin held. */
+/* Nothing if handle is 0. MEMORY_ERROR_INVALID_ARGUMENT: neither has this thread pinned it, nor is a shared pin held. */
 static inline memory_error_t unpin_memory(memory_handle_t handle)
 {
 	uint64_t *slot = NUMARENA_PIN_SLOT(handle);

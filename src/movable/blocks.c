@@ -78,13 +78,16 @@ static bool end(struct na_movable_entry *e, uint64_t where)
 }
 
 /* -EAGAIN: it is no image any more. */
-static int end_image(struct na_movable_entry *e, memory_handle_t handle, size_t size)
+static int end_image(struct na_movable_entry *e, memory_handle_t handle, uint64_t *about)
 {
 	uint64_t where;
+	size_t size;
 	int rc = -EAGAIN;
 
 	na_lock(na_movable_stripe(handle));
 	where = atomic_load_explicit(&e->where, memory_order_acquire);
+	*about = atomic_load_explicit(&e->about, memory_order_relaxed);
+	size = *about & NA_ABOUT_SIZE;
 	if (na_where_generation(where) == na_where_generation(handle) && na_where_state(where) == NA_MOVABLE_IMAGE &&
 	    end(e, where)) {
 		if (na_movable_hooks.discard)
@@ -123,7 +126,7 @@ int na_movable_release(memory_handle_t handle)
 		size = about & NA_ABOUT_SIZE;
 		if (na_where_state(where) == NA_MOVABLE_IMAGE) {
 			space = na_movable_here();
-			if (end_image(e, handle, size) == 0)
+			if (end_image(e, handle, &about) == 0)
 				break;
 		} else if (end(e, where)) {
 			space = na_movable_retire(na_where_payload(where), size);
@@ -239,9 +242,9 @@ int na_movable_note(memory_handle_t handle, bool note)
 
 void na_movable_before_fork(void)
 {
+	na_movable_lock();
 	for (int i = 0; i < NA_STRIPES; i++)
 		na_lock(&na_movable_stripes[i]);
-	na_movable_lock();
 	na_movable_space_before_fork();
 	na_movable_table_before_fork();
 }
@@ -252,11 +255,11 @@ void na_movable_after_fork(bool child)
 		na_pins_after_fork();
 	na_movable_table_after_fork(child);
 	na_movable_space_after_fork(child);
-	na_movable_lock_after_fork(child);
 	for (int i = 0; i < NA_STRIPES; i++) {
 		if (child)
 			na_lock_reset(&na_movable_stripes[i]);
 		else
 			na_unlock(&na_movable_stripes[i]);
 	}
+	na_movable_lock_after_fork(child);
 }

@@ -20,7 +20,7 @@
  *	IMAGE -> HERE			a pin, under the entry's stripe lock
  *	any -> free, next generation	release; of an IMAGE under the stripe lock
  *
- * Locks, outermost first: stripe, mover, space. The mover's lock is held for a slice (200 us by default), and calls the heap for memory
+ * Locks, outermost first: mover, stripe, space; under a stripe's (a block is being restored) the mover's is only tried. The mover's lock is held for a slice (200 us by default), and calls the heap for memory
  * by na_named_try() only; whoever cannot wait tries it. The space's lock is held for some stores. None of them is taken by malloc and free, but
  * the recovery of a failing allocation tries the mover's.
  */

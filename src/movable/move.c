@@ -163,15 +163,18 @@ int na_movable_publish_image(const struct na_movable_block *b, uint64_t image, b
 	struct na_movable_entry *e = na_movable_entry(b->handle);
 	uint64_t where = b->word;
 	struct na_movable_space *space;
+	bool done;
 
-	na_about_put(e, NA_ABOUT_NOTED, note ? NA_ABOUT_NOTED : 0);
-	if (!atomic_compare_exchange_strong_explicit(&e->where, &where,
-						     na_where(na_where_generation(where), image, NA_MOVABLE_IMAGE),
-						     memory_order_seq_cst, memory_order_relaxed)) {
-		if (na_where_generation(where) == na_where_generation(b->word))
-			na_about_put(e, NA_ABOUT_NOTED, b->noted ? NA_ABOUT_NOTED : 0);
+	/* An image changes under its stripe's lock alone: so it is the block's own `about` that gets the note. */
+	na_lock(na_movable_stripe(b->handle));
+	done = atomic_compare_exchange_strong_explicit(&e->where, &where,
+						       na_where(na_where_generation(where), image, NA_MOVABLE_IMAGE),
+						       memory_order_seq_cst, memory_order_relaxed);
+	if (done)
+		na_about_put(e, NA_ABOUT_NOTED, note ? NA_ABOUT_NOTED : 0);
+	na_unlock(na_movable_stripe(b->handle));
+	if (!done)
 		return -EAGAIN;
-	}
 	na_movable_count(&na_movable_counters.images, 1);
 	na_movable_count(&na_movable_counters.image_bytes, b->size);
 	space = na_movable_retire((uintptr_t)b->at, b->size);

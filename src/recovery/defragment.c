@@ -24,6 +24,7 @@ struct pass {
 	uint64_t deadline; /* 0: none */
 	uint64_t bytes;	   /* that may still be moved in this slice */
 	bool whole;
+	bool asked; /* may wait for whoever moves blocks: a slice may not, for its thread may be restoring one */
 	/* of the pass */
 	uint64_t purged, moved_blocks, moved_bytes, refused, won, homed, ns, slices;
 	int rc;
@@ -95,7 +96,7 @@ static bool compact(struct pass *p)
 	struct na_movable_slice s;
 
 	na_movable_compact(p->whole ? UINT64_MAX : p->bytes, p->deadline, p->whole ? NA_FULL_LEAST : LEAST_DEAD,
-			   p->whole, &s);
+			   p->asked, &s);
 	p->moved_blocks += s.moves;
 	p->moved_bytes += s.bytes;
 	p->refused += s.refused;
@@ -213,7 +214,7 @@ static bool run(struct pass *p, unsigned int *at, uint64_t most)
 
 int na_defrag_pass(void)
 {
-	struct pass p = { .whole = true };
+	struct pass p = { .whole = true, .asked = true };
 	unsigned int at = 0;
 
 	na_lock(&lock);
