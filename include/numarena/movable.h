@@ -51,7 +51,7 @@ struct numarena_pins {
 	uint64_t slot[NUMARENA_PIN_SLOTS]; /* handles; 0: free. Written by the thread itself, read by who moves blocks */
 };
 struct numarena_movable_table {
-	const char *entries; /* 16 bytes each; the first 8: generation, state (0: at the address), address / 16 */
+	const char *entries; /* 16 bytes each; the first 8: generation and state, inverted; address / 16 */
 	uint64_t bytes;      /* half of what is in use; 0: every pin takes the long way */
 };
 extern struct numarena_movable_table numarena_movable_table NUMARENA_DATA(movable_table);
@@ -72,7 +72,7 @@ memory_error_t unpin_movable(memory_handle_t handle) NUMARENA_CALL(unpin_movable
 static inline void *pin_memory(memory_handle_t handle)
 {
 	uint64_t *slot = NUMARENA_PIN_SLOT(handle);
-	uint64_t half = (uint32_t)handle, differs;
+	uint64_t half = (uint32_t)handle, where;
 
 	if (__builtin_expect(*slot == 0, 1)) {
 		/* Who moves blocks says so in the entry (or makes `bytes` 0), has every processor pass a barrier, and then reads the
@@ -80,11 +80,10 @@ static inline void *pin_memory(memory_handle_t handle)
 		__atomic_store_n(slot, handle, __ATOMIC_RELEASE);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 		if (__builtin_expect(half < __atomic_load_n(&numarena_movable_table.bytes, __ATOMIC_ACQUIRE), 1)) {
-			differs = __atomic_load_n((const uint64_t *)(const void *)(numarena_movable_table.entries + 2 * half),
-						  __ATOMIC_ACQUIRE) ^
-				  handle;
-			if (__builtin_expect(differs < UINT64_C(1) << 43, 1)) /* neither generation nor state */
-				return (void *)(uintptr_t)((differs ^ half) << 4);
+			where = __atomic_load_n((const uint64_t *)(const void *)(numarena_movable_table.entries + 2 * half),
+						__ATOMIC_ACQUIRE);
+			if (__builtin_expect((where ^ handle) >= ~UINT64_C(0) << 43, 1)) /* of this generation, and here */
+				return (void *)(uintptr_t)(where << 21 >> 17);
 		}
 		__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
 	}

@@ -88,7 +88,7 @@ static int end_image(struct na_movable_entry *e, memory_handle_t handle, uint64_
 	where = atomic_load_explicit(&e->where, memory_order_acquire);
 	*about = atomic_load_explicit(&e->about, memory_order_relaxed);
 	size = *about & NA_ABOUT_SIZE;
-	if (na_where_generation(where) == na_where_generation(handle) && na_where_state(where) == NA_MOVABLE_IMAGE &&
+	if (na_where_generation(where) == na_handle_generation(handle) && na_where_state(where) == NA_MOVABLE_IMAGE &&
 	    end(e, where)) {
 		if (na_movable_hooks.discard)
 			na_movable_hooks.discard(handle, na_where_payload(where), size);
@@ -117,7 +117,7 @@ int na_movable_release(memory_handle_t handle)
 		return -EINVAL;
 	for (;;) {
 		where = atomic_load_explicit(&e->where, memory_order_acquire);
-		if (na_where_generation(where) != na_where_generation(handle) ||
+		if (na_where_generation(where) != na_handle_generation(handle) ||
 		    na_where_state(where) == NA_MOVABLE_FREE)
 			return -EINVAL;
 		if (na_movable_pinned_here(handle) || counted(e))
@@ -160,7 +160,7 @@ static int move_resized(struct na_movable_entry *e, memory_handle_t handle, size
 	na_movable_settle_header(at, size, handle);
 	where = b.word;
 	if (!atomic_compare_exchange_strong_explicit(&e->where, &where,
-						     na_where(na_where_generation(handle), at, NA_MOVABLE_HERE),
+						     na_where(na_handle_generation(handle), at, NA_MOVABLE_HERE),
 						     memory_order_seq_cst, memory_order_relaxed)) {
 		atomic_store_explicit(na_header_of(at),
 				      size < NA_MOVABLE_SOLO_FROM
@@ -211,7 +211,8 @@ size_t na_movable_size_of(memory_handle_t handle)
 	struct na_movable_entry *e = na_movable_entry(handle);
 	uint64_t where = e ? atomic_load_explicit(&e->where, memory_order_acquire) : 0;
 
-	if (!e || na_where_generation(where) != na_where_generation(handle) || na_where_state(where) == NA_MOVABLE_FREE)
+	if (!e || na_where_generation(where) != na_handle_generation(handle) ||
+	    na_where_state(where) == NA_MOVABLE_FREE)
 		return 0;
 	return atomic_load_explicit(&e->about, memory_order_relaxed) & NA_ABOUT_SIZE;
 }
@@ -223,7 +224,8 @@ int na_movable_node_of(memory_handle_t handle)
 	uint64_t where = e ? atomic_load_explicit(&e->where, memory_order_acquire) : 0;
 	struct na_block found;
 
-	if (!e || na_where_generation(where) != na_where_generation(handle) || na_where_state(where) == NA_MOVABLE_FREE)
+	if (!e || na_where_generation(where) != na_handle_generation(handle) ||
+	    na_where_state(where) == NA_MOVABLE_FREE)
 		return -2;
 	if (na_where_state(where) == NA_MOVABLE_IMAGE || !na_heap_find((void *)na_where_payload(where), &found))
 		return -1;

@@ -49,8 +49,10 @@ struct na_movable_entry {
 
 #define NA_GENERATION_SHIFT 46
 #define NA_STATE_SHIFT	    43
-#define NA_WHERE_MASK	    ((UINT64_C(1) << NA_GENERATION_SHIFT) - 1)
-#define NA_GENERATION_LAST  ((UINT64_C(1) << 18) - 1) /* an entry that has come to it is not used again */
+#define NA_GENERATION_MASK  ((UINT64_C(1) << 18) - 1)
+#define NA_GENERATION_LAST  (NA_GENERATION_MASK - 1) /* an entry that has come to it is not used again */
+/* Generation and state are stored inverted: zeros, which an entry is before its first use, are a free one of a generation that no handle has. */
+#define NA_WHERE_FLIP (~UINT64_C(0) << NA_STATE_SHIFT)
 
 /* about: bytes asked for; shared pins; when it was marked WATCHED; a note of an upper layer's; and a fold of all that. */
 #define NA_ABOUT_SIZE	     ((UINT64_C(1) << 40) - 1)
@@ -65,17 +67,17 @@ struct na_movable_entry {
 
 static inline uint64_t na_where(uint64_t generation, uint64_t payload, enum na_movable_state state)
 {
-	return generation << NA_GENERATION_SHIFT | (uint64_t)state << NA_STATE_SHIFT | payload >> 4;
+	return (generation << NA_GENERATION_SHIFT | (uint64_t)state << NA_STATE_SHIFT | payload >> 4) ^ NA_WHERE_FLIP;
 }
 
 static inline enum na_movable_state na_where_state(uint64_t where)
 {
-	return (enum na_movable_state)(where >> NA_STATE_SHIFT & 7);
+	return (enum na_movable_state)(~where >> NA_STATE_SHIFT & 7);
 }
 
 static inline uint64_t na_where_with(uint64_t where, enum na_movable_state state)
 {
-	return (where & ~(UINT64_C(7) << NA_STATE_SHIFT)) | (uint64_t)state << NA_STATE_SHIFT;
+	return (where | UINT64_C(7) << NA_STATE_SHIFT) ^ (uint64_t)state << NA_STATE_SHIFT;
 }
 
 /* The address, or the image: a multiple of 16 below 2^47. */
@@ -86,13 +88,18 @@ static inline uint64_t na_where_payload(uint64_t where)
 
 static inline uint64_t na_where_generation(uint64_t where)
 {
-	return where >> NA_GENERATION_SHIFT;
+	return ~where >> NA_GENERATION_SHIFT;
 }
 
 /* A handle: the generation in the same bits, and eight times the entry's index in the low half. */
 static inline memory_handle_t na_handle(uint64_t generation, uint64_t index)
 {
 	return generation << NA_GENERATION_SHIFT | index << 3;
+}
+
+static inline uint64_t na_handle_generation(memory_handle_t handle)
+{
+	return handle >> NA_GENERATION_SHIFT;
 }
 
 /* The entry of a handle, whatever its generation; NULL if the table has no such. */

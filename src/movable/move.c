@@ -79,7 +79,7 @@ int na_movable_next_cold(uint64_t *cursor, uint64_t most, uint8_t age, size_t le
 		struct na_movable_entry *e = na_movable_at(i);
 		uint64_t where = atomic_load_explicit(&e->where, memory_order_acquire);
 
-		if ((where & NA_WHERE_MASK) == 0 || /* free or never used */
+		if (na_where_state(where) == NA_MOVABLE_FREE || /* or never used */
 		    (atomic_load_explicit(&e->about, memory_order_relaxed) & NA_ABOUT_SIZE) < least)
 			continue;
 		if (na_where_state(where) == NA_MOVABLE_HERE) {
@@ -101,7 +101,8 @@ int na_movable_look(memory_handle_t handle, struct na_movable_block *out)
 	struct na_movable_entry *e = na_movable_entry(handle);
 	uint64_t where = e ? atomic_load_explicit(&e->where, memory_order_acquire) : 0;
 
-	if (!e || na_where_generation(where) != na_where_generation(handle) || na_where_state(where) == NA_MOVABLE_FREE)
+	if (!e || na_where_generation(where) != na_handle_generation(handle) ||
+	    na_where_state(where) == NA_MOVABLE_FREE)
 		return -EINVAL;
 	if (na_where_state(where) == NA_MOVABLE_IMAGE)
 		return -EALREADY;

@@ -165,7 +165,7 @@ static inline _Atomic uint64_t *na_header_of(uintptr_t at)
 
 static inline uint64_t na_header(memory_handle_t handle, size_t stride)
 {
-	return na_movable_index(handle) | na_where_generation(handle) << 32 | (uint64_t)(stride / 16) << 50;
+	return na_movable_index(handle) | na_handle_generation(handle) << 32 | (uint64_t)(stride / 16) << 50;
 }
 
 static inline size_t na_header_stride(uint64_t header)
@@ -175,7 +175,7 @@ static inline size_t na_header_stride(uint64_t header)
 
 static inline memory_handle_t na_header_handle(uint64_t header)
 {
-	return na_handle(header >> 32 & NA_GENERATION_LAST, header & 0xffffffff);
+	return na_handle(header >> 32 & NA_GENERATION_MASK, header & 0xffffffff);
 }
 
 static inline struct na_movable_chunk *na_movable_chunk_of(uintptr_t at, size_t size)

@@ -175,7 +175,7 @@ static int restore(struct na_movable_entry *e, memory_handle_t handle)
 
 	na_lock(na_movable_stripe(handle));
 	where = atomic_load_explicit(&e->where, memory_order_acquire);
-	if (na_where_generation(where) == na_where_generation(handle) && na_where_state(where) == NA_MOVABLE_IMAGE)
+	if (na_where_generation(where) == na_handle_generation(handle) && na_where_state(where) == NA_MOVABLE_IMAGE)
 		rc = restore_locked(e, handle, where);
 	na_unlock(na_movable_stripe(handle));
 	return rc;
@@ -189,7 +189,7 @@ static int find(struct na_movable_entry *e, memory_handle_t handle, void **out)
 		enum na_movable_state state = na_where_state(where);
 		int rc;
 
-		if (na_where_generation(where) != na_where_generation(handle) || state == NA_MOVABLE_FREE)
+		if (na_where_generation(where) != na_handle_generation(handle) || state == NA_MOVABLE_FREE)
 			return -EINVAL;
 		if (state == NA_MOVABLE_IMAGE) {
 			rc = restore(e, handle);
@@ -211,7 +211,7 @@ static int pin_counted(struct na_movable_entry *e, memory_handle_t handle, void 
 {
 	int rc;
 
-	if (na_where_generation(atomic_load_explicit(&e->where, memory_order_relaxed)) != na_where_generation(handle))
+	if (na_where_generation(atomic_load_explicit(&e->where, memory_order_relaxed)) != na_handle_generation(handle))
 		return -EINVAL;
 	rc = count_up(e);
 	if (rc < 0)
@@ -269,7 +269,7 @@ int na_movable_unpin(memory_handle_t handle)
 			put_slot(pins, i, 0);
 			return 0;
 		}
-	if (na_where_generation(atomic_load_explicit(&e->where, memory_order_relaxed)) != na_where_generation(handle))
+	if (na_where_generation(atomic_load_explicit(&e->where, memory_order_relaxed)) != na_handle_generation(handle))
 		return -EINVAL;
 	return count_down(e);
 }
@@ -307,14 +307,14 @@ void na_movable_scan(const struct na_movable_block *blocks, size_t n)
 			struct na_movable_entry *e = handle ? na_movable_entry(handle) : NULL;
 
 			if (e)
-				cancel(e, na_where_generation(handle));
+				cancel(e, na_handle_generation(handle));
 		}
 	for (size_t i = 0; i < n; i++) {
 		struct na_movable_entry *e = blocks[i].at ? na_movable_entry(blocks[i].handle) : NULL;
 
 		if (e && (atomic_load_explicit(&e->about, memory_order_seq_cst) >> NA_ABOUT_COUNT_SHIFT &
 			  NA_ABOUT_COUNT_MOST))
-			cancel(e, na_where_generation(blocks[i].handle));
+			cancel(e, na_handle_generation(blocks[i].handle));
 	}
 }
 

@@ -105,8 +105,8 @@ struct na_movable_entry *na_movable_entry(memory_handle_t handle)
 {
 	uint64_t index = na_movable_index(handle);
 
-	/* Bits that no handle has. */
-	if (handle & (NA_WHERE_MASK & ~UINT64_C(0xfffffff8)) || index == 0 || index >= na_movable_opened())
+	/* (The eleven bits above the low half mean nothing, here as on the short way.) */
+	if (handle & (UINT64_C(7) << NA_STATE_SHIFT | 7) || index == 0 || index >= na_movable_opened())
 		return NULL;
 	return na_movable_at(index);
 }
