@@ -184,6 +184,9 @@ void na_movable_compact(uint64_t bytes, uint64_t deadline_ns, unsigned int least
 
 /* Bytes that a perfect packing would free. Any thread. */
 uint64_t na_movable_winnable(void);
+/* What the pools of movable blocks keep for reuse; and gives back of it until it is `most` bytes, or a run more. No lock held. */
+uint64_t na_movable_kept(void);
+uint64_t na_movable_purge(uint64_t most);
 /* What movable blocks hold, and what of it is dead or not used yet. */
 void na_movable_held(size_t *held, uint64_t *live);
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "heap/groups.h"
 #include "movable/parts.h"
 #include "os/os.h"
 
@@ -320,6 +321,30 @@ struct na_movable_space *na_movable_retire(uintptr_t at, size_t size)
 unlock:
 	na_unlock(&space->lock);
 	return space;
+}
+
+uint64_t na_movable_kept(void)
+{
+	uint64_t slices = 0;
+
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		struct na_named *n = atomic_load_explicit(&na_movable_spaces[i].named, memory_order_acquire);
+
+		slices += n ? atomic_load_explicit(&na_group_pool(n)->dirty_slices, memory_order_relaxed) : 0;
+	}
+	return slices * NA_SLICE;
+}
+
+uint64_t na_movable_purge(uint64_t most)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < na_pool_count && bytes < most; i++) {
+		struct na_named *n = atomic_load_explicit(&na_movable_spaces[i].named, memory_order_acquire);
+
+		bytes += n ? na_pool_purge_some(na_group_pool(n), most - bytes) : 0;
+	}
+	return bytes;
 }
 
 void na_movable_space_before_fork(void)

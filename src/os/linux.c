@@ -118,7 +118,7 @@ static int os_unmap(void *at, size_t size)
 
 static int os_protect(void *at, size_t size, bool open)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(mprotect(at, size, open ? PROT_READ | PROT_WRITE : PROT_NONE), saved);
 }
@@ -175,7 +175,7 @@ static int os_advise_ordinary(void *at, size_t size)
 
 static int os_populate(void *at, size_t size)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(madvise(at, size, MADV_POPULATE_WRITE), saved);
 }

@@ -56,7 +56,7 @@ static void count(_Atomic uint64_t *counter, uint64_t n)
 
 static uint64_t kept(void)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = na_movable_kept();
 
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		bytes += atomic_load_explicit(&na_pools[i].dirty_slices, memory_order_relaxed) * NA_SLICE;
@@ -107,25 +107,31 @@ static bool compact(struct pass *p)
 	return s.more && s.rc == 0;
 }
 
-/* Pieces of what the pools keep, as long as another is expected to fit. */
+/* A piece of what the pools keep; 0: none has any. */
+static uint64_t purge_piece(void)
+{
+	uint64_t bytes = na_movable_purge(PURGE_PIECE);
+
+	for (uint32_t i = 0; i < na_pool_count && !bytes; i++)
+		bytes = na_pool_purge_some(&na_pools[i], PURGE_PIECE);
+	return bytes;
+}
+
+/* As long as another is expected to fit. */
 static bool purge_slice(struct pass *p)
 {
-	for (uint32_t i = 0; i < na_pool_count; i++) {
-		uint64_t bytes = PURGE_PIECE;
+	for (;;) {
+		uint64_t begin = na_os_now_ns(), bytes, ns;
 
-		while (bytes) {
-			uint64_t begin = na_os_now_ns(), ns;
-
-			if (begin + purge_ns > p->deadline)
-				return true;
-			bytes = na_pool_purge_some(&na_pools[i], PURGE_PIECE);
-			ns = na_os_now_ns() - begin;
-			if (bytes)
-				purge_ns = ns > purge_ns ? (ns + purge_ns) / 2 : purge_ns - (purge_ns - ns) / 8;
-			p->purged += bytes;
-		}
+		if (begin + purge_ns > p->deadline)
+			return true;
+		bytes = purge_piece();
+		if (!bytes)
+			return false;
+		ns = na_os_now_ns() - begin;
+		purge_ns = ns > purge_ns ? (ns + purge_ns) / 2 : purge_ns - (purge_ns - ns) / 8;
+		p->purged += bytes;
 	}
-	return false;
 }
 
 static bool purge(struct pass *p)
