@@ -120,6 +120,13 @@ static uint64_t purge_piece(void)
 /* As long as another is expected to fit. */
 static bool purge_slice(struct pass *p)
 {
+	uint64_t whole = setting(&na_options.defrag_slice) * 1000;
+
+	if (purge_ns >
+	    whole) { /* a piece fits into no slice: what ages is purged anyway. Perhaps the next pass is luckier */
+		purge_ns -= purge_ns / 8;
+		return false;
+	}
 	for (;;) {
 		uint64_t begin = na_os_now_ns(), bytes, ns;
 
