@@ -28,6 +28,7 @@ struct run {
 	uint64_t bytes_left, deadline;
 	unsigned int buckets; /* chunks of these are evacuated */
 	bool whole;	      /* the program's own chunk as well */
+	uint64_t steps;	      /* that were begun */
 	struct na_movable_slice *out;
 };
 
@@ -46,6 +47,9 @@ static void learn(uint64_t units, uint64_t ns)
 {
 	uint64_t sample = (ns << 8) / units;
 
+	/* A thread that lost the processor in a batch says nothing of the next. */
+	if (sample > 4 * mean)
+		sample = 4 * mean;
 	/* Up at once, down slowly: a slice that is too short costs nothing. */
 	mean = sample > mean ? (mean + sample) / 2 : mean - (mean - sample) / 8;
 	if (mean < 64)
@@ -168,8 +172,12 @@ static bool step(struct na_movable_space *space, struct run *r)
 	size_t n;
 	int rc = 0;
 
-	if (units < BATCH_UNITS + FEW_BLOCKS * BLOCK_UNITS || r->bytes_left == 0)
+	if (units < BATCH_UNITS + FEW_BLOCKS * BLOCK_UNITS || r->bytes_left == 0) {
+		if (!r->steps) /* not even at the start of a slice: or it would never be tried again */
+			mean -= mean / 4;
 		return false;
+	}
+	r->steps++;
 	begin = na_os_now_ns();
 	n = gather(space, units, most, blocks);
 	if (n)

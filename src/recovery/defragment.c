@@ -136,6 +136,8 @@ static bool purge_slice(struct pass *p)
 		if (!bytes)
 			return false;
 		ns = na_os_now_ns() - begin;
+		if (ns > 4 * purge_ns) /* a thread that lost the processor says nothing of the next */
+			ns = 4 * purge_ns;
 		purge_ns = ns > purge_ns ? (ns + purge_ns) / 2 : purge_ns - (purge_ns - ns) / 8;
 		p->purged += bytes;
 	}
