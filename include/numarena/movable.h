@@ -119,6 +119,15 @@ typedef struct memory_order {
 	bool renew_handles;
 } memory_order_t;
 
+/* For order->next: the handles of an array, one after the other; its closure is a memory_handle_array_t. */
+typedef struct memory_handle_array {
+	memory_handle_t *handle;
+	size_t count;
+	size_t at; /* where it goes on */
+} memory_handle_array_t;
+
+memory_handle_t *next_handle_in_array(void *array) NUMARENA_CALL(next_handle_in_array);
+
 typedef struct memory_order_result {
 	size_t blocks;  /* laid out */
 	size_t bytes;   /* of those */

@@ -126,6 +126,13 @@ memory_error_t compact_in_order(const memory_order_t *order, memory_order_result
 	return rc < 0 ? refuse(0, rc) : MEMORY_ERROR_NONE;
 }
 
+memory_handle_t *next_handle_in_array(void *array)
+{
+	memory_handle_array_t *a = array;
+
+	return a->at < a->count ? &a->handle[a->at++] : NULL;
+}
+
 memory_error_t get_movable_statistics(movable_stats_t *stats)
 {
 	if (!stats)

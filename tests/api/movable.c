@@ -255,6 +255,24 @@ static void order(bool renew)
 	ERROR(compact_in_order(&(memory_order_t){ 0 }, NULL), MEMORY_ERROR_INVALID_ARGUMENT, "next");
 }
 
+/* By the library's own function for arrays. */
+static void order_of_an_array(void)
+{
+	memory_handle_array_t array = { .handle = blocks, .count = 1000 };
+	memory_order_t o = { .next = next_handle_in_array, .closure = &array };
+	memory_order_result_t done;
+
+	for (size_t i = 0; i < 1000; i++)
+		blocks[i] = make(64, i);
+	GOOD(compact_in_order(&o, &done));
+	CHECK_EQ(done.blocks, 1000);
+	CHECK_EQ(array.at, 1000);
+	for (size_t i = 0; i < 1000; i++) {
+		expect(blocks[i], 64, i);
+		GOOD(release_movable(blocks[i]));
+	}
+}
+
 /* A twentieth is left of what there was, here and there; a pass brings the rest back. */
 static void memory_comes_back(void)
 {
@@ -356,6 +374,7 @@ int main(void)
 	forks();
 	order(false);
 	order(true);
+	order_of_an_array();
 	memory_comes_back();
 	churn_does_not_grow();
 	resizes();
