@@ -293,10 +293,10 @@ static memory_handle_t *next_of_particles(void *closure)
 static double compact(bool renew)
 {
 	struct visit v = { .depth = 0 };
-	memory_order_t order = { .next = fan == 1 ? next_of_list : fan ? next_of_tree : next_of_particles,
+	compaction_order_t order = { .next = fan == 1 ? next_of_list : fan ? next_of_tree : next_of_particles,
 				 .closure = &v,
 				 .renew_handles = renew };
-	memory_order_result_t done;
+	compaction_result_t done;
 	double begin = now();
 
 	if (compact_in_order(&order, &done) || done.left || done.blocks != count) {

@@ -108,7 +108,7 @@ void *pin_memory_shared(memory_handle_t handle) NUMARENA_CALL(pin_memory_shared)
 
 /* ---- the order of blocks in memory ---- */
 
-typedef struct memory_order {
+typedef struct compaction_order {
 	/* Where the program keeps the next handle of its order; NULL: there is none. Called on the calling thread, between moves;
 	 * it may pin and unpin, and read what it has pinned, but must not allocate, release or resize movable blocks. A block must
 	 * not be pinned when its own turn comes. */
@@ -117,7 +117,7 @@ typedef struct memory_order {
 	/* Blocks get new handles as well, in the same order, and what *next() points at is replaced: so that the table that every
 	 * pin reads is walked in order too. For blocks with one handle in the program: all copies of the old one are stale. */
 	bool renew_handles;
-} memory_order_t;
+} compaction_order_t;
 
 /* For order->next: the handles of an array, one after the other; its closure is a memory_handle_array_t. */
 typedef struct memory_handle_array {
@@ -128,17 +128,17 @@ typedef struct memory_handle_array {
 
 memory_handle_t *next_handle_in_array(void *array) NUMARENA_CALL(next_handle_in_array);
 
-typedef struct memory_order_result {
+typedef struct compaction_result {
 	size_t blocks;  /* laid out */
 	size_t bytes;   /* of those */
 	size_t left;    /* that stay where they were: pinned, compressed, or larger than 64 KiB, which are dense by themselves */
-} memory_order_result_t;
+} compaction_result_t;
 
 /* Lays the blocks that order->next() names one after the other into fresh memory, each on its node. Walking them in this
  * order afterwards reads memory from front to back. Takes as much memory again until the old places are empty. result may be NULL.
  * MEMORY_ERROR_INVALID_ARGUMENT: order or its next is NULL. MEMORY_ERROR_CORRUPTION: no block has the handle; MEMORY_ERROR_ALLOCATION:
  * no memory for more; those before are in order, and everything is valid. */
-memory_error_t compact_in_order(const memory_order_t *order, memory_order_result_t *result)
+memory_error_t compact_in_order(const compaction_order_t *order, compaction_result_t *result)
 	NUMARENA_CALL(compact_in_order);
 
 /* ---- figures ---- */

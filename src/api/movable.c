@@ -107,9 +107,9 @@ memory_error_t unpin_movable(memory_handle_t handle)
 			(unsigned long long)handle);
 }
 
-memory_error_t compact_in_order(const memory_order_t *order, memory_order_result_t *result)
+memory_error_t compact_in_order(const compaction_order_t *order, compaction_result_t *result)
 {
-	memory_order_result_t out = { 0 };
+	compaction_result_t out = { 0 };
 	int rc;
 
 	if (!order || !order->next)

@@ -193,7 +193,7 @@ void na_movable_held(size_t *held, uint64_t *live);
 /* Called before a space takes another chunk for the program, with no lock held; NULL: nobody wants to know. Set before the first block. */
 extern void (*na_movable_wanted)(void);
 
-int na_movable_order(const memory_order_t *order, memory_order_result_t *out);
+int na_movable_order(const compaction_order_t *order, compaction_result_t *out);
 
 void na_movable_figures(movable_stats_t *out);
 

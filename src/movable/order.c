@@ -116,7 +116,7 @@ static void close_all(void)
 	}
 }
 
-static int run(struct order *o, const memory_order_t *order, memory_order_result_t *out)
+static int run(struct order *o, const compaction_order_t *order, compaction_result_t *out)
 {
 	memory_handle_t *kept;
 	int rc = 0;
@@ -134,7 +134,7 @@ static int run(struct order *o, const memory_order_t *order, memory_order_result
 	return rc < 0 ? rc : 0;
 }
 
-int na_movable_order(const memory_order_t *order, memory_order_result_t *out)
+int na_movable_order(const compaction_order_t *order, compaction_result_t *out)
 {
 	struct order o = { .renew = order->renew_handles };
 	uint64_t begin;

@@ -220,8 +220,8 @@ static memory_handle_t *next(void *step)
 static void order(bool renew)
 {
 	size_t step = 3;
-	memory_order_t o = { .next = next, .closure = &step, .renew_handles = renew };
-	memory_order_result_t done;
+	compaction_order_t o = { .next = next, .closure = &step, .renew_handles = renew };
+	compaction_result_t done;
 	memory_handle_t first;
 	char *before = NULL;
 	size_t far = 0;
@@ -252,15 +252,15 @@ static void order(bool renew)
 	at = 0; /* now all are stale */
 	ERROR(compact_in_order(&o, &done), MEMORY_ERROR_CORRUPTION, "handle");
 	ERROR(compact_in_order(NULL, NULL), MEMORY_ERROR_INVALID_ARGUMENT, "order");
-	ERROR(compact_in_order(&(memory_order_t){ 0 }, NULL), MEMORY_ERROR_INVALID_ARGUMENT, "next");
+	ERROR(compact_in_order(&(compaction_order_t){ 0 }, NULL), MEMORY_ERROR_INVALID_ARGUMENT, "next");
 }
 
 /* By the library's own function for arrays. */
 static void order_of_an_array(void)
 {
 	memory_handle_array_t array = { .handle = blocks, .count = 1000 };
-	memory_order_t o = { .next = next_handle_in_array, .closure = &array };
-	memory_order_result_t done;
+	compaction_order_t o = { .next = next_handle_in_array, .closure = &array };
+	compaction_result_t done;
 
 	for (size_t i = 0; i < 1000; i++)
 		blocks[i] = make(64, i);

@@ -221,7 +221,7 @@ static memory_handle_t *next_block(void *closure)
 static void order(struct worker *w)
 {
 	struct walk walk = { w, 0 };
-	memory_order_t o = { .next = next_block, .closure = &walk, .renew_handles = next(&w->random) % 2 };
+	compaction_order_t o = { .next = next_block, .closure = &walk, .renew_handles = next(&w->random) % 2 };
 
 	if (compact_in_order(&o, NULL))
 		fail("no order", 0, 0);

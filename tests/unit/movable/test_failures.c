@@ -57,8 +57,8 @@ static memory_handle_t *next(void *unused)
 /* Allocates, releases two of three, compacts, orders, resizes, with the calls failing that the driver wants. */
 static void life(void)
 {
-	memory_order_t order = { .next = next, .renew_handles = true };
-	memory_order_result_t done;
+	compaction_order_t order = { .next = next, .renew_handles = true };
+	compaction_result_t done;
 
 	na_os.barrier = failing_barrier;
 	na_os.reserve = failing_reserve;
@@ -148,7 +148,7 @@ static int without_barrier(void *unused)
 static int barrier_lost(void *unused)
 {
 	movable_stats_t before, after;
-	memory_order_t order = { .next = next };
+	compaction_order_t order = { .next = next };
 
 	(void)unused;
 	nth_begin(LONG_MAX, NTH_ONE);
