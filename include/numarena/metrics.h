@@ -53,6 +53,13 @@ typedef struct memory_metrics {
 	double pressure_full;
 	size_t pressure_some_time; /* microseconds of that since the machine or the cgroup started */
 	size_t pressure_full_time;
+
+	/* movable blocks, and passes of defragmentation; see movable.h and defragmentation.h for more */
+	size_t movable_bytes;      /* live, as asked for */
+	size_t movable_held_bytes; /* memory that they hold */
+	size_t winnable_bytes;     /* that a perfect packing of them would free, and what the pools keep for reuse */
+	size_t compaction_won;     /* bytes, since the start */
+	double compaction_time;    /* microseconds spent in moving blocks, since the start */
 } memory_metrics_t;
 
 /* Fills *metrics. MEMORY_ERROR_INVALID_ARGUMENT if it is NULL. Asks the kernel for every page (50 us for each 32 MiB held), and at
