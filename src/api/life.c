@@ -63,15 +63,19 @@ static void start_record(void)
 		_exit(2);
 }
 
+static bool locked_movable; /* by before_fork() */
+
 /* Outer locks first, and before them the maintenance thread's rest, because its tick takes tracking's. Registered after the
  * heap's handlers, so these run before them in the parent and after them otherwise. */
 static void before_fork(void)
 {
 	na_guard_before_fork();
 	na_integrity_before_fork(); /* it pauses the thread as well, and holds every lock below */
-	na_defrag_before_fork();
+	na_lock(&na_defrag_lock);
 	na_maintenance_pause();
-	na_movable_before_fork();
+	locked_movable = atomic_load_explicit(&na_movable_begun, memory_order_relaxed);
+	if (locked_movable)
+		na_movable_before_fork();
 	na_life_lock_configuration();
 	na_life_lock_tracking();
 	na_tracking_before_fork();
@@ -90,9 +94,10 @@ static void in_parent(void)
 	na_tracking_after_fork(false);
 	na_life_unlock_tracking(false);
 	na_life_unlock_configuration(false);
-	na_movable_after_fork(false);
+	if (locked_movable)
+		na_movable_after_fork(false);
 	na_maintenance_resume();
-	na_defrag_after_fork(false);
+	na_unlock(&na_defrag_lock);
 	na_integrity_after_fork(false);
 	na_guard_after_fork(false);
 }
@@ -107,8 +112,9 @@ static void in_child(void)
 	na_tracking_after_fork(true);
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
-	na_movable_after_fork(true);
-	na_defrag_after_fork(true);
+	if (atomic_load_explicit(&na_movable_begun, memory_order_relaxed))
+		na_movable_after_fork(true);
+	na_lock_reset(&na_defrag_lock);
 	na_integrity_after_fork(true);
 	na_guard_after_fork(true);
 }

@@ -121,6 +121,7 @@ static void mend(void)
 int na_integrity_repair(struct na_integrity *out)
 {
 	int saved = errno, rc;
+	size_t movable;
 
 	na_pools_boot();
 	na_lock(&lock);
@@ -138,6 +139,10 @@ int na_integrity_repair(struct na_integrity *out)
 			       last.found, last.rebuilt, last.barred, last.barred_bytes, last.left);
 		}
 		na_survey_close(&survey);
+		/* Of movable blocks nothing is mended: what disagrees is told, and left. */
+		movable = check_movable(last.found, last.first);
+		last.found += movable;
+		last.left += movable;
 		*out = last;
 	}
 	na_unlock(&lock);

@@ -203,8 +203,15 @@ bool na_movable_owns(const struct na_named *named);
 /* Walks entries, chunks and headers. The number of faults; `tell` (may be NULL) gets a sentence for each. No lock held. */
 size_t na_movable_check(void (*tell)(const char *text, void *closure), void *closure);
 
+/* Bytes of bookkeeping: the table as far as it is open, and what follows. */
+uint64_t na_movable_metadata(void);
+
 /* Of chunks' structs and threads' slots. */
 extern struct na_arena na_movable_arena;
+
+/* Whether there ever was a movable block, so that a process without them does not pay at a fork. Set before any lock of this layer is taken;
+ * relaxed: what comes to be while another thread forks is set right in the child. */
+extern _Atomic bool na_movable_begun;
 
 void na_movable_before_fork(void);
 void na_movable_after_fork(bool child);

@@ -71,16 +71,19 @@ static int start(void)
 	return 0;
 }
 
+/* Held while mapping: nobody else can be in here under a lock of another library's, for the first movable block is not allocated
+ * in a hook. */
+static struct na_lock starting;
+_Atomic bool na_movable_begun;
+
 int na_movable_start(void)
 {
-	static struct na_lock
-		starting; /* held while mapping: nobody else can be in here under a lock of another library's, for the
-					 * first movable block is not allocated in a hook */
 	int rc = 0;
 
 	if (atomic_load_explicit(&started, memory_order_acquire) == 1)
 		return 0;
 	na_pools_boot();
+	atomic_store_explicit(&na_movable_begun, true, memory_order_seq_cst);
 	na_lock(&starting);
 	if (atomic_load_explicit(&started, memory_order_relaxed) != 1) {
 		rc = start();
@@ -94,6 +97,11 @@ int na_movable_start(void)
 uint64_t na_movable_opened(void)
 {
 	return atomic_load_explicit(&opened, memory_order_acquire);
+}
+
+uint64_t na_movable_metadata(void)
+{
+	return na_movable_opened() * ENTRY + atomic_load_explicit(&na_movable_arena.mapped, memory_order_relaxed);
 }
 
 struct na_movable_entry *na_movable_at(uint64_t index)
@@ -249,13 +257,17 @@ void na_about_put(struct na_movable_entry *entry, uint64_t clear, uint64_t set)
 
 void na_movable_table_before_fork(void)
 {
+	na_lock(&starting);
 	na_lock(&lock);
 }
 
 void na_movable_table_after_fork(bool child)
 {
-	if (child)
+	if (child) {
 		na_lock_reset(&lock);
-	else
+		na_lock_reset(&starting);
+	} else {
 		na_unlock(&lock);
+		na_unlock(&starting);
+	}
 }

@@ -30,15 +30,15 @@ struct pass {
 	int rc;
 };
 
-static struct na_lock lock;
-static struct pass current;		 /* under lock */
-static unsigned int step_at;		 /* under lock: where the pass under way goes on; 0: none is */
-static bool under_way;			 /* under lock */
-static _Atomic int mode;		 /* enum na_defrag_mode; relaxed */
+struct na_lock na_defrag_lock;
+static struct pass current;  /* under lock */
+static unsigned int step_at; /* under lock: where the pass under way goes on; 0: none is */
+static bool under_way;	     /* under lock */
+static _Atomic int mode;     /* enum na_defrag_mode; relaxed */
 _Atomic bool na_defrag_background;
-static _Atomic bool logging; /* relaxed */
-static _Atomic uint64_t futile;		 /* winnable bytes when a pass last won nothing; relaxed: a hint */
-static uint64_t purge_ns = FIRST_PURGE;	 /* under lock: running mean of a piece */
+static _Atomic bool logging;		/* relaxed */
+static _Atomic uint64_t futile;		/* winnable bytes when a pass last won nothing; relaxed: a hint */
+static uint64_t purge_ns = FIRST_PURGE; /* under lock: running mean of a piece */
 static _Atomic uint64_t passes, slices, purged, moved_blocks, moved_bytes, refused, won, homed, total_ns, longest_ns,
 	late; /* relaxed: statistics */
 
@@ -232,12 +232,12 @@ int na_defrag_pass(void)
 	struct pass p = { .whole = true, .asked = true };
 	unsigned int at = 0;
 
-	na_lock(&lock);
+	na_lock(&na_defrag_lock);
 	while (run(&p, &at, 0))
 		;
 	end(&p);
 	under_way = false;
-	na_unlock(&lock);
+	na_unlock(&na_defrag_lock);
 	return p.rc;
 }
 
@@ -274,18 +274,17 @@ bool na_defrag_slice(void)
 {
 	bool more;
 
-	if (!armed() || na_os_inside || !na_trylock(&lock))
+	if (!armed() || na_os_inside || !na_trylock(&na_defrag_lock))
 		return false;
 	more = slice_locked();
-	na_unlock(&lock);
+	na_unlock(&na_defrag_lock);
 	return more;
 }
 
 uint32_t na_defrag_tick(void)
 {
 	/* The pool's switch asks for the maintenance thread as it always did. */
-	if (!armed() ||
-	    !na_defrag_wants_ticks())
+	if (!armed() || !na_defrag_wants_ticks())
 		return UINT32_MAX;
 	return na_defrag_slice() ? BUSY_MS : IDLE_MS;
 }
@@ -315,9 +314,9 @@ void na_defrag_start(enum na_defrag_mode m, bool log, bool in_background)
 void na_defrag_stop(void)
 {
 	na_defrag_start(NA_DEFRAG_OFF, false, false);
-	na_lock(&lock);
+	na_lock(&na_defrag_lock);
 	under_way = false;
-	na_unlock(&lock);
+	na_unlock(&na_defrag_lock);
 }
 
 void na_defrag_figures(struct na_defrag_figures *out)
@@ -336,17 +335,4 @@ void na_defrag_figures(struct na_defrag_figures *out)
 		.longest_ns = atomic_load_explicit(&longest_ns, memory_order_relaxed),
 		.late = atomic_load_explicit(&late, memory_order_relaxed),
 	};
-}
-
-void na_defrag_before_fork(void)
-{
-	na_lock(&lock);
-}
-
-void na_defrag_after_fork(bool child)
-{
-	if (child)
-		na_lock_reset(&lock);
-	else
-		na_unlock(&lock);
 }

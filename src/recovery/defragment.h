@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/options.h"
+#include "os/lock.h"
 
 enum na_defrag_mode { NA_DEFRAG_OFF, NA_DEFRAG_INCREMENTAL, NA_DEFRAG_FULL, NA_DEFRAG_COORDINATED };
 
@@ -54,7 +55,7 @@ void na_defrag_figures(struct na_defrag_figures *out);
 /* Bytes that are free and scattered: what a perfect packing of movable blocks would free, and what the pools keep. */
 uint64_t na_defrag_winnable(void);
 
-void na_defrag_before_fork(void);
-void na_defrag_after_fork(bool child);
+/* Held while a pass or a slice is made: fork takes it first of all. */
+extern struct na_lock na_defrag_lock;
 
 #endif
