@@ -27,6 +27,7 @@
 #include <numarena/analysis.h>
 #include <numarena/base.h>
 #include <numarena/cache.h>
+#include <numarena/compression.h>
 #include <numarena/defragmentation.h>
 #include <numarena/error.h>
 #include <numarena/integrity.h>

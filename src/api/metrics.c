@@ -7,6 +7,7 @@
 #include <numarena/metrics.h>
 
 #include <math.h>
+#include <numarena/compression.h>
 #include <string.h>
 
 #include "api/error.h"
@@ -201,6 +202,23 @@ static void add_movable(struct gather *g)
 	HAVE(g, compaction_time, (double)m.move_time);
 }
 
+static void add_compression(struct gather *g)
+{
+	compression_stats_t c;
+
+	get_compression_statistics(&c);
+	HAVE(g, compressed_bytes, c.compressed_bytes);
+	HAVE(g, compressed_original_bytes, c.original_bytes);
+	if (c.original_bytes)
+		HAVE(g, compression_ratio, c.ratio);
+	else
+		LACK(g, compression_ratio, "nothing is compressed");
+	if (na_life_raw_refused())
+		LACK(g, transparently_compressed_bytes, na_life_raw_refused());
+	else
+		HAVE(g, transparently_compressed_bytes, c.transparent_bytes);
+}
+
 memory_error_t get_memory_metrics(memory_metrics_t *metrics)
 {
 	struct na_snapshot s;
@@ -215,6 +233,7 @@ memory_error_t get_memory_metrics(memory_metrics_t *metrics)
 	add_times(&g, &s);
 	add_limits(&g);
 	add_movable(&g);
+	add_compression(&g);
 	for (int i = 0; i < METRIC_COUNT_; i++)
 		atomic_store_explicit(&reasons[i], g.why[i], memory_order_relaxed);
 	atomic_store_explicit(&gathered, true, memory_order_relaxed);

@@ -167,7 +167,11 @@ int na_movable_publish_image(const struct na_movable_block *b, uint64_t image, b
 	bool done;
 
 	/* An image changes under its stripe's lock alone: so it is the block's own `about` that gets the note. */
-	na_lock(na_movable_stripe(b->handle));
+	/* Tried only: this thread may hold it, because the block that it restores found no memory, and we are making room. */
+	if (!na_trylock(na_movable_stripe(b->handle))) {
+		na_movable_give_back(b);
+		return -EAGAIN;
+	}
 	done = atomic_compare_exchange_strong_explicit(&e->where, &where,
 						       na_where(na_where_generation(where), image, NA_MOVABLE_IMAGE),
 						       memory_order_seq_cst, memory_order_relaxed);

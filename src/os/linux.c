@@ -23,6 +23,7 @@
 
 #include "base/bits.h"
 #include "base/log.h"
+#include "os/fault.h"
 #include "os/perf.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -466,6 +467,14 @@ struct na_os na_os = {
 	.threads = na_perf_threads,
 	.page_faults = na_perf_page_faults,
 	.run_on = na_perf_run_on,
+	.fault_open = na_fault_open,
+	.fault_watch = na_fault_watch,
+	.fault_unwatch = na_fault_unwatch,
+	.fault_protect = na_fault_protect,
+	.fault_copy = na_fault_copy,
+	.fault_zero = na_fault_zero,
+	.fault_wake = na_fault_wake,
+	.fault_read = na_fault_read,
 	.barrier = os_barrier,
 };
 
