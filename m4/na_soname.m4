@@ -20,6 +20,6 @@ AC_DEFUN([NA_SONAME], [
 AC_DEFUN([NA_LATER], [
   AC_SEARCH_LIBS([dlopen], [dl])
   NA_LATER_LIBS=
-  AS_IF([test "x$enable_shared" != xyes], [NA_LATER_LIBS="$HWLOC_LIBS $JANSSON_LIBS"])
+  AS_IF([test "x$enable_shared" != xyes], [NA_LATER_LIBS="$HWLOC_LIBS $JANSSON_LIBS $LZ4_LIBS"])
   AC_SUBST([NA_LATER_LIBS])
 ])

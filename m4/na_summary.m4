@@ -6,6 +6,7 @@ AC_DEFUN([NA_SUMMARY], [
     compiler              $CC $CFLAGS
     hwloc                 $HWLOC_LIBS
     Jansson               $JANSSON_LIBS
+    compression (LZ4)     $have_lz4
     MPI layer             $have_mpi ${MPICC:+($MPICC)}
     PMIx                  $have_pmix
     unit tests (cmocka)   $have_cmocka

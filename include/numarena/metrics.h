@@ -53,6 +53,19 @@ typedef struct memory_metrics {
 	double pressure_full;
 	size_t pressure_some_time; /* microseconds of that since the machine or the cgroup started */
 	size_t pressure_full_time;
+
+	/* movable blocks, and passes of defragmentation; see movable.h and defragmentation.h for more */
+	size_t movable_bytes;      /* live, as asked for */
+	size_t movable_held_bytes; /* memory that they hold */
+	size_t winnable_bytes;     /* that a perfect packing of them would free, and what the pools keep for reuse */
+	size_t compaction_won;     /* bytes, since the start */
+	double compaction_time;    /* microseconds spent in moving blocks, since the start */
+
+	/* compression */
+	size_t compressed_bytes;	  /* that images of compressed memory take */
+	size_t compressed_original_bytes; /* what they are images of */
+	double compression_ratio;
+	size_t transparently_compressed_bytes; /* of compressed_original_bytes, in raw blocks: see get_compression_statistics() */
 } memory_metrics_t;
 
 /* Fills *metrics. MEMORY_ERROR_INVALID_ARGUMENT if it is NULL. Asks the kernel for every page (50 us for each 32 MiB held), and at

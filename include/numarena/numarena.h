@@ -15,6 +15,8 @@
  *   metrics.h     times, cache misses, faults, limits and pressure
  *   analysis.h    what is wrong with it, and what to do
  *   profile.h     sampled call stacks: leaks, what made the peak, who allocates; latencies and lifetimes
+ *   movable.h     blocks by handle, which may be compacted and laid out in an order of yours
+ *   defragmentation.h  what is free but scattered goes back
  *   system.h      bring everything up and down
  *   error.h       what went wrong
  *   integrity.h   whether the heap is whole, and making it so
@@ -26,11 +28,14 @@
 #include <numarena/analysis.h>
 #include <numarena/base.h>
 #include <numarena/cache.h>
+#include <numarena/compression.h>
+#include <numarena/defragmentation.h>
 #include <numarena/error.h>
 #include <numarena/integrity.h>
 #include <numarena/hints.h>
 #include <numarena/kernels.h>
 #include <numarena/memory.h>
+#include <numarena/movable.h>
 #include <numarena/optimization.h>
 #include <numarena/metrics.h>
 #include <numarena/placement.h>

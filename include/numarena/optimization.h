@@ -25,7 +25,7 @@ typedef struct optimization_config {
 	bool enable_pooling; /* this thread's part of the pools, now rather than at its first allocation. false changes nothing: the
 				  * pools are the heap */
 	bool enable_prefetch;	 /* as in cache_config_t; true measures the memory's latency if that is to be done */
-	bool enable_compression; /* not in this version: one line on standard error says so */
+	bool enable_compression; /* as initialize_memory_compression(NULL), unless it runs; its error is the call's */
 	optimization_level_t optimization_level;
 } optimization_config_t;
 

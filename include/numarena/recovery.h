@@ -15,6 +15,7 @@
 #define NUMARENA_RECOVERY_H
 
 #include <numarena/base.h>
+#include <numarena/defragmentation.h>
 #include <numarena/error.h>
 
 NUMARENA_BEGIN
@@ -81,11 +82,6 @@ void *retry_allocation(void) NUMARENA_CALL(retry_allocation);
 
 /* Returns caches and free memory to the system, as flush_memory_pools(); the bytes that went back. */
 size_t free_unused_memory(void) NUMARENA_CALL(free_unused_memory);
-
-/* One full pass now: caches and free memory go back, free pages of half-empty spans too, and pages that lie on the wrong node are
- * moved home. Raw pointers and contents never change. MEMORY_ERROR_PERMISSION: the kernel does not let pages be moved; all the
- * rest was done. */
-memory_error_t trigger_defragmentation(void) NUMARENA_CALL(trigger_defragmentation);
 
 /* A line on standard error: the error, the sentence of this thread's last one if it is the same, and the process's usage. */
 void log_memory_error(memory_error_t error) NUMARENA_CALL(log_memory_error);

@@ -6,14 +6,14 @@
 #define NUMARENA_SYSTEM_H
 
 #include <numarena/base.h>
+#include <numarena/compression.h> /* cleanup_compression() */
 #include <numarena/error.h>
 
 NUMARENA_BEGIN
 
 typedef struct memory_system_config {
 	bool enable_pooling;      /* the default pool, with defaults or what was configured before */
-	bool enable_compression;  /* compression of cold memory: not in this version; asking for it is
-	                           * answered by one line on standard error and changes nothing */
+	bool enable_compression;  /* compression of cold memory (compression.h), with defaults or what was configured before */
 	bool enable_monitoring;   /* tracking, with defaults or what was configured before */
 	bool enable_optimization; /* OPT_BALANCED (optimization.h), unless the program has chosen a level before */
 } memory_system_config_t;
@@ -22,9 +22,6 @@ typedef struct memory_system_config {
  * fails, the ones that this call started are stopped again, and its error is returned. Repeating
  * it is harmless. Thread-safe. */
 memory_error_t initialize_memory_system(const memory_system_config_t *config) NUMARENA_CALL(initialize_memory_system);
-
-/* Ends compression and frees what it holds. Safe in any order, twice, and when none was started. */
-memory_error_t cleanup_compression(void) NUMARENA_CALL(cleanup_compression);
 
 /* Stops helper threads, returns caches and free memory, and resets the configuration to its
  * defaults. Live blocks stay valid until freed, and the heap goes on working. In any order, and

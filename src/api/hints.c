@@ -64,8 +64,11 @@ void *optimized_allocate(size_t size, const memory_hints_t *hints)
 				    .parts = (uint32_t)hints->parts,
 				    .alignment = hints->alignment };
 	rc = na_hints_allocate(size, &wanted, &p, why);
-	if (rc == 0)
+	if (rc == 0) {
+		na_life_adopt(p,
+			      hints->lifetime == LIFETIME_LONG && hints->priority == PRIORITY_LOW && !hints->no_move);
 		return p;
+	}
 	na_error(rc == -EINVAL ? MEMORY_ERROR_INVALID_ARGUMENT : MEMORY_ERROR_ALLOCATION, "optimized_allocate(%zu): %s",
 		 size, why);
 	errno = -rc;

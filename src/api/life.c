@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "cold/cold.h"
 #include "config.h"
 #include "harden/guard.h"
 #include "harden/integrity.h"
@@ -26,8 +27,10 @@
 #include "metrics/counters.h"
 #include "metrics/latency.h"
 #include "metrics/ticks.h"
+#include "movable/movable.h"
 #include "os/os.h"
 #include "recovery/climb.h"
+#include "recovery/defragment.h"
 #include "recovery/handler.h"
 #include "recovery/oom.h"
 #include "report/process.h"
@@ -37,12 +40,20 @@
 
 static uint32_t tick(uint64_t now_ns)
 {
-	uint32_t tracking = UINT32_MAX, record = UINT32_MAX;
+	uint32_t tracking = UINT32_MAX, record = UINT32_MAX, defrag = UINT32_MAX, cold;
 
 	if (atomic_load_explicit(&na_tracking_begun, memory_order_relaxed))
 		tracking = na_tracking_tick(now_ns);
 	if (atomic_load_explicit(&na_process_started, memory_order_acquire)) /* pairs with its start's release */
 		record = na_process_tick(now_ns);
+	if (na_defrag_wants_ticks())
+		defrag = na_defrag_tick();
+	if (defrag < tracking)
+		tracking = defrag;
+	if (atomic_load_explicit(&na_cold_begun, memory_order_relaxed)) {
+		cold = na_cold_tick(now_ns);
+		tracking = cold < tracking ? cold : tracking;
+	}
 	return tracking < record ? tracking : record;
 }
 
@@ -57,13 +68,27 @@ static void start_record(void)
 		_exit(2);
 }
 
+static bool locked_cold;    /* likewise */
+static bool locked_movable; /* by before_fork() */
+
 /* Outer locks first, and before them the maintenance thread's rest, because its tick takes tracking's. Registered after the
  * heap's handlers, so these run before them in the parent and after them otherwise. */
 static void before_fork(void)
 {
+	locked_cold = atomic_load_explicit(&na_cold_begun, memory_order_relaxed);
+	if (locked_cold)
+		na_life_compression_lock();
 	na_guard_before_fork();
 	na_integrity_before_fork(); /* it pauses the thread as well, and holds every lock below */
+	na_lock(&na_defrag_lock);
 	na_maintenance_pause();
+	if (locked_cold)
+		na_cold_before_fork();
+	locked_movable = atomic_load_explicit(&na_movable_begun, memory_order_relaxed);
+	if (locked_movable)
+		na_movable_before_fork();
+	if (locked_cold)
+		na_cold_before_fork_inner();
 	na_life_lock_configuration();
 	na_life_lock_tracking();
 	na_tracking_before_fork();
@@ -82,9 +107,18 @@ static void in_parent(void)
 	na_tracking_after_fork(false);
 	na_life_unlock_tracking(false);
 	na_life_unlock_configuration(false);
+	if (locked_cold)
+		na_cold_after_fork_inner(false);
+	if (locked_movable)
+		na_movable_after_fork(false);
+	if (locked_cold)
+		na_cold_after_fork(false);
 	na_maintenance_resume();
+	na_unlock(&na_defrag_lock);
 	na_integrity_after_fork(false);
 	na_guard_after_fork(false);
+	if (locked_cold)
+		na_life_compression_unlock(false);
 }
 
 static void in_child(void)
@@ -97,8 +131,17 @@ static void in_child(void)
 	na_tracking_after_fork(true);
 	na_life_unlock_tracking(true);
 	na_life_unlock_configuration(true);
+	if (locked_cold)
+		na_cold_after_fork_inner(true);
+	if (atomic_load_explicit(&na_movable_begun, memory_order_relaxed))
+		na_movable_after_fork(true);
+	na_lock_reset(&na_defrag_lock);
 	na_integrity_after_fork(true);
 	na_guard_after_fork(true);
+	if (locked_cold) {
+		na_life_compression_unlock(true);
+		na_cold_after_fork(true);
+	}
 }
 
 /* What could not be had is told by memory_metric_unavailable_reason(); a line of each rank would be too many. */
@@ -174,6 +217,8 @@ static __attribute__((constructor)) void start(void)
 	na_heap_hooks.corrupted = na_handler_corrupted;
 	na_heap_hooks.report_file = na_process_oom_file;
 	na_heap_hooks.describe = describe;
+	na_heap_hooks.compact = na_defrag_make_room;
+	na_movable_wanted = na_defrag_wanted;
 	na_heap_start();
 	if (na_options.harden)
 		na_guard_start();
@@ -190,6 +235,8 @@ static __attribute__((constructor)) void start(void)
 		na_life_follow_counters();
 	if (na_options.monitoring)
 		na_life_start_monitoring();
+	if (na_options.compression)
+		na_life_start_compression();
 }
 
 /* Runs after the program's own exit handlers and destructors. */

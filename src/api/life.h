@@ -23,8 +23,17 @@ void na_life_follow_counters(void);
 /* Takes back what the program has set. */
 void na_life_reset_settings(void);
 
-/* The one line that answers enable_compression. */
-void na_life_no_compression(void);
+/* enable_compression: with the defaults, unless it runs. */
+memory_error_t na_life_compress(void);
+/* Why raw blocks are not compressed: a sentence in static storage; NULL if they are. */
+const char *na_life_raw_refused(void);
+/* The calling thread's new block may be compressed, if hints want it. */
+void na_life_adopt(void *block, bool wanted);
+/* NUMARENA_COMPRESSION=1, at the start: what cannot be is said. */
+void na_life_start_compression(void);
+void na_life_compression_lock(void);
+void na_life_compression_unlock(bool child);
+
 /* Starts, changes or stops sampling, by the environment or else `mean`; 0: off, unless the environment wants a profile. */
 memory_error_t na_life_start_sampling(uint64_t mean);
 

@@ -7,6 +7,7 @@
 #include <numarena/metrics.h>
 
 #include <math.h>
+#include <numarena/compression.h>
 #include <string.h>
 
 #include "api/error.h"
@@ -17,8 +18,10 @@
 #include "metrics/allocation.h"
 #include "metrics/counters.h"
 #include "metrics/latency.h"
+#include "movable/movable.h"
 #include "os/limit.h"
 #include "os/os.h"
+#include "recovery/defragment.h"
 
 enum metric {
 #define NA_MEMORY_METRIC(name, kind) METRIC_##name,
@@ -187,6 +190,35 @@ static void add_limits(struct gather *g)
 		HAVE(g, pressure_full, (double)p.full_avg10 / 1e4);
 }
 
+static void add_movable(struct gather *g)
+{
+	movable_stats_t m;
+
+	na_movable_figures(&m);
+	HAVE(g, movable_bytes, m.bytes);
+	HAVE(g, movable_held_bytes, m.held_bytes);
+	HAVE(g, winnable_bytes, na_defrag_winnable());
+	HAVE(g, compaction_won, m.won_bytes);
+	HAVE(g, compaction_time, (double)m.move_time);
+}
+
+static void add_compression(struct gather *g)
+{
+	compression_stats_t c;
+
+	get_compression_statistics(&c);
+	HAVE(g, compressed_bytes, c.compressed_bytes);
+	HAVE(g, compressed_original_bytes, c.original_bytes);
+	if (c.original_bytes)
+		HAVE(g, compression_ratio, c.ratio);
+	else
+		LACK(g, compression_ratio, "nothing is compressed");
+	if (na_life_raw_refused())
+		LACK(g, transparently_compressed_bytes, na_life_raw_refused());
+	else
+		HAVE(g, transparently_compressed_bytes, c.transparent_bytes);
+}
+
 memory_error_t get_memory_metrics(memory_metrics_t *metrics)
 {
 	struct na_snapshot s;
@@ -200,6 +232,8 @@ memory_error_t get_memory_metrics(memory_metrics_t *metrics)
 	add_counters(&g);
 	add_times(&g, &s);
 	add_limits(&g);
+	add_movable(&g);
+	add_compression(&g);
 	for (int i = 0; i < METRIC_COUNT_; i++)
 		atomic_store_explicit(&reasons[i], g.why[i], memory_order_relaxed);
 	atomic_store_explicit(&gathered, true, memory_order_relaxed);

@@ -14,15 +14,6 @@
 _Static_assert((int)OPT_AGGRESSIVE == (int)NA_LEVEL_AGGRESSIVE && (int)CACHE_OPT_AGGRESSIVE == (int)NA_LEVEL_AGGRESSIVE,
 	       "levels are numbered alike");
 
-void na_life_no_compression(void)
-{
-	static _Atomic bool said;
-
-	if (!atomic_exchange_explicit(&said, true, memory_order_relaxed))
-		na_log(NA_LOG_WARNING,
-		       "enable_compression: this version has no compression; nothing will be compressed");
-}
-
 static memory_error_t check_level(int level, const char *prefix)
 {
 	if ((unsigned int)level < NA_LEVEL_COUNT_)
@@ -76,9 +67,7 @@ memory_error_t initialize_memory_optimization(const optimization_config_t *confi
 	na_prefetch_follow(true);
 	na_life_unlock_configuration(false);
 	na_maintenance_poke(); /* the decay time may be another */
-	if (config->enable_compression)
-		na_life_no_compression();
-	return MEMORY_ERROR_NONE;
+	return config->enable_compression ? na_life_compress() : MEMORY_ERROR_NONE;
 }
 
 static memory_error_t validate(const cache_config_t *c)

@@ -20,6 +20,7 @@
 #include "heap/pressure.h"
 #include "heap/request.h"
 #include "heap/snapshot.h"
+#include "movable/movable.h"
 #include "os/os.h"
 #include "recovery/climb.h"
 
@@ -408,7 +409,8 @@ memory_pool_t *allocation_pool(const void *block)
 	if (!na_heap_find(block, &found) || !found.live)
 		return NULL;
 	named = na_named_of(found.pool);
-	return named && !na_group_is(named) && !na_beyond_owns(named) && !na_named_guarded(named)
+	return named && !na_group_is(named) && !na_beyond_owns(named) && !na_named_guarded(named) &&
+			       !na_movable_owns(named)
 		       ? (memory_pool_t *)named
 		       : NULL;
 }

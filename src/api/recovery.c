@@ -14,7 +14,6 @@
 #include "recovery/climb.h"
 #include "recovery/handler.h"
 #include "recovery/oom.h"
-#include "recovery/pass.h"
 #include "report/process.h"
 
 #define DEFAULT_RETRIES 3
@@ -134,19 +133,6 @@ void *retry_allocation(void)
 size_t free_unused_memory(void)
 {
 	return na_heap_flush();
-}
-
-memory_error_t trigger_defragmentation(void)
-{
-	struct na_pass pass;
-
-	na_pools_boot();
-	na_pass_run(&pass);
-	if (pass.homing_rc < 0)
-		return na_error(MEMORY_ERROR_PERMISSION,
-				"the kernel does not let pages be moved to their nodes (move_pages: error %d)",
-				-pass.homing_rc);
-	return MEMORY_ERROR_NONE;
 }
 
 void log_memory_error(memory_error_t error)

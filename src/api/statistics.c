@@ -9,6 +9,7 @@
 #include "heap/figures.h"
 #include "heap/heap.h"
 #include "heap/snapshot.h"
+#include "movable/movable.h"
 #include "os/os.h"
 
 memory_error_t get_memory_statistics(memory_stats_t *stats)
@@ -33,7 +34,7 @@ memory_error_t get_memory_statistics(memory_stats_t *stats)
 		.held_bytes = s.held_bytes,
 		.reclaimable_bytes = s.dirty_bytes,
 		.reserved_bytes = s.reserved_bytes,
-		.metadata_bytes = s.metadata_bytes,
+		.metadata_bytes = s.metadata_bytes + na_movable_metadata(),
 		.allocations = s.allocations,
 		.releases = s.releases,
 		.cache_refills = s.cache_refills,

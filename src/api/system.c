@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* numarena/system.h */
+#include <numarena/compression.h>
 #include <numarena/pool.h>
 #include <numarena/system.h>
 #include <numarena/tracking.h>
@@ -9,6 +10,7 @@
 #include "base/options.h"
 #include "heap/heap.h"
 #include "os/os.h"
+#include "recovery/defragment.h"
 #include "tracking/tracking.h"
 
 memory_error_t initialize_memory_system(const memory_system_config_t *config)
@@ -27,6 +29,8 @@ memory_error_t initialize_memory_system(const memory_system_config_t *config)
 		return na_error(MEMORY_ERROR_ALLOCATION, "enable_pooling: no memory for the first pool");
 	if (config->enable_monitoring)
 		error = na_life_start_monitoring();
+	if (!error && config->enable_compression)
+		error = na_life_compress();
 	if (error) {
 		if (!was_tracking)
 			stop_memory_monitoring();
@@ -34,14 +38,7 @@ memory_error_t initialize_memory_system(const memory_system_config_t *config)
 	}
 	if (config->enable_optimization)
 		na_life_balance();
-	if (config->enable_compression)
-		na_life_no_compression();
 	return MEMORY_ERROR_NONE;
-}
-
-memory_error_t cleanup_compression(void)
-{
-	return MEMORY_ERROR_NONE; /* nothing is ever compressed, so nothing is held */
 }
 
 memory_error_t cleanup_memory_resources(void)
@@ -49,6 +46,10 @@ memory_error_t cleanup_memory_resources(void)
 	memory_error_t error;
 
 	stop_memory_monitoring();
+	error = cleanup_compression();
+	if (error)
+		return error;
+	na_defrag_stop();
 	if (!na_options.report[0]) /* a job's report outlives the program's own clean-up */
 		na_maintenance_stop();
 	na_life_reset_settings();

@@ -9,6 +9,7 @@
 #include "harden/survey.h"
 #include "heap/beyond.h"
 #include "os/os.h"
+#include "movable/movable.h"
 #include "tracking/sample.h"
 
 /* ---- the table of chunks ---- */
@@ -417,13 +418,19 @@ static void relist_chunks(struct na_survey *v, struct na_arena *arena)
 	v->rebuilt++;
 }
 
+/* One that is no pool's. */
+static bool is_apart(const struct na_arena *arena)
+{
+	return arena == &na_named_list.arena || arena == na_sample_arena() || arena == &na_movable_arena;
+}
+
 /* Whether the arena that a chunk names has it in its list: then it is the link that leads here which is wrong. */
 static bool is_anothers(struct na_survey *v, const struct na_chunk *chunk)
 {
 	const struct na_arena *arena = NULL;
 	const struct na_chunk *c;
 
-	if (chunk->arena == &na_named_list.arena || chunk->arena == na_sample_arena())
+	if (is_apart(chunk->arena))
 		arena = chunk->arena;
 	for (uint32_t i = 0; i < v->pool_count && !arena; i++)
 		if (chunk->arena == &v->pools[i]->arena)
@@ -555,7 +562,7 @@ void na_survey_arenas(struct na_survey *v)
 	for (uint32_t i = 0; i < atomic_load_explicit(&na_chunks.most, memory_order_relaxed) && i < NA_CHUNKS; i++) {
 		uintptr_t word = na_chunk_word(i);
 		const struct na_chunk *c = (const struct na_chunk *)na_chunk_start(word);
-		bool known = !c || c->arena == &na_named_list.arena || c->arena == na_sample_arena();
+		bool known = !c || is_apart(c->arena);
 
 		for (uint32_t k = 0; k < v->pool_count && !known; k++)
 			known = c->arena == &v->pools[k]->arena;

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "harden/survey.h"
 #include "os/os.h"
+#include "pool/away.h"
 #include "pool/bits.h"
 
 struct sums {
@@ -512,7 +513,8 @@ void na_survey_slices(struct na_survey *v)
 		still = still && pool->out_slices == 0;
 	}
 	said = atomic_load_explicit(&na_pool_held, memory_order_relaxed);
-	if (still && said != held &&
+	/* What is kept elsewhere comes and goes meanwhile, in two steps. */
+	if (still && said != held && atomic_load_explicit(&na_away.blocks, memory_order_acquire) == 0 &&
 	    na_fault(v, "%llu bytes are held, and %llu counted", (unsigned long long)held, (unsigned long long)said)) {
 		atomic_store_explicit(&na_pool_held, held, memory_order_relaxed);
 		v->rebuilt++;

@@ -22,8 +22,9 @@ struct na_heap_hooks {
 	/* Corruption was reported on this thread, or on one without a cache; no lock held. */
 	void (*corrupted)(void);
 
-	/* Compresses what may be, when memory is short; bytes that went back. No lock held. */
-	uint64_t (*compress)(void);
+	/* Compresses what may be, when memory is short, until so many bytes went back or there is no more; how many did. No lock held. Set when
+	 * compression is first started: a pointer, read relaxed. */
+	uint64_t (*compress)(uint64_t bytes);
 
 	/* Compacts blocks that may move; bytes that went back. No lock held. */
 	uint64_t (*compact)(void);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "heap/heap.h"
+#include "heap/hooks.h"
 #include "os/limit.h"
 #include "os/os.h"
 
@@ -105,6 +106,18 @@ static void say_near(void)
 	       (unsigned long long)(take(&room) >> 20), (unsigned long long)(take(&ceiling) >> 20));
 }
 
+/* What is cold makes room for the reserve and what comes, and with it for a step of the mark. Not within a system call of ours, where an MPI library's hook may
+ * hold what others wait for. */
+static void compress(uint64_t more)
+{
+	uint64_t left = take(&room), wanted = reserve_of(take(&ceiling)) + more + LEAST_STEP;
+
+	if (!na_heap_hooks.compress || na_os_inside || left >= wanted)
+		return;
+	na_heap_hooks.compress(wanted - left);
+	look(more);
+}
+
 void na_pressure_ask(uint64_t more)
 {
 	if (take(&na_pressure_mark) == NA_LIMIT_NONE || atomic_exchange_explicit(&asking, true, memory_order_acquire))
@@ -114,6 +127,7 @@ void na_pressure_ask(uint64_t more)
 	if (atomic_load_explicit(&near, memory_order_relaxed)) {
 		say_near();
 		purge_all();
+		compress(more);
 	}
 	atomic_store_explicit(&asking, false, memory_order_release);
 }

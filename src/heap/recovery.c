@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "heap/heap.h"
+#include "heap/hooks.h"
 #include "heap/pressure.h"
 #include "os/limit.h"
+#include "os/os.h"
 
 static uint64_t held(void)
 {
@@ -24,6 +26,8 @@ uint64_t na_recovery_try(uint64_t size)
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		bytes += na_pool_release(&na_pools[i]);
 	bytes += na_named_release();
+	if (na_heap_hooks.compress && !na_os_inside)
+		bytes += na_heap_hooks.compress(size + NA_SEGMENT / 8);
 	errno = saved;
 	return bytes;
 }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <linux/mempolicy.h>
 #include <pthread.h>
 #include <sched.h>
@@ -22,6 +23,7 @@
 
 #include "base/bits.h"
 #include "base/log.h"
+#include "os/fault.h"
 #include "os/perf.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -98,6 +100,16 @@ static int finish(int result, int saved)
 	return rc;
 }
 
+static int os_reserve(size_t size, void **out)
+{
+	int saved = begin();
+	void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p != MAP_FAILED)
+		*out = p;
+	return finish(p == MAP_FAILED ? -1 : 0, saved);
+}
+
 static int os_unmap(void *at, size_t size)
 {
 	int saved = begin();
@@ -107,7 +119,7 @@ static int os_unmap(void *at, size_t size)
 
 static int os_protect(void *at, size_t size, bool open)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(mprotect(at, size, open ? PROT_READ | PROT_WRITE : PROT_NONE), saved);
 }
@@ -164,7 +176,7 @@ static int os_advise_ordinary(void *at, size_t size)
 
 static int os_populate(void *at, size_t size)
 {
-	int saved = errno;
+	int saved = begin();
 
 	return finish(madvise(at, size, MADV_POPULATE_WRITE), saved);
 }
@@ -217,6 +229,18 @@ static size_t os_cpus(unsigned long *mask, size_t bytes)
 		n = (size_t)CPU_COUNT_S(bytes, (cpu_set_t *)(void *)mask);
 	errno = saved;
 	return n;
+}
+
+/* The first call of a process says that it will make more. An image of the process (fork) has that from its parent. */
+static int os_barrier(void)
+{
+	int saved = errno, rc = (int)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+
+	if (rc < 0 && errno == EPERM && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0)
+		rc = (int)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	rc = rc < 0 ? -errno : 0;
+	errno = saved;
+	return rc;
 }
 
 #define MOST_TRIES 192 /* of places of 32 MiB: a process with little address space cannot have taken them all */
@@ -419,6 +443,7 @@ static size_t os_nearest(int from, int *nodes, size_t capacity)
 struct na_os na_os = {
 	.map = os_map,
 	.unmap = os_unmap,
+	.reserve = os_reserve,
 	.protect = os_protect,
 	.purge = os_purge,
 	.advise_huge = os_advise_huge,
@@ -442,6 +467,15 @@ struct na_os na_os = {
 	.threads = na_perf_threads,
 	.page_faults = na_perf_page_faults,
 	.run_on = na_perf_run_on,
+	.fault_open = na_fault_open,
+	.fault_watch = na_fault_watch,
+	.fault_unwatch = na_fault_unwatch,
+	.fault_protect = na_fault_protect,
+	.fault_copy = na_fault_copy,
+	.fault_zero = na_fault_zero,
+	.fault_wake = na_fault_wake,
+	.fault_read = na_fault_read,
+	.barrier = os_barrier,
 };
 
 static uint64_t node_figure(int node, const char *what)

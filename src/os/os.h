@@ -25,11 +25,16 @@ struct na_counter_value {
 	uint64_t running_ns;
 };
 
+struct na_faults;
+struct na_fault;
+
 struct na_os {
 	/* New zeroed memory, not committed; at `at` and nowhere else if that is not NULL
 	 * (-EEXIST if something is there). */
 	int (*map)(void *at, size_t size, void **out);
 	int (*unmap)(void *at, size_t size);
+	/* Addresses that nobody may touch until protect() opens them. */
+	int (*reserve)(size_t size, void **out);
 	/* Whether anybody may touch the pages. */
 	int (*protect)(void *at, size_t size, bool open);
 	/* Gives the pages back; they read as zero afterwards. */
@@ -78,6 +83,23 @@ struct na_os {
 	int (*page_faults)(uint64_t *minor, uint64_t *major);
 	/* The calling thread runs on these CPUs only. */
 	int (*run_on)(const unsigned long *mask, size_t bytes);
+
+	/* Page faults that we answer ourselves, see fault.h: of missing pages, and of writes to protected ones, in a range that is watched.
+	 * -EPERM, -ENOSYS and the like where the kernel does not grant it in full. */
+	int (*fault_open)(struct na_faults *out);
+	int (*fault_watch)(const struct na_faults *faults, void *at, size_t size);
+	int (*fault_unwatch)(const struct na_faults *faults, void *at,
+			     size_t size); /* who waits is woken, and finds what is there */
+	int (*fault_protect)(const struct na_faults *faults, void *at, size_t size,
+			     bool on); /* against writes; off wakes */
+	/* Gives missing pages these contents, or zeros, and wakes who waits. A copy passes by pages that are there; zero is -EEXIST. */
+	int (*fault_copy)(const struct na_faults *faults, void *to, const void *from, size_t size);
+	int (*fault_zero)(const struct na_faults *faults, void *at, size_t size);
+	int (*fault_wake)(const struct na_faults *faults, void *at, size_t size);
+	/* Waits for faults: how many, at most capacity and 16; -ECANCELED once it was told to stop. */
+	int (*fault_read)(const struct na_faults *faults, struct na_fault *out, size_t capacity);
+	/* Every thread of this process passes a full memory barrier before it returns. */
+	int (*barrier)(void);
 };
 
 extern struct na_os na_os;

@@ -17,12 +17,15 @@
 
 #include "base/options.h"
 #include "os/os.h"
+#include "pool/away.h"
 #include "pool/lost.h"
 #include "pool/pool.h"
 
 #define HUGE_UNIT ((size_t)1 << 21) /* lengths are rounded to this, so that THP can back all of it */
 #define GROW_MIN  ((size_t)1 << 17) /* from here on a growing run may get a mapping of its own */
 #define GROWN_MAX 4096		    /* such mappings a pool: each may cost an entry of vm.max_map_count */
+
+struct na_away na_away;
 
 /* What counts as live, and what malloc_usable_size says: whole pages, the least that can be touched. */
 static size_t pages_of(size_t size)
@@ -382,6 +385,8 @@ int na_large_give(struct na_span *span, void *p)
 
 	if (!pool || (kind != NA_SPAN_LARGE && kind != NA_SPAN_HUGE))
 		return -EINVAL;
+	if ((uintptr_t)p == span->base)
+		na_away_end(p, false);
 	if ((uintptr_t)p == span->base && na_lost_in(span->base, span->length))
 		na_lost_replace(span->base, span->length);
 	na_lock(&pool->lock);
@@ -557,6 +562,7 @@ void *na_large_resize(struct na_span *span, void *p, size_t size)
 	size_t begins = colour(span), capacity = (size_t)span->slices * NA_SLICE - begins;
 	void *q = p;
 
+	na_away_end(p, true);
 	if (na_span_kind(span) == NA_SPAN_HUGE)
 		return resize_huge(segment, p, size);
 	if (size < capacity / 2 && size + NA_SLICE < capacity)

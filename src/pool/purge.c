@@ -41,6 +41,16 @@ static uint32_t next_run(struct na_segment *segment, uint32_t from, uint8_t epoc
 	return 0;
 }
 
+/* Of a run, what brings the bytes to `most`, in whole units of block_size: a caller with little time asks for little. */
+static uint32_t cut(uint32_t count, uint64_t most)
+{
+	uint32_t unit = na_options.block_size > NA_SLICE ? (uint32_t)(na_options.block_size >> NA_SLICE_SHIFT) : 1;
+	uint64_t wanted = most < NA_SEGMENT ? (most + NA_SLICE - 1) / NA_SLICE : NA_SLICES;
+
+	wanted = (wanted + unit - 1) & ~(uint64_t)(unit - 1);
+	return wanted < count ? (uint32_t)wanted : count;
+}
+
 static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, bool all, uint64_t most)
 {
 	uint8_t epoch = (uint8_t)atomic_load_explicit(&na_pool_epoch, memory_order_relaxed);
@@ -52,6 +62,7 @@ static uint64_t purge_segment(struct na_pool *pool, struct na_segment *segment, 
 		na_lock(&pool->lock);
 		count = at < NA_SLICES ? next_run(segment, at, epoch, all, &at) : 0;
 		if (count) {
+			count = cut(count, most - bytes);
 			na_bits_put(segment->free, at, count, false);
 			na_bits_put(segment->dirty, at, count, false);
 			pool->dirty_slices -= count;

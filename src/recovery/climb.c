@@ -54,7 +54,7 @@ static void *make_room(struct climb *c)
 
 	if (p || !setting(&na_options.recovery))
 		return p;
-	bytes = na_heap_hooks.compress ? na_heap_hooks.compress() : 0;
+	bytes = na_heap_hooks.compress ? na_heap_hooks.compress(c->r->size + NA_SEGMENT / 8) : 0;
 	c->compressed += bytes;
 	if (bytes)
 		p = by(c, NA_STEP_COMPRESS, na_request_try(c->r));

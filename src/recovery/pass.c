@@ -11,9 +11,3 @@ uint64_t na_pass_make_room(void)
 	bytes += na_heap_flush();
 	return bytes + na_cache_purge_all_pages();
 }
-
-void na_pass_run(struct na_pass *out)
-{
-	out->purged = na_pass_make_room();
-	out->homing_rc = na_homing_run(&out->homing);
-}

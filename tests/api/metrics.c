@@ -37,6 +37,11 @@ static const struct {
 	FIELD(REAL, pressure_full),
 	FIELD(COUNT, pressure_some_time),
 	FIELD(COUNT, pressure_full_time),
+	FIELD(COUNT, movable_bytes),
+	FIELD(COUNT, movable_held_bytes),
+	FIELD(COUNT, winnable_bytes),
+	FIELD(COUNT, compaction_won),
+	FIELD(REAL, compaction_time),
 #undef FIELD
 };
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };

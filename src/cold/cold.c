@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold/cold.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "cold/kept.h"
+#include "cold/movables.h"
+#include "compression/raw.h"
+#include "heap/heap.h"
+#include "heap/hooks.h"
+#include "movable/movable.h"
+#include "os/lock.h"
+#include "os/os.h"
+
+#define TICK_MS	 100
+#define SLICE_NS 5000000 /* of a tick */
+#define EPOCHS	 8	 /* an age */
+#define GRACE	 ((uint64_t)2 << 20)
+#define ROOM_NS	 (UINT64_C(10) * 1000000000)
+
+static struct na_lock lock; /* starting and stopping */
+_Atomic bool na_cold_begun;
+static _Atomic bool on;		       /* release once everything is there; acquire */
+static _Atomic int refused = -EAGAIN;  /* relaxed */
+static _Atomic uint32_t age_ms;	       /* relaxed */
+static uint64_t next_epoch, next_tick; /* ns; the maintenance thread's, as all that follows */
+static uint32_t last_age;
+
+bool na_cold_runs(void)
+{
+	return atomic_load_explicit(&on, memory_order_acquire);
+}
+
+int na_cold_raw_refused(void)
+{
+	return atomic_load_explicit(&refused, memory_order_relaxed);
+}
+
+static int start(const struct na_cold_settings *s)
+{
+	struct na_raw_settings raw = { s->effort, s->min_size, s->age_ms, s->cache };
+	int rc = na_lz4_load();
+
+	if (rc < 0)
+		return rc;
+	rc = na_workspace_start();
+	if (rc < 0)
+		return rc;
+	na_cold_movables_start(s);
+	rc = na_raw_start(&raw);
+	atomic_store_explicit(&refused, rc, memory_order_relaxed);
+	if (rc == -ENOMEM)
+		return rc;
+	atomic_store_explicit(&age_ms, s->age_ms, memory_order_relaxed);
+	if (!s->cache)
+		na_kept_drop_all();
+	na_heap_hooks.compress = na_cold_make_room;
+	atomic_store_explicit(&on, true, memory_order_release);
+	return 0;
+}
+
+int na_cold_start(const struct na_cold_settings *settings)
+{
+	int rc;
+
+	atomic_store_explicit(&na_cold_begun, true, memory_order_relaxed);
+	na_lock(&lock);
+	rc = start(settings);
+	na_unlock(&lock);
+	if (rc == 0) {
+		na_maintenance_start(); /* or there is none to be had, and only pressure and requests compress */
+		na_maintenance_poke();
+	}
+	return rc;
+}
+
+/* Images of movable blocks stay, and with them what restores them. */
+int na_cold_stop(void)
+{
+	int rc;
+
+	na_lock(&lock);
+	atomic_store_explicit(&on, false, memory_order_release);
+	na_kept_drop_all();
+	rc = na_raw_stop();
+	na_unlock(&lock);
+	return rc;
+}
+
+uint32_t na_cold_tick(uint64_t now_ns)
+{
+	uint32_t age = atomic_load_explicit(&age_ms, memory_order_relaxed);
+	uint64_t half = now_ns + SLICE_NS / 2;
+	bool round;
+
+	if (!na_cold_runs())
+		return UINT32_MAX;
+	if (age != last_age) /* it was set anew */
+		next_epoch = next_tick = now_ns;
+	last_age = age;
+	if (now_ns < next_tick)
+		return (uint32_t)((next_tick - now_ns) / 1000000) + 1;
+	next_tick = now_ns + (age / EPOCHS < TICK_MS ? age / EPOCHS + 1 : TICK_MS) * UINT64_C(1000000);
+	if (now_ns >= next_epoch) {
+		na_movable_next_epoch();
+		next_epoch = now_ns + (uint64_t)age * 1000000 / EPOCHS;
+	}
+	na_cold_movables_slice(EPOCHS, half, &round);
+	na_raw_slice(na_os_now_ns(), half + SLICE_NS / 2);
+	return (uint32_t)((next_tick - now_ns) / 1000000) + 1;
+}
+
+/* Kept images first: they are copies. Then what is older than an age, then all that nobody has pinned since the last look. */
+static uint64_t make_room(uint64_t bytes)
+{
+	static const uint8_t ages[] = { EPOCHS, 1, 0, 0 };
+	uint64_t freed = na_kept_drop_all(), deadline = na_os_now_ns() + ROOM_NS;
+
+	for (int i = 0; i < 4 && freed < bytes; i++) {
+		bool round = false;
+		uint64_t before = freed;
+
+		while (!round && freed < bytes && na_os_now_ns() < deadline) {
+			uint64_t got = na_cold_movables_slice(ages[i], na_os_now_ns() + SLICE_NS, &round);
+
+			freed += got;
+			if (got) /* what was kept for reuse stands against the next image */
+				na_named_purge(true);
+			else if (!round) /* a mover is at it */
+				break;
+		}
+		if (freed == before && i == 0 && freed < bytes)
+			freed += na_raw_make_room(bytes - freed);
+	}
+	if (freed < bytes)
+		freed += na_raw_make_room(bytes - freed);
+	return freed;
+}
+
+/* Images need a little room before there is any. */
+uint64_t na_cold_make_room(uint64_t bytes)
+{
+	uint64_t freed;
+
+	if (!na_cold_runs())
+		return 0;
+	atomic_fetch_add_explicit(&na_pool_grace, GRACE, memory_order_relaxed);
+	freed = make_room(bytes);
+	atomic_fetch_sub_explicit(&na_pool_grace, GRACE, memory_order_relaxed);
+	return freed;
+}
+
+void na_cold_before_fork(void)
+{
+	na_lock(&lock);
+	na_raw_before_fork();
+}
+
+void na_cold_before_fork_inner(void)
+{
+	na_kept_before_fork();
+	na_workspace_before_fork();
+}
+
+void na_cold_after_fork_inner(bool child)
+{
+	na_workspace_after_fork(child);
+	na_kept_after_fork(child);
+}
+
+void na_cold_after_fork(bool child)
+{
+	if (child)
+		na_lock_reset(&lock);
+	else
+		na_unlock(&lock);
+	na_raw_after_fork(child);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cold/movables.h"
+
+#include <errno.h>
+
+#include "cold/kept.h"
+#include "movable/movable.h"
+#include "os/os.h"
+
+#define BATCH	      16  /* blocks for a barrier */
+#define LOOK	      512 /* entries at a time */
+#define VAIN_AGES     8	  /* a block that did not shrink is left alone for so many ages */
+#define NS_OF_AGE(ms) ((uint64_t)(ms)*1000000)
+
+static struct na_cold_settings settings; /* words that are read relaxed: a slice goes by the old or the new */
+static uint64_t cursor;			 /* the mover's lock */
+
+static size_t least_size(void)
+{
+	return __atomic_load_n(&settings.min_size, __ATOMIC_RELAXED);
+}
+
+static bool cached(void)
+{
+	return __atomic_load_n(&settings.cache, __ATOMIC_RELAXED);
+}
+
+/* On the thread that pins. */
+static int restore(memory_handle_t handle, uint64_t image, void *to, size_t size)
+{
+	struct na_image *from = (struct na_image *)image;
+	int rc = from->size == size ? na_image_restore(from, to) : -EBADMSG;
+
+	if (rc < 0)
+		return rc;
+	if (cached())
+		na_kept_put(handle, from);
+	else
+		na_image_drop(from);
+	return 0;
+}
+
+static void discard(memory_handle_t handle, uint64_t image, size_t size)
+{
+	(void)handle;
+	(void)size;
+	na_image_drop((struct na_image *)image);
+}
+
+static void forget(memory_handle_t handle)
+{
+	na_kept_forget(handle);
+}
+
+static void pushed(uint64_t handle)
+{
+	na_movable_note(handle, false);
+}
+
+void na_cold_movables_start(const struct na_cold_settings *wanted)
+{
+	settings = *wanted;
+	na_kept_pushed = pushed;
+	na_movable_hooks = (struct na_movable_hooks){ restore, discard, forget };
+}
+
+/* The image from which it came back, if it is unchanged since; else a new one. */
+static int image_of(const struct na_movable_block *b, struct na_image **out)
+{
+	struct na_image *image = na_kept_take(b->handle);
+	int rc;
+
+	if (image && na_image_is_of(image, b->at, b->size)) {
+		na_image_count_unchanged(image->pieces);
+		*out = image;
+		return 0;
+	}
+	na_image_drop(image);
+	rc = na_image_make(na_segment_of(b->at)->pool, b->at, b->size, &settings.effort, out);
+	if (rc == -ENODATA)
+		na_kept_put_vain(b->handle, na_os_now_ns() + VAIN_AGES * NS_OF_AGE(settings.age_ms));
+	return rc;
+}
+
+/* One that is taken. Under the mover's lock. */
+static int compress(const struct na_movable_block *b)
+{
+	struct na_image *image;
+	int rc = image_of(b, &image);
+
+	if (rc < 0) {
+		na_movable_give_back(b);
+		return rc;
+	}
+	rc = na_movable_publish_image(b, (uint64_t)image, cached());
+	if (rc < 0)
+		na_image_drop(image);
+	return rc;
+}
+
+static uint64_t compress_taken(struct na_movable_block *blocks, size_t n)
+{
+	uint64_t bytes = 0;
+	int rc = 0;
+
+	if (n == 0 || na_movable_take(blocks, n) <= 0)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!blocks[i].at)
+			continue;
+		if (rc == -ENOMEM) {
+			na_movable_give_back(&blocks[i]);
+			continue;
+		}
+		rc = compress(&blocks[i]);
+		bytes += rc == 0 ? blocks[i].size : 0;
+	}
+	return bytes;
+}
+
+/* Cold blocks, from the cursor on. */
+static size_t gather(struct na_movable_block *blocks, size_t most, uint8_t age, bool *round)
+{
+	uint64_t now = na_os_now_ns(), bytes = 0;
+	size_t n = 0;
+
+	while (n < most && bytes < NA_PIECE * BATCH) {
+		int rc = na_movable_next_cold(&cursor, LOOK, age, least_size(), &blocks[n]);
+
+		*round = rc == -ENOENT;
+		if (rc <= 0)
+			break;
+		if (na_kept_is_vain(blocks[n].handle, now))
+			continue;
+		bytes += blocks[n].size;
+		n++;
+	}
+	return n;
+}
+
+uint64_t na_cold_movables_slice(uint8_t age, uint64_t deadline_ns, bool *round)
+{
+	struct na_movable_block blocks[BATCH];
+	uint64_t bytes = 0;
+
+	*round = false;
+	while (!*round && na_os_now_ns() < deadline_ns) {
+		if (!na_movable_trylock())
+			break;
+		bytes += compress_taken(blocks, gather(blocks, BATCH, age, round));
+		na_movable_unlock();
+	}
+	return bytes;
+}
+
+int na_cold_movables_compress(uint64_t handle, uint64_t *bytes)
+{
+	struct na_movable_block b;
+	int rc;
+
+	*bytes = 0;
+	na_movable_lock();
+	rc = na_movable_look(handle, &b);
+	if (rc == -EALREADY) {
+		rc = 0;
+	} else if (rc == 0) {
+		rc = na_movable_take(&b, 1);
+		rc = rc == 1 ? compress(&b) : rc == 0 ? -EBUSY : rc;
+		*bytes = rc == 0 ? b.size : 0;
+		rc = rc == -EAGAIN ? -EBUSY : rc;
+	}
+	na_movable_unlock();
+	return rc;
+}

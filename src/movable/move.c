@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The mover: whoever holds its lock may take blocks that nobody has pinned, read them, and put them elsewhere. A batch of up to
+ * NA_MOVABLE_BATCH blocks costs one barrier and one look at all slots.
+ *
+ * A pin never waits for a mover: it makes the block HERE again by itself, and the mover's publishing fails. So a copy may be of bytes that change
+ * under it, and is thrown away then.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "movable/parts.h"
+#include "os/os.h"
+
+static struct na_lock mover;
+static _Atomic uint8_t epoch; /* relaxed: a clock */
+
+void na_movable_lock(void)
+{
+	na_lock(&mover);
+}
+
+bool na_movable_trylock(void)
+{
+	return na_trylock(&mover);
+}
+
+/* Whoever empties a chunk meanwhile leaves it in the list: looked for before the lock is released, and once more after, for
+ * what came between the two and found it taken. */
+void na_movable_unlock(void)
+{
+	do {
+		na_movable_drain();
+		na_unlock(&mover);
+	} while (na_movable_has_empty() && na_movable_trylock());
+}
+
+void na_movable_lock_after_fork(bool child)
+{
+	if (child)
+		na_lock_reset(&mover);
+	else
+		na_unlock(&mover);
+}
+
+void na_movable_next_epoch(void)
+{
+	atomic_fetch_add_explicit(&epoch, 1, memory_order_relaxed);
+}
+
+static void describe(struct na_movable_entry *e, uint64_t index, uint64_t where, struct na_movable_block *out)
+{
+	uint64_t about = atomic_load_explicit(&e->about, memory_order_relaxed);
+
+	*out = (struct na_movable_block){ .handle = na_handle(na_where_generation(where), index),
+					  .at = (void *)na_where_payload(where),
+					  .size = about & NA_ABOUT_SIZE,
+					  .age = (uint8_t)(atomic_load_explicit(&epoch, memory_order_relaxed) -
+							   (about >> NA_ABOUT_STAMP_SHIFT)),
+					  .noted = about & NA_ABOUT_NOTED,
+					  .word = where };
+}
+
+/* Marks a block as not pinned from now on, and when. */
+static void watch(struct na_movable_entry *e, uint64_t where)
+{
+	na_about_put(e, UINT64_C(0xff) << NA_ABOUT_STAMP_SHIFT,
+		     (uint64_t)atomic_load_explicit(&epoch, memory_order_relaxed) << NA_ABOUT_STAMP_SHIFT);
+	atomic_compare_exchange_strong_explicit(&e->where, &where, na_where_with(where, NA_MOVABLE_WATCHED),
+						memory_order_seq_cst,
+						memory_order_relaxed); /* fails if it was released */
+}
+
+int na_movable_next_cold(uint64_t *cursor, uint64_t most, uint8_t age, size_t least, struct na_movable_block *out)
+{
+	uint64_t end = na_movable_opened(), i = *cursor ? *cursor : 1;
+
+	for (; i < end && most; i++, most--) {
+		struct na_movable_entry *e = na_movable_at(i);
+		uint64_t where = atomic_load_explicit(&e->where, memory_order_acquire);
+
+		if (na_where_state(where) == NA_MOVABLE_FREE || /* or never used */
+		    (atomic_load_explicit(&e->about, memory_order_relaxed) & NA_ABOUT_SIZE) < least)
+			continue;
+		if (na_where_state(where) == NA_MOVABLE_HERE) {
+			watch(e, where);
+		} else if (na_where_state(where) == NA_MOVABLE_WATCHED) {
+			describe(e, i, where, out);
+			if (out->age < age)
+				continue;
+			*cursor = i + 1;
+			return 1;
+		}
+	}
+	*cursor = i < end ? i : 0;
+	return i < end ? 0 : -ENOENT;
+}
+
+int na_movable_look(memory_handle_t handle, struct na_movable_block *out)
+{
+	struct na_movable_entry *e = na_movable_entry(handle);
+	uint64_t where = e ? atomic_load_explicit(&e->where, memory_order_acquire) : 0;
+
+	if (!e || na_where_generation(where) != na_handle_generation(handle) ||
+	    na_where_state(where) == NA_MOVABLE_FREE)
+		return -EINVAL;
+	if (na_where_state(where) == NA_MOVABLE_IMAGE)
+		return -EALREADY;
+	describe(e, na_movable_index(handle), where, out);
+	return 0;
+}
+
+static uint64_t taken(uint64_t where)
+{
+	return na_where_with(where, NA_MOVABLE_TAKEN);
+}
+
+void na_movable_give_back(const struct na_movable_block *b)
+{
+	struct na_movable_entry *e = na_movable_entry(b->handle);
+	uint64_t where = taken(b->word), before = b->word;
+
+	if (na_where_state(before) == NA_MOVABLE_TAKEN)
+		before = na_where_with(before, NA_MOVABLE_WATCHED);
+	atomic_compare_exchange_strong_explicit(&e->where, &where, before, memory_order_seq_cst, memory_order_relaxed);
+}
+
+/* After this, `word` is what publishing expects, but for the state that it shall have again: that is told by `age`. */
+int na_movable_take(struct na_movable_block *blocks, size_t n)
+{
+	int count = 0, rc;
+
+	for (size_t i = 0; i < n; i++) {
+		struct na_movable_entry *e = na_movable_entry(blocks[i].handle);
+		uint64_t where = blocks[i].word;
+
+		if (!atomic_compare_exchange_strong_explicit(&e->where, &where, taken(where), memory_order_seq_cst,
+							     memory_order_relaxed))
+			blocks[i].at = NULL; /* pinned or released since it was looked at */
+	}
+	rc = na_movable_barrier();
+	if (rc == 0)
+		na_movable_scan(blocks, n);
+	for (size_t i = 0; i < n; i++) {
+		struct na_movable_entry *e = na_movable_entry(blocks[i].handle);
+
+		if (!blocks[i].at)
+			continue;
+		if (rc < 0) {
+			na_movable_give_back(&blocks[i]);
+			blocks[i].at = NULL;
+		} else if (atomic_load_explicit(&e->where, memory_order_relaxed) != taken(blocks[i].word)) {
+			blocks[i].at = NULL;
+		} else {
+			blocks[i].word = taken(blocks[i].word);
+			count++;
+		}
+	}
+	return rc < 0 ? rc : count;
+}
+
+int na_movable_publish_image(const struct na_movable_block *b, uint64_t image, bool note)
+{
+	struct na_movable_entry *e = na_movable_entry(b->handle);
+	uint64_t where = b->word;
+	struct na_movable_space *space;
+	bool done;
+
+	/* An image changes under its stripe's lock alone: so it is the block's own `about` that gets the note. */
+	/* Tried only: this thread may hold it, because the block that it restores found no memory, and we are making room. */
+	if (!na_trylock(na_movable_stripe(b->handle))) {
+		na_movable_give_back(b);
+		return -EAGAIN;
+	}
+	done = atomic_compare_exchange_strong_explicit(&e->where, &where,
+						       na_where(na_where_generation(where), image, NA_MOVABLE_IMAGE),
+						       memory_order_seq_cst, memory_order_relaxed);
+	if (done)
+		na_about_put(e, NA_ABOUT_NOTED, note ? NA_ABOUT_NOTED : 0);
+	na_unlock(na_movable_stripe(b->handle));
+	if (!done)
+		return -EAGAIN;
+	na_movable_count(&na_movable_counters.images, 1);
+	na_movable_count(&na_movable_counters.image_bytes, b->size);
+	space = na_movable_retire((uintptr_t)b->at, b->size);
+	na_lock(&space->lock);
+	space->blocks--;
+	space->bytes -= b->size;
+	na_unlock(&space->lock);
+	return 0;
+}
+
+/* One block that is taken; 1: it lies elsewhere now, 0: it was wanted meanwhile. */
+static int move_one(const struct na_movable_block *b, enum na_movable_state then)
+{
+	struct na_movable_space *space = na_movable_chunk_of((uintptr_t)b->at, b->size)->space;
+	struct na_movable_entry *e = na_movable_entry(b->handle);
+	uint64_t where = b->word;
+	uintptr_t at;
+	int rc = na_movable_place(space, b->size, true, &at);
+
+	if (rc < 0)
+		return rc;
+	na_movable_copy((void *)at, b->at, b->size);
+	na_movable_settle_header(at, b->size, b->handle);
+	if (!atomic_compare_exchange_strong_explicit(&e->where, &where, na_where(na_where_generation(where), at, then),
+						     memory_order_seq_cst, memory_order_relaxed)) {
+		na_movable_retire(at, b->size);
+		return 0;
+	}
+	na_movable_retire((uintptr_t)b->at, b->size);
+	return 1;
+}
+
+int na_movable_move(struct na_movable_block *blocks, size_t n, uint64_t *bytes, uint64_t *refused)
+{
+	bool watched[NA_MOVABLE_BATCH];
+	uint64_t copied = 0;
+	int moved = 0, rc;
+
+	for (size_t i = 0; i < n; i++)
+		watched[i] = na_where_state(blocks[i].word) == NA_MOVABLE_WATCHED;
+	rc = na_movable_take(blocks, n);
+	for (size_t i = 0; i < n && rc >= 0; i++) {
+		if (!blocks[i].at)
+			continue;
+		rc = move_one(&blocks[i], watched[i] ? NA_MOVABLE_WATCHED : NA_MOVABLE_HERE);
+		if (rc == 1) {
+			moved++;
+			copied += blocks[i].size;
+		}
+	}
+	for (size_t i = 0; i < n && rc < 0; i++) /* no memory: the rest stays */
+		if (blocks[i].at)
+			na_movable_give_back(&blocks[i]);
+	*refused += n - (size_t)moved;
+	*bytes += copied;
+	na_movable_count(&na_movable_counters.moves, (uint64_t)moved);
+	na_movable_count(&na_movable_counters.moved_bytes, copied);
+	na_movable_count(&na_movable_counters.refused, n - (size_t)moved);
+	return rc < 0 ? rc : moved;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "recovery/defragment.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/options.h"
+#include "heap/heap.h"
+#include "heap/homing.h"
+#include "movable/movable.h"
+#include "os/lock.h"
+#include "os/os.h"
+
+#define LEAST_WIN   ((uint64_t)2 << 20) /* less is not worth a pass */
+#define LEAST_DEAD  16			/* 64ths of a chunk: what slices evacuate */
+#define BUSY_MS	    2			/* between two slices of a pass */
+#define IDLE_MS	    100			/* between two looks */
+#define PURGE_PIECE ((uint64_t)256 << 10)
+#define FIRST_PURGE (40u * 1000) /* nanoseconds that a piece takes, before one was measured */
+
+/* What a slice may do, and what the pass has come to. */
+struct pass {
+	uint64_t deadline; /* 0: none */
+	uint64_t bytes;	   /* that may still be moved in this slice */
+	bool whole;
+	bool asked; /* may wait for whoever moves blocks: a slice may not, for its thread may be restoring one */
+	/* of the pass */
+	uint64_t purged, moved_blocks, moved_bytes, refused, won, homed, ns, slices;
+	int rc;
+};
+
+struct na_lock na_defrag_lock;
+static struct pass current;  /* under lock */
+static unsigned int step_at; /* under lock: where the pass under way goes on; 0: none is */
+static bool under_way;	     /* under lock */
+static _Atomic int mode;     /* enum na_defrag_mode; relaxed */
+_Atomic bool na_defrag_background;
+static _Atomic bool logging;		/* relaxed */
+static _Atomic uint64_t futile;		/* winnable bytes when a pass last won nothing; relaxed: a hint */
+static uint64_t purge_ns = FIRST_PURGE; /* under lock: running mean of a piece */
+static _Atomic uint64_t passes, slices, purged, moved_blocks, moved_bytes, refused, won, homed, total_ns, longest_ns,
+	late; /* relaxed: statistics */
+
+static uint64_t setting(const uint64_t *field)
+{
+	return __atomic_load_n(field, __ATOMIC_RELAXED);
+}
+
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+/* ---- when ---- */
+
+static uint64_t kept(void)
+{
+	uint64_t bytes = na_movable_kept();
+
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		bytes += atomic_load_explicit(&na_pools[i].dirty_slices, memory_order_relaxed) * NA_SLICE;
+	return bytes;
+}
+
+uint64_t na_defrag_winnable(void)
+{
+	return na_movable_winnable() + kept();
+}
+
+/* Fragmentation in thousandths, chunks of movable blocks counted by what lives in them. */
+static uint64_t fragmentation(void)
+{
+	int64_t all = atomic_load_explicit(&na_live, memory_order_relaxed);
+	uint64_t held = atomic_load_explicit(&na_pool_held, memory_order_relaxed), alive,
+		 live = all > 0 ? (uint64_t)all : 0;
+	size_t chunks;
+
+	na_movable_held(&chunks, &alive);
+	live = live + alive > chunks ? live + alive - chunks : 0;
+	return held && live < held ? (held - live) * 1000 / held : 0;
+}
+
+static bool due(void)
+{
+	uint64_t winnable = na_defrag_winnable();
+
+	return winnable >= LEAST_WIN && winnable >= atomic_load_explicit(&futile, memory_order_relaxed) + LEAST_WIN &&
+	       fragmentation() > setting(&na_options.defrag_threshold);
+}
+
+/* ---- the steps: true if there is more of this one to do ---- */
+
+static bool compact(struct pass *p)
+{
+	struct na_movable_slice s;
+
+	na_movable_compact(p->whole ? UINT64_MAX : p->bytes, p->deadline, p->whole ? NA_FULL_LEAST : LEAST_DEAD,
+			   p->asked, &s);
+	p->moved_blocks += s.moves;
+	p->moved_bytes += s.bytes;
+	p->refused += s.refused;
+	p->won += s.won;
+	p->bytes -= s.bytes < p->bytes ? s.bytes : p->bytes;
+	if (s.rc < 0 && s.rc != -ENOMEM)
+		p->rc = s.rc;
+	return s.more && s.rc == 0;
+}
+
+/* A piece of what the pools keep; 0: none has any. */
+static uint64_t purge_piece(void)
+{
+	uint64_t bytes = na_movable_purge(PURGE_PIECE);
+
+	for (uint32_t i = 0; i < na_pool_count && !bytes; i++)
+		bytes = na_pool_purge_some(&na_pools[i], PURGE_PIECE);
+	return bytes;
+}
+
+/* As long as another is expected to fit. */
+static bool purge_slice(struct pass *p)
+{
+	uint64_t whole = setting(&na_options.defrag_slice) * 1000;
+
+	if (purge_ns >
+	    whole) { /* a piece fits into no slice: what ages is purged anyway. Perhaps the next pass is luckier */
+		purge_ns -= purge_ns / 8;
+		return false;
+	}
+	for (;;) {
+		uint64_t begin = na_os_now_ns(), bytes, ns;
+
+		if (begin + purge_ns > p->deadline)
+			return true;
+		bytes = purge_piece();
+		if (!bytes)
+			return false;
+		ns = na_os_now_ns() - begin;
+		if (ns > 4 * purge_ns) /* a thread that lost the processor says nothing of the next */
+			ns = 4 * purge_ns;
+		purge_ns = ns > purge_ns ? (ns + purge_ns) / 2 : purge_ns - (purge_ns - ns) / 8;
+		p->purged += bytes;
+	}
+}
+
+static bool purge(struct pass *p)
+{
+	if (!p->whole)
+		return purge_slice(p);
+	p->purged += na_heap_flush();
+	p->purged += na_cache_purge_all_pages();
+	return false;
+}
+
+/* A question to the kernel for each page: for whole passes. */
+static bool bring_home(struct pass *p)
+{
+	struct na_homing h;
+	int rc;
+
+	if (!p->whole)
+		return false;
+	rc = na_homing_run(&h);
+	p->homed += h.moved;
+	if (rc < 0)
+		p->rc = rc;
+	return false;
+}
+
+/* In this order: what compaction empties is purged after it. */
+static bool (*const steps[])(struct pass *) = { compact, purge, bring_home };
+#define STEPS (sizeof(steps) / sizeof(*steps))
+
+/* ---- passes ---- */
+
+static void end(struct pass *p)
+{
+	count(&passes, 1);
+	count(&purged, p->purged);
+	count(&moved_blocks, p->moved_blocks);
+	count(&moved_bytes, p->moved_bytes);
+	count(&refused, p->refused);
+	count(&won, p->won);
+	count(&homed, p->homed);
+	atomic_store_explicit(&futile, p->won || p->purged ? 0 : na_defrag_winnable(), memory_order_relaxed);
+	if (atomic_load_explicit(&logging, memory_order_relaxed))
+		na_log(NA_LOG_WARNING,
+		       "defragmentation: pass %llu: %llu bytes purged, %llu blocks of %llu bytes moved (%llu pinned), "
+		       "%llu bytes "
+		       "won, %llu moved to their node; %llu us in %llu slices",
+		       (unsigned long long)atomic_load_explicit(&passes, memory_order_relaxed),
+		       (unsigned long long)p->purged, (unsigned long long)p->moved_blocks,
+		       (unsigned long long)p->moved_bytes, (unsigned long long)p->refused, (unsigned long long)p->won,
+		       (unsigned long long)p->homed, (unsigned long long)p->ns / 1000, (unsigned long long)p->slices);
+}
+
+static void time_slice(struct pass *p, uint64_t ns, uint64_t most)
+{
+	uint64_t longest = atomic_load_explicit(&longest_ns, memory_order_relaxed);
+
+	p->ns += ns;
+	p->slices++;
+	count(&slices, 1);
+	count(&total_ns, ns);
+	if (most && ns > 2 * most)
+		count(&late, 1);
+	while (most && ns > longest &&
+	       !atomic_compare_exchange_weak_explicit(&longest_ns, &longest, ns, memory_order_relaxed,
+						      memory_order_relaxed))
+		;
+}
+
+/* Under the lock. True: it is not at its end. */
+static bool run(struct pass *p, unsigned int *at, uint64_t most)
+{
+	uint64_t begin = na_os_now_ns();
+	bool more = false;
+
+	p->deadline = most ? begin + most : 0;
+	while (*at < STEPS && !more) {
+		more = steps[*at](p);
+		*at += !more;
+		if (most && *at < STEPS && na_os_now_ns() >= p->deadline)
+			more = true;
+	}
+	time_slice(p, na_os_now_ns() - begin, most);
+	return more;
+}
+
+int na_defrag_pass(void)
+{
+	struct pass p = { .whole = true, .asked = true };
+	unsigned int at = 0;
+
+	na_lock(&na_defrag_lock);
+	while (run(&p, &at, 0))
+		;
+	end(&p);
+	under_way = false;
+	na_unlock(&na_defrag_lock);
+	return p.rc;
+}
+
+static bool slice_locked(void)
+{
+	bool more;
+
+	if (!under_way) {
+		if (!due())
+			return false;
+		memset(&current, 0, sizeof(current));
+		step_at = 0;
+		under_way = true;
+	}
+	current.whole = atomic_load_explicit(&mode, memory_order_relaxed) == NA_DEFRAG_FULL;
+	current.bytes = setting(&na_options.defrag_move_size);
+	more = run(&current, &step_at, current.whole ? 0 : setting(&na_options.defrag_slice) * 1000);
+	if (!more) {
+		under_way = false;
+		end(&current);
+	}
+	return more;
+}
+
+static bool armed(void)
+{
+	int m = atomic_load_explicit(&mode, memory_order_relaxed);
+
+	return m == NA_DEFRAG_INCREMENTAL || m == NA_DEFRAG_FULL ||
+	       (m == NA_DEFRAG_OFF && setting(&na_options.defragmentation));
+}
+
+bool na_defrag_slice(void)
+{
+	bool more;
+
+	if (!armed() || na_os_inside || !na_trylock(&na_defrag_lock))
+		return false;
+	more = slice_locked();
+	na_unlock(&na_defrag_lock);
+	return more;
+}
+
+uint32_t na_defrag_tick(void)
+{
+	/* The pool's switch asks for the maintenance thread as it always did. */
+	if (!armed() || !na_defrag_wants_ticks())
+		return UINT32_MAX;
+	return na_defrag_slice() ? BUSY_MS : IDLE_MS;
+}
+
+void na_defrag_wanted(void)
+{
+	if (armed() && !atomic_load_explicit(&na_defrag_background, memory_order_relaxed))
+		na_defrag_slice();
+}
+
+uint64_t na_defrag_make_room(void)
+{
+	struct na_movable_slice s;
+
+	na_movable_compact(UINT64_MAX, 0, NA_FULL_LEAST, false, &s);
+	return s.won;
+}
+
+void na_defrag_start(enum na_defrag_mode m, bool log, bool in_background)
+{
+	atomic_store_explicit(&logging, log, memory_order_relaxed);
+	atomic_store_explicit(&na_defrag_background, in_background, memory_order_relaxed);
+	atomic_store_explicit(&futile, 0, memory_order_relaxed);
+	atomic_store_explicit(&mode, m, memory_order_relaxed);
+}
+
+void na_defrag_stop(void)
+{
+	na_defrag_start(NA_DEFRAG_OFF, false, false);
+	na_lock(&na_defrag_lock);
+	under_way = false;
+	na_unlock(&na_defrag_lock);
+}
+
+void na_defrag_figures(struct na_defrag_figures *out)
+{
+	*out = (struct na_defrag_figures){
+		.running = atomic_load_explicit(&mode, memory_order_relaxed) != NA_DEFRAG_OFF,
+		.passes = atomic_load_explicit(&passes, memory_order_relaxed),
+		.slices = atomic_load_explicit(&slices, memory_order_relaxed),
+		.purged = atomic_load_explicit(&purged, memory_order_relaxed),
+		.moved_blocks = atomic_load_explicit(&moved_blocks, memory_order_relaxed),
+		.moved_bytes = atomic_load_explicit(&moved_bytes, memory_order_relaxed),
+		.refused = atomic_load_explicit(&refused, memory_order_relaxed),
+		.won = atomic_load_explicit(&won, memory_order_relaxed),
+		.homed = atomic_load_explicit(&homed, memory_order_relaxed),
+		.ns = atomic_load_explicit(&total_ns, memory_order_relaxed),
+		.longest_ns = atomic_load_explicit(&longest_ns, memory_order_relaxed),
+		.late = atomic_load_explicit(&late, memory_order_relaxed),
+	};
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "compression/piece.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/contents.h"
+#include "support/unit.h"
+
+#define ALL 0x1f
+
+static const struct na_effort fast = { .speed = 4, .filters = ALL }, balanced = { .speed = 1, .filters = ALL },
+			      high = { .speed = 1, .high = 4, .filters = ALL };
+static struct na_workspace *w;
+
+static int begin(void **state)
+{
+	(void)state;
+	if (na_lz4_load() < 0 || na_workspace_start() < 0)
+		return -1;
+	w = na_workspace_make();
+	return w ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	na_workspace_drop(w);
+	na_workspace_stop();
+	assert_int_equal(na_workspace_bytes(), 0);
+	return 0;
+}
+
+static void planes_are_the_same_by_vectors_and_plainly(void **state)
+{
+	static uint8_t from[8 * 300 + 1], one[8 * 300], other[8 * 300], back[8 * 300 + 1];
+	uint64_t seed = 1;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(from); i++)
+		from[i] = (uint8_t)contents_next(&seed);
+	for (unsigned int width = 2; width <= 8; width *= 2)
+		for (size_t n = 0; n <= 300; n++) {
+			uint8_t *a[8], *b[8];
+
+			for (unsigned int k = 0; k < width; k++) {
+				a[k] = one + k * n;
+				b[k] = other + k * n;
+			}
+			na_planes_split(from + 1, n, width, a); /* not aligned */
+			na_planes_split_plain(from + 1, 0, n, width, b);
+			assert_memory_equal(one, other, n * width);
+			na_planes_join((const uint8_t *const *)a, n, width, back + 1);
+			assert_memory_equal(back + 1, from + 1, n * width);
+			memset(back, 0, sizeof(back));
+			na_planes_join_plain((const uint8_t *const *)a, 0, n, width, back + 1);
+			assert_memory_equal(back + 1, from + 1, n * width);
+			if (width > 2) {
+				na_deltas_make(from + 1, n, width, one);
+				na_deltas_make_plain(from + 1, 0, n, width, other);
+				assert_memory_equal(one, other, n * width);
+				na_deltas_undo_plain(other, 0, n, width);
+				assert_memory_equal(other, from + 1, n * width);
+				na_deltas_undo(one, n, width);
+				assert_memory_equal(one, from + 1, n * width);
+			}
+		}
+}
+
+/* Payload and piece in memory of just their size, so that the sanitizers see each byte beyond. */
+static int restored(const struct na_code *code, const void *payload, size_t size, const void *expected)
+{
+	uint8_t *copy = malloc(code->length + !code->length), *to = malloc(code->original + !code->original);
+	int rc;
+
+	memcpy(copy, payload, code->length);
+	rc = na_piece_restore(w, code, copy, to);
+	if (rc == 0) {
+		assert_int_equal(code->original, size);
+		assert_memory_equal(to, expected, size);
+	}
+	free(copy);
+	free(to);
+	return rc;
+}
+
+static void every_filter_gives_back_what_it_got(void **state)
+{
+	static const size_t sizes[] = { 1, 3, 7, 8, 9, 31, 64, 100, 1000, 4096, 4099, 65535, 65536 };
+	static uint8_t from[NA_PIECE];
+
+	(void)state;
+	for (int kind = 0; kind < CONTENTS_KINDS; kind++)
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
+			for (unsigned int filter = 0; filter < NA_FILTERS; filter++) {
+				struct na_plan plan = { .effort = filter % 2 ? balanced : kind % 2 ? fast : high,
+							.filter = (uint8_t)filter,
+							.second = (uint8_t)filter };
+				struct na_code code;
+				const void *payload;
+
+				contents_fill(from, sizes[s], kind, s);
+				for (int again = 0; again < 3; again++) { /* the plan has learnt */
+					payload = na_piece_compress(w, &plan, from, sizes[s], &code);
+					assert_true(code.length <= sizes[s]);
+					assert_int_equal(restored(&code, payload, sizes[s], from), 0);
+				}
+			}
+}
+
+static size_t compressed(const struct na_effort *effort, const uint8_t *block, size_t size, bool *promises)
+{
+	struct na_plan plan;
+	struct na_code code;
+	size_t sum = 0;
+
+	na_plan_make(w, &plan, effort, block, size);
+	*promises = na_plan_promises(&plan);
+	for (size_t at = 0; at < size; at += NA_PIECE) {
+		na_piece_compress(w, &plan, block + at, NA_PIECE, &code);
+		sum += code.length;
+	}
+	return sum;
+}
+
+/* The goals in ratios; never worse than plain LZ4. */
+static void the_plan_beats_plain_lz4(void **state)
+{
+	static const double least[CONTENTS_KINDS] = {
+		[CONTENTS_DOUBLES] = 1.2, [CONTENTS_FLOATS] = 1.7, [CONTENTS_INTEGERS] = 1.5, [CONTENTS_RAMP] = 10
+	};
+	static const struct na_effort plain = { .speed = 1, .filters = 1 };
+	const size_t size = 1 << 20;
+	uint8_t *block = malloc(size);
+
+	(void)state;
+	for (int kind = 0; kind < CONTENTS_KINDS; kind++) {
+		size_t without, with;
+		bool promises;
+
+		contents_fill(block, size, kind, 7);
+		without = compressed(&plain, block, size, &promises);
+		with = compressed(&balanced, block, size, &promises);
+		printf("%-28s %6.2f without, %6.2f with a filter: %.2f times\n", contents_names[kind], (double)size / (double)without,
+		       (double)size / (double)with, (double)without / (double)with);
+		assert_true((double)without >= (double)with * 0.995);
+		if (least[kind] > 0)
+			assert_true((double)without >= (double)with * least[kind]);
+		if ((double)size >= (double)with * 1.4 && kind != CONTENTS_FAR) /* which a sample cannot tell */
+			assert_true(promises);
+		if (kind == CONTENTS_RANDOM)
+			assert_false(promises);
+	}
+	free(block);
+}
+
+static void every_flipped_bit_is_found(void **state)
+{
+	static uint8_t from[4096], damaged[4096 + NA_SLACK];
+
+	(void)state;
+	for (int kind = 0; kind < CONTENTS_KINDS; kind++) {
+		struct na_code code;
+		struct na_plan plan;
+		const void *payload;
+
+		contents_fill(from, sizeof(from), kind, 3);
+		na_plan_make(w, &plan, &balanced, from, sizeof(from));
+		payload = na_piece_compress(w, &plan, from, sizeof(from), &code);
+		memcpy(damaged, payload, code.length);
+		for (size_t i = 0; i < code.length; i++)
+			for (int bit = 0; bit < 8; bit++) {
+				damaged[i] ^= (uint8_t)(1 << bit);
+				assert_int_equal(restored(&code, damaged, sizeof(from), from), -EBADMSG);
+				damaged[i] ^= (uint8_t)(1 << bit);
+			}
+		for (size_t i = 0; i < sizeof(code); i++)
+			for (int bit = 0; bit < 8; bit++) {
+				((uint8_t *)&code)[i] ^= (uint8_t)(1 << bit);
+				assert_int_equal(na_piece_check(&code, damaged), -EBADMSG);
+				((uint8_t *)&code)[i] ^= (uint8_t)(1 << bit);
+			}
+		assert_int_equal(restored(&code, damaged, sizeof(from), from), 0);
+	}
+}
+
+/* Beneath the checksums: a code and a payload that fit no longer are refused or give something, but touch nothing else. */
+static int decoded(const struct na_code *code, const uint8_t *payload)
+{
+	uint8_t *copy = malloc(code->length + !code->length), *to = malloc(code->original + !code->original);
+	int rc;
+
+	memcpy(copy, payload, code->length);
+	rc = na_piece_decode(w, code, copy, to);
+	free(copy);
+	free(to);
+	return rc;
+}
+
+static void truncated_payloads_are_refused_whatever_the_checksum_says(void **state)
+{
+	static uint8_t from[2048], payload[2048 + NA_SLACK];
+
+	(void)state;
+	for (int kind = 0; kind < CONTENTS_KINDS; kind++) {
+		struct na_code code;
+		struct na_plan plan;
+		uint32_t length;
+
+		contents_fill(from, sizeof(from), kind, 3);
+		na_plan_make(w, &plan, &balanced, from, sizeof(from));
+		memcpy(payload, na_piece_compress(w, &plan, from, sizeof(from), &code), sizeof(from));
+		length = code.length;
+		for (code.length = 0; code.length < length; code.length++) {
+			assert_int_equal(decoded(&code, payload), -EBADMSG);
+			assert_int_equal(na_piece_check(&code, payload), -EBADMSG);
+		}
+		code.length = length + 1;
+		assert_int_equal(decoded(&code, payload), -EBADMSG);
+	}
+}
+
+static void fuzzed_payloads_touch_nothing_else(void **state)
+{
+	static uint8_t from[NA_PIECE], payload[NA_PIECE + NA_SLACK];
+	int rounds = getenv("NA_TEST_FUZZ") ? atoi(getenv("NA_TEST_FUZZ")) : 20000;
+	uint64_t seed = 12345;
+
+	(void)state;
+	for (int round = 0; round < rounds; round++) {
+		size_t size = 1 + contents_next(&seed) % 3000;
+		struct na_plan plan = { .effort = balanced };
+		struct na_code code;
+
+		plan.filter = plan.second = (uint8_t)(contents_next(&seed) % NA_FILTERS);
+		contents_fill(from, size, (int)(contents_next(&seed) % CONTENTS_KINDS), contents_next(&seed));
+		memcpy(payload, na_piece_compress(w, &plan, from, size, &code), size);
+		for (uint64_t n = 1 + contents_next(&seed) % 8; n; n--)
+			payload[contents_next(&seed) % code.length] = (uint8_t)contents_next(&seed);
+		if (contents_next(&seed) % 4 == 0)
+			code.length = (uint32_t)(contents_next(&seed) % (code.length + 1));
+		if (contents_next(&seed) % 4 == 0)
+			code.modes = (uint16_t)contents_next(&seed);
+		if (contents_next(&seed) % 4 == 0)
+			code.filter = (uint8_t)(contents_next(&seed) % (NA_FILTERS + 1));
+		if (contents_next(&seed) % 4 == 0)
+			code.original = (uint32_t)(contents_next(&seed) % 5000);
+		if (contents_next(&seed) % 64 == 0)
+			code.original = (uint32_t)(NA_PIECE + contents_next(&seed) % 5000);
+		if (code.original <= NA_PIECE)
+			decoded(&code, payload);
+		else
+			assert_int_equal(na_piece_decode(w, &code, payload, NULL), -EBADMSG);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(planes_are_the_same_by_vectors_and_plainly),
+		cmocka_unit_test(every_filter_gives_back_what_it_got),
+		cmocka_unit_test(the_plan_beats_plain_lz4),
+		cmocka_unit_test(every_flipped_bit_is_found),
+		cmocka_unit_test(truncated_payloads_are_refused_whatever_the_checksum_says),
+		cmocka_unit_test(fuzzed_payloads_touch_nothing_else),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
