@@ -11,6 +11,7 @@
 #include "hints/prefetch.h"
 #include "metrics/counters.h"
 #include "metrics/latency.h"
+#include "os/chase.h"
 #include "os/hugepages.h"
 #include "os/limit.h"
 #include "tools/usage.h"
@@ -45,7 +46,7 @@ static void print_prefetching(void)
 	na_prefetch_follow(true);
 	printf("  %-30s %zu\n", "cache line in force, bytes", na_cache_line);
 	printf("  %-30s %zu elements of 8 bytes\n", "prefetch distance in force", na_prefetch_distance);
-	printf("  %-30s %" PRIu32 " ns%s\n", "memory latency", na_prefetch_latency(&measured),
+	printf("  %-30s %" PRIu32 " ns%s\n", "memory latency", na_chase_latency(&measured),
 	       measured ? "" : " (assumed, not measured)");
 }
 
