@@ -23,6 +23,8 @@
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "hints/prefetch.h"
+#include "kernels/tune.h"
+#include "kernels/tune_file.h"
 #include "metrics/counters.h"
 #include "metrics/latency.h"
 #include "metrics/ticks.h"
@@ -37,13 +39,16 @@
 
 static uint32_t tick(uint64_t now_ns)
 {
-	uint32_t tracking = UINT32_MAX, record = UINT32_MAX;
+	uint32_t tracking = UINT32_MAX, record = UINT32_MAX, tuned = UINT32_MAX, first;
 
 	if (atomic_load_explicit(&na_tracking_begun, memory_order_relaxed))
 		tracking = na_tracking_tick(now_ns);
 	if (atomic_load_explicit(&na_process_started, memory_order_acquire)) /* pairs with its start's release */
 		record = na_process_tick(now_ns);
-	return tracking < record ? tracking : record;
+	if (atomic_load_explicit(&na_tune_begun, memory_order_relaxed))
+		tuned = na_tune_file_tick(now_ns);
+	first = tracking < record ? tracking : record;
+	return first < tuned ? first : tuned;
 }
 
 static void start_record(void)
@@ -92,6 +97,10 @@ static void in_child(void)
 	na_sample_after_fork(true);
 	na_phases_after_fork(true);
 	na_latency_after_fork(true);
+	if (atomic_load_explicit(&na_tune_begun, memory_order_relaxed)) {
+		na_tune_after_fork();
+		na_tune_file_after_fork();
+	}
 	na_counters_after_fork(true);
 	na_oom_after_fork();
 	na_tracking_after_fork(true);
@@ -197,6 +206,8 @@ static __attribute__((destructor)) void finish(void)
 {
 	if (na_options.profile[0])
 		na_life_write_profile();
+	if (atomic_load_explicit(&na_tune_begun, memory_order_relaxed))
+		na_tune_file_flush();
 	if (atomic_load_explicit(&na_process_started, memory_order_acquire))
 		na_process_finish();
 }
