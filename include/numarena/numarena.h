@@ -9,6 +9,7 @@
  *   hints.h       saying what a block is for
  *   optimization.h  levels: many settings at once; what is set, by whom
  *   cache.h       cache lines and prefetching
+ *   indexed.h     loops over indexed data, lists and sparse matrices, prefetched as far ahead as pays
  *   kernels.h     loops that run at the memory's speed
  *   statistics.h  what is live, peak, physical, and on which node
  *   tracking.h    time series and tighter peaks
@@ -33,6 +34,7 @@
 #include <numarena/error.h>
 #include <numarena/integrity.h>
 #include <numarena/hints.h>
+#include <numarena/indexed.h>
 #include <numarena/kernels.h>
 #include <numarena/memory.h>
 #include <numarena/movable.h>

@@ -24,6 +24,8 @@
 #include "heap/heap.h"
 #include "heap/hooks.h"
 #include "hints/prefetch.h"
+#include "kernels/tune.h"
+#include "kernels/tune_file.h"
 #include "metrics/counters.h"
 #include "metrics/latency.h"
 #include "metrics/ticks.h"
@@ -38,23 +40,27 @@
 #include "tracking/sample.h"
 #include "tracking/tracking.h"
 
+static uint32_t sooner(uint32_t ms, uint32_t other)
+{
+	return ms < other ? ms : other;
+}
+
+/* Each is asked only once it has begun: what a process does not use, it does not map. */
 static uint32_t tick(uint64_t now_ns)
 {
-	uint32_t tracking = UINT32_MAX, record = UINT32_MAX, defrag = UINT32_MAX, cold;
+	uint32_t next = UINT32_MAX;
 
 	if (atomic_load_explicit(&na_tracking_begun, memory_order_relaxed))
-		tracking = na_tracking_tick(now_ns);
+		next = na_tracking_tick(now_ns);
 	if (atomic_load_explicit(&na_process_started, memory_order_acquire)) /* pairs with its start's release */
-		record = na_process_tick(now_ns);
+		next = sooner(next, na_process_tick(now_ns));
 	if (na_defrag_wants_ticks())
-		defrag = na_defrag_tick();
-	if (defrag < tracking)
-		tracking = defrag;
-	if (atomic_load_explicit(&na_cold_begun, memory_order_relaxed)) {
-		cold = na_cold_tick(now_ns);
-		tracking = cold < tracking ? cold : tracking;
-	}
-	return tracking < record ? tracking : record;
+		next = sooner(next, na_defrag_tick());
+	if (atomic_load_explicit(&na_cold_begun, memory_order_relaxed))
+		next = sooner(next, na_cold_tick(now_ns));
+	if (atomic_load_explicit(&na_tune_begun, memory_order_relaxed))
+		next = sooner(next, na_tune_file_tick(now_ns));
+	return next;
 }
 
 static void start_record(void)
@@ -126,6 +132,10 @@ static void in_child(void)
 	na_sample_after_fork(true);
 	na_phases_after_fork(true);
 	na_latency_after_fork(true);
+	if (atomic_load_explicit(&na_tune_begun, memory_order_relaxed)) {
+		na_tune_after_fork();
+		na_tune_file_after_fork();
+	}
 	na_counters_after_fork(true);
 	na_oom_after_fork();
 	na_tracking_after_fork(true);
@@ -244,6 +254,8 @@ static __attribute__((destructor)) void finish(void)
 {
 	if (na_options.profile[0])
 		na_life_write_profile();
+	if (atomic_load_explicit(&na_tune_begun, memory_order_relaxed))
+		na_tune_file_flush();
 	if (atomic_load_explicit(&na_process_started, memory_order_acquire))
 		na_process_finish();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * How far ahead loops prefetch, and how large a cache line is: two exported words that inline functions of numarena/cache.h read. They
- * follow the settings; the derived distance covers the memory's latency, which is measured once in a process, when a program
+ * follow the settings; the derived distance covers the memory's latency (os/chase.h), which is measured when a program
  * configures caches or numarena-info asks: never in malloc or at the start.
  *
  * na_prefetch_follow() is called under api/'s configuration lock, or at boot. The words are stored and read relaxed.
@@ -16,13 +16,8 @@
 extern size_t na_prefetch_distance __asm__("numarena_prefetch_distance") __attribute__((visibility("default")));
 extern size_t na_cache_line __asm__("numarena_cache_line_size") __attribute__((visibility("default")));
 
-#define NA_LATENCY_ASSUMED 100 /* ns */
-
 /* Sets both words by the settings in force; asks the processor and measures only if `ask`. */
 void na_prefetch_follow(bool ask);
-
-/* Nanoseconds of a load from memory as measured, or NA_LATENCY_ASSUMED if it was not, or cannot be. */
-uint32_t na_prefetch_latency(bool *measured);
 
 /* The formula: elements of 8 bytes. */
 size_t na_prefetch_derive(uint32_t latency_ns, uint64_t reach_percent, size_t line);

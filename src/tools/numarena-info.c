@@ -2,6 +2,7 @@
 /*
  * What numarena sees of this machine, and the settings in force: the first thing to ask for in a report of a problem.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,8 +12,10 @@
 #include "hints/prefetch.h"
 #include "metrics/counters.h"
 #include "metrics/latency.h"
+#include "os/chase.h"
 #include "os/hugepages.h"
 #include "os/limit.h"
+#include "tools/tune_curves.h"
 #include "tools/usage.h"
 #include "topology/topology.h"
 
@@ -20,8 +23,8 @@
 
 static void help(void)
 {
-	puts("usage: numarena-info [--settings | --levels | --topology | --limits | --counters | --latency] [--help] "
-	     "[--version]\n"
+	puts("usage: numarena-info [--settings | --levels | --topology | --limits | --counters | --latency |\n"
+	     "                      --tune[=svg] [--svg FILE]] [--help] [--version]\n"
 	     "\n"
 	     "Prints what numarena sees of this machine, its NUMA nodes, caches and page sizes, the limits on this\n"
 	     "process's memory and its pressure, the processor's counters, and the settings in force with where each "
@@ -30,7 +33,9 @@ static void help(void)
 	     "the\n"
 	     "optimization levels set. --latency measures how long a load takes from the CPUs of each node to the "
 	     "memory\n"
-	     "of each.\n"
+	     "of each. --tune measures, in some seconds, what prefetching gains loops over indexed data, by how far "
+	     "ahead\n"
+	     "they prefetch: as numbers, as a picture (--tune=svg), or both, the picture into FILE.\n"
 	     "\n"
 	     "Exit status: 0; 1 if the topology cannot be found out, or nothing can be measured; 2 for a wrong option\n"
 	     "or setting.\n");
@@ -45,7 +50,7 @@ static void print_prefetching(void)
 	na_prefetch_follow(true);
 	printf("  %-30s %zu\n", "cache line in force, bytes", na_cache_line);
 	printf("  %-30s %zu elements of 8 bytes\n", "prefetch distance in force", na_prefetch_distance);
-	printf("  %-30s %" PRIu32 " ns%s\n", "memory latency", na_prefetch_latency(&measured),
+	printf("  %-30s %" PRIu32 " ns%s\n", "memory latency", na_chase_latency(&measured),
 	       measured ? "" : " (assumed, not measured)");
 }
 
@@ -207,6 +212,35 @@ static int print_latency(void)
 	return !measured;
 }
 
+/* The picture on standard output, or into a file beside the numbers. */
+static int print_tuning(bool picture, const char *file)
+{
+	struct na_curves curves;
+	FILE *out = NULL;
+	int rc = 0;
+
+	if (file && !(out = fopen(file, "w"))) {
+		fprintf(stderr, TOOL ": --svg %s: %s\n", file, strerror(errno));
+		return 1;
+	}
+	if (na_curves_measure(&curves) < 0) {
+		fprintf(stderr, TOOL ": --tune: no memory for %zu MiB of data to measure with\n", curves.bytes >> 19);
+		rc = 1;
+	} else {
+		if (picture)
+			na_curves_svg(&curves, stdout);
+		else
+			na_curves_print(&curves, stdout);
+		if (out)
+			na_curves_svg(&curves, out);
+	}
+	if (out && (ferror(out) | fclose(out))) {
+		fprintf(stderr, TOOL ": --svg %s: %s\n", file, strerror(errno));
+		rc = 1;
+	}
+	return rc;
+}
+
 static int print_topology(void)
 {
 	const struct na_topology *t;
@@ -228,9 +262,13 @@ int main(int argc, char **argv)
 						 { "limits", no_argument, NULL, 'l' },
 						 { "counters", no_argument, NULL, 'c' },
 						 { "latency", no_argument, NULL, 'a' },
+						 { "tune", optional_argument, NULL, 'u' },
+						 { "svg", required_argument, NULL, 'g' },
 						 { "help", no_argument, NULL, 'h' },
 						 { "version", no_argument, NULL, 'v' },
 						 { NULL, 0, NULL, 0 } };
+	const char *file = NULL;
+	bool picture = false;
 	int c, part = 0, rc = 0;
 	char complaint[512];
 
@@ -243,11 +281,19 @@ int main(int argc, char **argv)
 		case 'l':
 		case 'c':
 		case 'a':
+		case 'u':
 			if (part && part != c)
 				return na_usage_error(
-					TOOL, "--settings, --levels, --topology, --limits, --counters and --latency "
-					      "exclude each other");
+					TOOL,
+					"--settings, --levels, --topology, --limits, --counters, --latency and --tune "
+					"exclude each other");
+			if (optarg && strcmp(optarg, "svg") != 0)
+				return na_usage_error(TOOL, "--tune=%s: must be --tune, or --tune=svg", optarg);
+			picture |= optarg != NULL;
 			part = c;
+			break;
+		case 'g':
+			file = optarg;
 			break;
 		case 'h':
 			help();
@@ -261,6 +307,8 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return na_usage_error(TOOL, "unexpected argument: %s", argv[optind]);
+	if (file && part != 'u')
+		return na_usage_error(TOOL, "--svg is for --tune alone");
 	if (na_options_load(complaint, sizeof(complaint)) < 0) {
 		fprintf(stderr, TOOL ": %s\n", complaint);
 		return NA_EXIT_USAGE;
@@ -276,6 +324,8 @@ int main(int argc, char **argv)
 		print_counters();
 	if (part == 'a')
 		rc = print_latency();
+	if (part == 'u')
+		rc = print_tuning(picture, file);
 	if (!part || part == 's')
 		print_settings();
 	return rc ? rc : na_usage_flush(TOOL);

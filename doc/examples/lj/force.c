@@ -26,10 +26,12 @@ void force_compute(const struct atoms *a, const struct neighbours *n, double cut
 	double *virial = need(malloc(((size_t)a->count + 1) * sizeof(double)), "energies");
 	double cut6 = 1.0 / (cutoff * cutoff * cutoff * cutoff * cutoff * cutoff), shift = 4 * cut6 * (cut6 - 1);
 
+	/* The neighbours' positions lie all over the array: they are asked for as far ahead as is found to pay. */
+	with_prefetched_rows (list, k, n->start[0], n->start[a->count], (const double (*)[3])(a->x + 3L * n->list[k]))
 	for (long i = 0; i < a->count; i++) {
 		double f[3] = { 0 }, own = 0, pressure = 0;
 
-		for (long k = n->start[i]; k < n->start[i + 1]; k++) {
+		for_each_in_row (list, k, n->start[i], n->start[i + 1], (const double (*)[3])(a->x + 3L * n->list[k])) {
 			long j = n->list[k];
 			double r[3] = { a->x[3 * i] - a->x[3 * j], a->x[3 * i + 1] - a->x[3 * j + 1],
 					a->x[3 * i + 2] - a->x[3 * j + 2] };

@@ -10,7 +10,7 @@
  *   force.c      forces, potential energy, virial
  *
  * Memory is used as simulations use it. Particle arrays live as long as the run and come from the pool
- * (allocate_from_pool, resize_in_pool); neighbour lists grow by realloc; cells, buffers of messages and per-particle
+ * (optimized_allocate, resize_in_pool); neighbour lists grow by realloc; cells, buffers of messages and per-particle
  * energies are allocated and freed every time they are needed.
  *
  * Compiled with -DWITHOUT_NUMARENA it uses the C library alone, for comparison: same numbers, bit by bit.
@@ -34,11 +34,17 @@ static inline void pool_return(void *block)
 {
 	free(block);
 }
+/* The loops as they are without numarena/indexed.h. */
+#define with_prefetched_rows(rows, k, first, last, address)
+#define for_each_in_row(rows, k, first, last, address) for (size_t k = (size_t)(first); k < (size_t)(last); k++)
 #else
 #include <numarena/numarena.h>
 static inline void *pool_allocate(size_t size)
 {
-	return allocate_from_pool(size);
+	/* Neighbours are anywhere in these: huge pages, where there are any, spare each a walk of the page table. */
+	memory_hints_t hints = { .access_pattern = ACCESS_RANDOM, .lifetime = LIFETIME_LONG };
+
+	return optimized_allocate(size, &hints);
 }
 static inline void *pool_resize(void *block, size_t size)
 {

@@ -2,6 +2,9 @@
 /*
  * For each of our particles, all others within cutoff + skin, ghosts included. Cells as wide as that reach make
  * it a look into 27 cells. Cells are of one build; the lists stay until a particle has moved by half the skin.
+ *
+ * With numarena the particles of a cell lie side by side: counted by kernel_histogram_i32, their positions gathered by a loop that
+ * fetches ahead. Without it each is the link of a list, as is usual. Both find the same neighbours in the same order.
  */
 #include <string.h>
 
@@ -10,7 +13,13 @@
 struct cells {
 	int n[3];
 	double from[3], width[3];
+#ifdef WITHOUT_NUMARENA
 	int *head, *next;
+#else
+	size_t *first; /* of a cell's particles, in order of cells; one more than cells */
+	int *member;
+	double *x; /* theirs */
+#endif
 };
 
 static int cell_of(const struct cells *c, const double *x)
@@ -27,9 +36,9 @@ static int cell_of(const struct cells *c, const double *x)
 	return (at[2] * c->n[1] + at[1]) * c->n[0] + at[0];
 }
 
-static void cells_fill(struct cells *c, const struct domain *d, const struct atoms *a, double reach)
+static long cells_cut(struct cells *c, const struct domain *d, double reach)
 {
-	long total = a->count + a->ghosts, number = 1;
+	long number = 1;
 
 	for (int k = 0; k < 3; k++) {
 		double length = d->hi[k] - d->lo[k] + 2 * reach;
@@ -39,6 +48,14 @@ static void cells_fill(struct cells *c, const struct domain *d, const struct ato
 		c->from[k] = d->lo[k] - reach;
 		number *= c->n[k];
 	}
+	return number;
+}
+
+#ifdef WITHOUT_NUMARENA
+static void cells_fill(struct cells *c, const struct domain *d, const struct atoms *a, double reach)
+{
+	long total = a->count + a->ghosts, number = cells_cut(c, d, reach);
+
 	c->head = need(malloc((size_t)number * sizeof(int)), "cells");
 	c->next = need(malloc(((size_t)total + 1) * sizeof(int)), "cells");
 	memset(c->head, 0xff, (size_t)number * sizeof(int)); /* -1: empty */
@@ -50,37 +67,95 @@ static void cells_fill(struct cells *c, const struct domain *d, const struct ato
 	}
 }
 
-static void append(struct neighbours *n, long at, int j)
+static void cells_free(struct cells *c)
 {
-	if (at == n->capacity) {
-		n->capacity += n->capacity / 2 + 4096;
-		n->list = need(realloc(n->list, (size_t)n->capacity * sizeof(int)), "neighbour lists");
+	free(c->head);
+	free(c->next);
+}
+#else
+static void cells_fill(struct cells *c, const struct domain *d, const struct atoms *a, double reach)
+{
+	size_t total = (size_t)(a->count + a->ghosts), number = (size_t)cells_cut(c, d, reach);
+	int *cell = need(malloc((total + 1) * sizeof(int)), "cells");
+
+	c->first = need(calloc(number + 2, sizeof(size_t)), "cells");
+	c->member = need(malloc((total + 1) * sizeof(int)), "cells");
+	c->x = need(malloc((total + 1) * 3 * sizeof(double)), "cells");
+	for (size_t i = 0; i < total; i++)
+		cell[i] = cell_of(c, a->x + 3 * i);
+	/* Counts two places on, summed, are where cells begin, one place on; filling them moves these to their own. */
+	kernel_histogram_i32(c->first + 2, number, cell, total);
+	for (size_t k = 2; k < number + 2; k++)
+		c->first[k] += c->first[k - 1];
+	for_each_prefetched (i, total, &c->first[cell[i] + 1])
+		c->member[c->first[cell[i] + 1]++] = (int)i;
+	for_each_prefetched (i, total, (const double (*)[3])(a->x + 3L * c->member[i]))
+		memcpy(c->x + 3 * i, a->x + 3L * c->member[i], 3 * sizeof(double));
+	free(cell);
+}
+
+static void cells_free(struct cells *c)
+{
+	free(c->first);
+	free(c->member);
+	free(c->x);
+}
+#endif
+
+static void reserve(struct neighbours *n, long wanted)
+{
+	if (wanted <= n->capacity)
+		return;
+	n->capacity += n->capacity / 2 + 4096 + wanted - n->capacity;
+	n->list = need(realloc(n->list, (size_t)n->capacity * sizeof(int)), "neighbour lists");
+}
+
+static int near(const double *a, const double *b, double reach)
+{
+	double r[3] = { a[0] - b[0], a[1] - b[1], a[2] - b[2] };
+
+	return r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < reach * reach;
+}
+
+/* Appends the neighbours of particle i that are in the cells from p[0] - 1 to p[0] + 1, which lie side by side; the new end. */
+static long search_three(struct neighbours *n, const struct cells *c, const struct atoms *a, long i, const int p[3],
+			 double reach, long at)
+{
+	const double *x = a->x + 3 * i;
+	int row = (p[2] * c->n[1] + p[1]) * c->n[0], low = p[0] > 0 ? p[0] - 1 : 0,
+	    high = p[0] + 1 < c->n[0] ? p[0] + 1 : p[0];
+
+#ifdef WITHOUT_NUMARENA
+	for (int cell = row + low; cell <= row + high; cell++)
+		for (int j = c->head[cell]; j >= 0; j = c->next[j])
+			if (j != i && near(x, a->x + 3 * (long)j, reach)) {
+				reserve(n, at + 1);
+				n->list[at++] = j;
+			}
+#else
+	/* It is known how many there may be: each is written, and stays if it is near, without a branch that nobody can predict. */
+	reserve(n, at + (long)(c->first[row + high + 1] - c->first[row + low]));
+	for (size_t k = c->first[row + low]; k < c->first[row + high + 1]; k++) {
+		n->list[at] = c->member[k];
+		at += near(x, c->x + 3 * k, reach) & (c->member[k] != i);
 	}
-	n->list[at] = j;
+#endif
+	return at;
 }
 
 /* Appends the neighbours of particle i from `at` on; returns the new end. */
 static long search(struct neighbours *n, const struct cells *c, const struct atoms *a, long i, double reach, long at)
 {
-	const double *x = a->x + 3 * i;
-	int cell = cell_of(c, x), mid[3] = { cell % c->n[0], cell / c->n[0] % c->n[1], cell / c->n[0] / c->n[1] };
+	int cell = cell_of(c, a->x + 3 * i), x = cell % c->n[0], y = cell / c->n[0] % c->n[1],
+	    z = cell / c->n[0] / c->n[1];
 
 	for (int dz = -1; dz <= 1; dz++)
-		for (int dy = -1; dy <= 1; dy++)
-			for (int dx = -1; dx <= 1; dx++) {
-				int p[3] = { mid[0] + dx, mid[1] + dy, mid[2] + dz };
+		for (int dy = -1; dy <= 1; dy++) {
+			int p[3] = { x, y + dy, z + dz };
 
-				if (p[0] < 0 || p[1] < 0 || p[2] < 0 || p[0] >= c->n[0] || p[1] >= c->n[1] ||
-				    p[2] >= c->n[2])
-					continue;
-				for (int j = c->head[(p[2] * c->n[1] + p[1]) * c->n[0] + p[0]]; j >= 0; j = c->next[j]) {
-					double r[3] = { x[0] - a->x[3 * (long)j], x[1] - a->x[3 * (long)j + 1],
-							x[2] - a->x[3 * (long)j + 2] };
-
-					if (j != i && r[0] * r[0] + r[1] * r[1] + r[2] * r[2] < reach * reach)
-						append(n, at++, j);
-				}
-			}
+			if (p[1] >= 0 && p[2] >= 0 && p[1] < c->n[1] && p[2] < c->n[2])
+				at = search_three(n, c, a, i, p, reach, at);
+		}
 	return at;
 }
 
@@ -100,8 +175,7 @@ void neighbours_build(struct neighbours *n, const struct domain *d, struct atoms
 	}
 	n->start[a->count] = at;
 	memcpy(a->home, a->x, (size_t)a->count * 3 * sizeof(double));
-	free(c.head);
-	free(c.next);
+	cells_free(&c);
 }
 
 int neighbours_stale(const struct domain *d, const struct atoms *a, double skin)

@@ -3,6 +3,7 @@
 #include "hints/prefetch.h"
 
 #include "base/settings.h"
+#include "os/chase.h"
 #include "os/os.h"
 #include "support/faulty_os.h"
 #include "support/unit.h"
@@ -31,9 +32,9 @@ static void without_memory_the_latency_is_assumed(void **state)
 	na_faulty_os_install(1);
 	na_prefetch_follow(true);
 	assert_true(na_faulty_os_remove() >= 1);
-	assert_int_equal(na_prefetch_latency(&measured), NA_LATENCY_ASSUMED);
+	assert_int_equal(na_chase_latency(&measured), NA_CHASE_ASSUMED);
 	assert_false(measured);
-	assert_int_equal(na_prefetch_distance, na_prefetch_derive(NA_LATENCY_ASSUMED, 100, na_cache_line));
+	assert_int_equal(na_prefetch_distance, na_prefetch_derive(NA_CHASE_ASSUMED, 100, na_cache_line));
 	na_faulty_os_install(1000);
 	na_prefetch_follow(true);
 	assert_int_equal(na_faulty_os_remove(), 0); /* it does not try again */
@@ -52,7 +53,7 @@ static void settings_go_before_what_is_derived(void **state)
 	na_setting_put(NA_OPTION_cache_line_size, NA_FROM_PROGRAM, 256);
 	na_prefetch_follow(false);
 	assert_int_equal(na_cache_line, 256);
-	assert_int_equal(na_prefetch_distance, na_prefetch_derive(NA_LATENCY_ASSUMED, 100, 256));
+	assert_int_equal(na_prefetch_distance, na_prefetch_derive(NA_CHASE_ASSUMED, 100, 256));
 	na_settings_reset();
 	na_prefetch_follow(true);
 	assert_true(na_cache_line >= 16 && na_cache_line <= 4096);

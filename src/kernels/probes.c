@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Hash probes: the slots of a group of keys are on their way before the first of them is searched. */
+#include "kernels/indexed.h"
+
+/* The key's slot, or SIZE_MAX, and the free one where it belongs in *place: SIZE_MAX if all are taken, by others. Free is asked first:
+ * the key that stands for none is nowhere. */
+static inline size_t search(const kernel_hash_t *table, uint64_t key, size_t *place)
+{
+	size_t first = kernel_hash_slot(table, key), mask = table->slots - 1, at = first;
+
+	for (;;) {
+		uint64_t found = table->keys[at];
+
+		if (found == table->empty) {
+			*place = at;
+			return SIZE_MAX;
+		}
+		if (found == key)
+			return at;
+		at = (at + 1) & mask;
+		if (__builtin_expect(at == first, 0)) {
+			*place = SIZE_MAX;
+			return SIZE_MAX;
+		}
+	}
+}
+
+size_t na_kernel_hash_insert(const kernel_hash_t *of, const uint64_t *keys, size_t n)
+{
+	const kernel_hash_t copy = *of, *table = &copy;
+	size_t done = 0;
+
+	for_each_prefetched (k, n, &table->keys[kernel_hash_slot(table, keys[k])]) {
+		size_t free_slot = 0;
+
+		if (keys[k] == table->empty)
+			break;
+		if (search(table, keys[k], &free_slot) == SIZE_MAX) {
+			if (free_slot == SIZE_MAX)
+				break;
+			table->keys[free_slot] = keys[k];
+		}
+		done++;
+	}
+	return done;
+}
+
+/* From a copy of the table's description: the compiler cannot know that slots are not stored into it. */
+void na_kernel_hash_probe(const kernel_hash_t *of, const uint64_t *keys, size_t n, size_t *slot)
+{
+	const kernel_hash_t copy = *of, *table = &copy;
+	size_t free_slot;
+
+	if (n < KERNEL_LEAST) {
+		for (size_t k = 0; k < n; k++)
+			slot[k] = search(table, keys[k], &free_slot);
+		return;
+	}
+	for_each_prefetched (k, n, &table->keys[kernel_hash_slot(table, keys[k])]) {
+		slot[k] = search(table, keys[k], &free_slot);
+	}
+}
