@@ -255,8 +255,9 @@ static void a_hook_neither_waits_nor_calls_the_program(void)
 static void *compressible;
 static int compressions, compactions;
 
-static uint64_t compress(void)
+static uint64_t compress(uint64_t bytes)
 {
+	CHECK(bytes > 0);
 	compressions++;
 	na_heap_release(compressible);
 	compressible = NULL;
