@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A piece: up to 64 KiB of a block, compressed by itself. Its payload is what the filter makes of it, plane after plane; struct
- * na_code, 32 bytes, says how to read it and has a checksum over the payload. Neither depends on anything else, so pieces are restored in any
+ * na_code, 40 bytes, says how to read it and has a checksum over the payload. Neither depends on anything else, so pieces are restored in any
  * order, by any thread.
  *
  *   filter NONE     one plane, the bytes as they are

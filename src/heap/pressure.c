@@ -69,6 +69,9 @@ static uint64_t share_of(const struct na_limits_memory *m, uint64_t limit)
 	uint64_t used = m->ceiling - m->room, held = take(&na_pool_held);
 	uint64_t others = used > held ? used - held : 0, slack = limit / 64 > LEAST_SLACK ? limit / 64 : LEAST_SLACK;
 
+	if (na_heap_hooks.compress) /* na_pool_grace, and buffers that are no pool's */
+		slack += 2 * LEAST_SLACK;
+
 	return limit > others + slack ? limit - others - slack : 0;
 }
 
