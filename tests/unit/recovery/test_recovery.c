@@ -291,7 +291,8 @@ static void compression_comes_before_defragmentation(void)
 	CHECK_EQ(figures().by_compression - before.by_compression, 1);
 	CHECK(!na_heap_allocate(4 * MIB));
 	CHECK_EQ(compactions, 3); /* once, and after each of two delays */
-	na_heap_hooks.compress = na_heap_hooks.compact = NULL;
+	na_heap_hooks.compress = NULL;
+	na_heap_hooks.compact = NULL;
 	na_heap_release(p);
 	atomic_store(&na_pool_limit, limit);
 	CHECK_EQ(cleanup_memory_resources(), MEMORY_ERROR_NONE);
