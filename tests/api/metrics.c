@@ -42,6 +42,10 @@ static const struct {
 	FIELD(COUNT, winnable_bytes),
 	FIELD(COUNT, compaction_won),
 	FIELD(REAL, compaction_time),
+	FIELD(COUNT, compressed_bytes),
+	FIELD(COUNT, compressed_original_bytes),
+	FIELD(REAL, compression_ratio),
+	FIELD(COUNT, transparently_compressed_bytes),
 #undef FIELD
 };
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
