@@ -26,7 +26,8 @@ uint64_t na_recovery_try(uint64_t size)
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		bytes += na_pool_release(&na_pools[i]);
 	bytes += na_named_release();
-	if (na_heap_hooks.compress && !na_os_inside)
+	/* With recovery on this is a rung of its own ladder, after purging has not helped. */
+	if (na_heap_hooks.compress && !na_os_inside && !__atomic_load_n(&na_options.recovery, __ATOMIC_RELAXED))
 		bytes += na_heap_hooks.compress(size + NA_SEGMENT / 8);
 	errno = saved;
 	return bytes;
