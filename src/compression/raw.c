@@ -410,11 +410,12 @@ static uint64_t step(uint32_t age, bool backoff, bool *more)
 {
 	struct na_workspace *w;
 	struct na_raw_block *b;
-	uint32_t i, now = now_ms();
+	uint32_t i, now;
 	uint64_t bytes = 0;
 	int looked = 0;
 
 	na_raw_lock();
+	now = now_ms(); /* under the lock, as stamps are: what came back while we waited for it is not older than time itself */
 	w = na_workspace_take();
 	*more = na_raw_runs();
 	while (*more && bytes == 0 && looked++ < 4096 && (*more = turn(&b, &i))) {
