@@ -109,12 +109,12 @@ static struct held measure(void)
 			      .descriptors = entries("/proc/self/fd") };
 }
 
-static void compare(const struct held *before, const struct held *after)
+static void compare(const struct held *before, const struct held *after, size_t more)
 {
 	CHECK_EQ(after->live, before->live);
 	CHECK_EQ(after->held, before->held);
 	CHECK_EQ(after->system_bytes, 0);
-	CHECK_MSG(after->metadata <= before->metadata, "%zu bytes of bookkeeping, were %zu", after->metadata,
+	CHECK_MSG(after->metadata <= before->metadata + more, "%zu bytes of bookkeeping, were %zu", after->metadata,
 		  before->metadata);
 	CHECK_MSG(after->reserved <= before->reserved, "%zu bytes of addresses, were %zu", after->reserved,
 		  before->reserved);
@@ -206,7 +206,7 @@ static void ten_thousand_cycles_leave_nothing(void)
 	for (unsigned int i = 0; i < cycles; i++)
 		cycle(i);
 	after = measure();
-	compare(&before, &after);
+	compare(&before, &after, 0);
 	CHECK_EQ(last_memory_error(), MEMORY_ERROR_NONE);
 }
 
@@ -219,7 +219,7 @@ static void nor_do_they_while_threads_allocate(void)
 	for (int i = 0; i < (api_brief() ? 1 : 3); i++)
 		with_threads(api_brief() ? 50 : 1000);
 	after = measure();
-	compare(&before, &after);
+	compare(&before, &after, MIB); /* one chunk, if one more thread happened to have a cache at some moment */
 }
 
 int main(void)
