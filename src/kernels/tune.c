@@ -308,7 +308,7 @@ static void draw(struct na_cell *cell, kernel_run_t *run)
 	uint32_t value = atomic_load_explicit(&cell->settled, memory_order_relaxed), slot;
 
 	run->ticket = NO_TICKET;
-	run->distance = value ? value - 1 : cell->kind == NA_TUNE_GROUP;
+	run->distance = value ? value - 1 : 0; /* whoever does not get the lock knows no more of the cell than this */
 	cut(run);
 	if (!na_trylock(&cell->lock))
 		return;

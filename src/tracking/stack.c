@@ -8,6 +8,8 @@
 #include <unwind.h>
 
 #include "base/library.h"
+#include "base/log.h"
+#include "pool/segment.h"
 
 struct unwinder {
 	_Unwind_Reason_Code (*backtrace)(_Unwind_Trace_Fn, void *);
@@ -73,6 +75,15 @@ static int find_ours(struct dl_phdr_info *info, size_t size, void *first)
 	return 0;
 }
 
+/* Under a tight address limit parts of the map go back (na_map_slim()), and the loader may put a library there: within what it takes for
+ * ours. Its unwinder then finds no table for itself, and aborts. */
+static bool is_in_our_place(void)
+{
+	uintptr_t at = (uintptr_t)unwinder.backtrace, map = (uintptr_t)&na_map;
+
+	return at >= map && at < map + sizeof(na_map);
+}
+
 void na_stack_prepare(void)
 {
 	static _Atomic bool begun;
@@ -81,6 +92,11 @@ void na_stack_prepare(void)
 
 	if (atomic_exchange_explicit(&begun, true, memory_order_relaxed) || load() < 0)
 		return;
+	if (is_in_our_place()) {
+		na_log(NA_LOG_INFO,
+		       "no call stacks: the limit on address space (ulimit -v) is too tight for the unwinder");
+		return;
+	}
 	dl_iterate_phdr(find_ours, &seen);
 	atomic_store_explicit(&ready, true, memory_order_release);
 	na_stack_walk(frames, 4); /* what the unwinder sets up at its first call, it does now */
