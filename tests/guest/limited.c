@@ -34,7 +34,8 @@ static int memory(int limit)
 	second = fill();
 	for (int i = 0; i < second; i++)
 		free(blocks[i]);
-	if (first < limit / 2 || first > limit || error != ENOMEM || second < first - first / 8) {
+	/* What the group's page cache and the kernel's share take besides moves by a tenth of the limit from one fill to the next. */
+	if (first < limit / 2 || first > limit || error != ENOMEM || second < first - first / 4) {
 		printf("not ok memory: of %d MiB first %d, then %d, error %d\n", limit, first, second, error);
 		return 1;
 	}
