@@ -67,11 +67,11 @@ static size_t figure(uint64_t v)
 
 static memory_job_metric_t metric(const struct na_job *j, enum na_metric_id id)
 {
-	const struct na_metric *m = &j->metrics[id];
+	const struct na_spread *m = &j->metrics[id];
 	memory_job_metric_t out = { .total = figure(na_job_sum(j, id)),
 				    .minimum = MEMORY_METRIC_UNAVAILABLE,
 				    .maximum = MEMORY_METRIC_UNAVAILABLE,
-				    .mean = na_metric_mean(m),
+				    .mean = na_spread_mean(m),
 				    .imbalance = na_metric_imbalance(m),
 				    .minimum_rank = -1,
 				    .maximum_rank = -1 };

@@ -10,51 +10,38 @@
 
 #define OTHERS "(others)"
 
-int na_where_compare(const struct na_where *a, const struct na_where *b)
+/* ---- tables by name ---- */
+
+/* A table of sums by name, whose rows begin with it. Of more names than there is room for the last ones by name are summed up in `others`. */
+struct table {
+	void *rows;
+	uint32_t *count, most;
+	size_t row, name; /* bytes */
+	void *others;
+	void (*merge)(void *into, const void *other);
+};
+
+static void add_row(const struct table *t, const void *row)
 {
-	uint32_t ra = (uint32_t)a->rank, rb = (uint32_t)b->rank; /* -1 becomes the largest */
-	int c;
+	char *rows = t->rows;
+	uint32_t at = 0;
+	int c = 1;
 
-	if (ra != rb)
-		return ra < rb ? -1 : 1;
-	c = strncmp(a->host, b->host, sizeof(a->host));
-	if (c)
-		return c;
-	return a->pid < b->pid ? -1 : a->pid > b->pid;
-}
-
-/* ---- spreads ---- */
-
-static struct na_spread spread_of(int64_t v, const struct na_where *at)
-{
-	return (struct na_spread){ .known = 1, .sum = v, .least = v, .most = v, .least_at = *at, .most_at = *at };
-}
-
-static void merge_spread(struct na_spread *into, const struct na_spread *other)
-{
-	if (other->known == 0)
-		return;
-	if (into->known == 0) {
-		*into = *other;
+	while (at < *t->count && (c = strncmp(rows + at * t->row, row, t->name)) < 0)
+		at++;
+	if (at < *t->count && c == 0) {
+		t->merge(rows + at * t->row, row);
 		return;
 	}
-	if (other->least < into->least ||
-	    (other->least == into->least && na_where_compare(&other->least_at, &into->least_at) < 0)) {
-		into->least = other->least;
-		into->least_at = other->least_at;
+	if (at == t->most) {
+		t->merge(t->others, row);
+		return;
 	}
-	if (other->most > into->most ||
-	    (other->most == into->most && na_where_compare(&other->most_at, &into->most_at) < 0)) {
-		into->most = other->most;
-		into->most_at = other->most_at;
-	}
-	into->known += other->known;
-	into->sum += other->sum;
-}
-
-double na_spread_mean(const struct na_spread *s)
-{
-	return s->known ? (double)s->sum / (double)s->known : NAN;
+	if (*t->count == t->most)
+		t->merge(t->others, rows + --*t->count * t->row);
+	memmove(rows + (at + 1) * t->row, rows + at * t->row, (*t->count - at) * t->row);
+	memcpy(rows + at * t->row, row, t->row);
+	++*t->count;
 }
 
 /* ---- phases ---- */
@@ -81,8 +68,11 @@ static bool grew_more(const struct na_phase_sum *a, const struct na_phase_sum *b
 	return c ? c < 0 : memcmp(&b->growth, &a->growth, sizeof(b->growth)) < 0;
 }
 
-static void merge_phase(struct na_phase_sum *into, const struct na_phase_sum *other)
+static void merge_phase(void *of, const void *with)
 {
+	struct na_phase_sum *into = of;
+	const struct na_phase_sum *other = with;
+
 	into->running += other->running;
 	into->place = other->place < into->place ? other->place : into->place;
 	into->entered += other->entered;
@@ -90,9 +80,9 @@ static void merge_phase(struct na_phase_sum *into, const struct na_phase_sum *ot
 	into->releases += other->releases;
 	into->allocated_bytes += other->allocated_bytes;
 	into->released_bytes += other->released_bytes;
-	merge_spread(&into->ns, &other->ns);
-	merge_spread(&into->peak, &other->peak);
-	merge_spread(&into->left, &other->left);
+	na_spread_merge(&into->ns, &other->ns);
+	na_spread_merge(&into->peak, &other->peak);
+	na_spread_merge(&into->left, &other->left);
 	if (other->growing && (!into->growing || grew_more(into, other))) {
 		into->growth = other->growth;
 		into->growth_at = other->growth_at;
@@ -107,36 +97,11 @@ static void init_others(struct na_phase_sum *p)
 	p->place = UINT64_MAX;
 }
 
-/* Where a name is or would be, in a table by name whose rows are `row` bytes and begin with it. */
-static uint32_t place_of(const void *table, uint32_t count, size_t row, const char *name, size_t length, bool *found)
-{
-	uint32_t at = 0;
-	int c = 1;
-
-	while (at < count && (c = strncmp((const char *)table + at * row, name, length)) < 0)
-		at++;
-	*found = at < count && c == 0;
-	return at;
-}
-
 static void add_phase(struct na_job_breakdown *b, const struct na_phase_sum *p)
 {
-	bool found;
-	uint32_t at = place_of(b->phases, b->phase_count, sizeof(*p), p->name, sizeof(p->name), &found);
-
-	if (found) {
-		merge_phase(&b->phases[at], p);
-		return;
-	}
-	if (at == NA_BREAKDOWN_PHASES) {
-		merge_phase(&b->other_phases, p);
-		return;
-	}
-	if (b->phase_count == NA_BREAKDOWN_PHASES)
-		merge_phase(&b->other_phases, &b->phases[--b->phase_count]);
-	memmove(&b->phases[at + 1], &b->phases[at], (b->phase_count - at) * sizeof(*p));
-	b->phases[at] = *p;
-	b->phase_count++;
+	add_row(&(struct table){ b->phases, &b->phase_count, NA_BREAKDOWN_PHASES, sizeof(*p), sizeof(p->name),
+				 &b->other_phases, merge_phase },
+		p);
 }
 
 static void sum_phase(struct na_phase_sum *out, const struct na_phase_part *p, uint64_t place,
@@ -151,9 +116,9 @@ static void sum_phase(struct na_phase_sum *out, const struct na_phase_part *p, u
 	out->releases = p->releases;
 	out->allocated_bytes = p->allocated_bytes;
 	out->released_bytes = p->released_bytes;
-	out->ns = spread_of((int64_t)p->ns, at);
-	out->peak = spread_of((int64_t)p->peak, at);
-	out->left = spread_of((int64_t)(p->allocated_bytes - p->released_bytes), at);
+	out->ns = na_spread_of((int64_t)p->ns, at);
+	out->peak = na_spread_of((int64_t)p->peak, at);
+	out->left = na_spread_of((int64_t)(p->allocated_bytes - p->released_bytes), at);
 	if (!grows(p))
 		return;
 	out->growing = 1;
@@ -163,33 +128,23 @@ static void sum_phase(struct na_phase_sum *out, const struct na_phase_part *p, u
 
 /* ---- pools ---- */
 
-static void merge_pool(struct na_pool_sum *into, const struct na_pool_sum *other)
+static void merge_pool(void *of, const void *with)
 {
+	struct na_pool_sum *into = of;
+	const struct na_pool_sum *other = with;
+
 	into->pools += other->pools;
 	into->live += other->live;
 	into->held += other->held;
 	into->allocations += other->allocations;
-	merge_spread(&into->peak, &other->peak);
+	na_spread_merge(&into->peak, &other->peak);
 }
 
 static void add_pool(struct na_job_breakdown *b, const struct na_pool_sum *p)
 {
-	bool found;
-	uint32_t at = place_of(b->pools, b->pool_count, sizeof(*p), p->name, sizeof(p->name), &found);
-
-	if (found) {
-		merge_pool(&b->pools[at], p);
-		return;
-	}
-	if (at == NA_JOB_POOLS) {
-		merge_pool(&b->other_pools, p);
-		return;
-	}
-	if (b->pool_count == NA_JOB_POOLS)
-		merge_pool(&b->other_pools, &b->pools[--b->pool_count]);
-	memmove(&b->pools[at + 1], &b->pools[at], (b->pool_count - at) * sizeof(*p));
-	b->pools[at] = *p;
-	b->pool_count++;
+	add_row(&(struct table){ b->pools, &b->pool_count, NA_JOB_POOLS, sizeof(*p), sizeof(p->name), &b->other_pools,
+				 merge_pool },
+		p);
 }
 
 static struct na_pool_sum sum_pool(const struct na_pool_part *p, const struct na_where *at)
@@ -198,7 +153,7 @@ static struct na_pool_sum sum_pool(const struct na_pool_part *p, const struct na
 				   .live = p->live,
 				   .held = p->held,
 				   .allocations = p->allocations,
-				   .peak = spread_of((int64_t)p->peak, at) };
+				   .peak = na_spread_of((int64_t)p->peak, at) };
 
 	na_name_clean(out.name, p->name, sizeof(out.name));
 	return out;
@@ -306,7 +261,7 @@ void na_job_breakdown_init(struct na_job_breakdown *b)
 
 void na_job_breakdown_add(struct na_job_breakdown *b, const struct na_breakdown *of, const struct na_where *at)
 {
-	struct na_spread threads = spread_of((int64_t)of->threads.most_running, at);
+	struct na_spread threads = na_spread_of((int64_t)of->threads.most_running, at);
 	struct na_pool_sum pool;
 	struct na_phase_sum phase;
 
@@ -326,7 +281,7 @@ void na_job_breakdown_add(struct na_job_breakdown *b, const struct na_breakdown 
 	}
 	add_classes(b->classes, of->classes);
 	b->threads_running += of->threads.running;
-	merge_spread(&b->threads, &threads);
+	na_spread_merge(&b->threads, &threads);
 	add_busiest(b, &of->threads.busiest, at);
 	add_latency(b, &of->latency, at);
 	add_lifetimes(&b->lifetimes, &of->lifetimes);
@@ -344,7 +299,7 @@ void na_job_breakdown_merge(struct na_job_breakdown *into, const struct na_job_b
 	merge_pool(&into->other_pools, &other->other_pools);
 	add_classes(into->classes, other->classes);
 	into->threads_running += other->threads_running;
-	merge_spread(&into->threads, &other->threads);
+	na_spread_merge(&into->threads, &other->threads);
 	add_busiest(into, &other->busiest, &other->busiest_at);
 	add_latency(into, &other->latency, &other->slowest_at);
 	add_lifetimes(&into->lifetimes, &other->lifetimes);
@@ -376,12 +331,6 @@ int na_breakdown_check(const struct na_breakdown *b)
 	return b->classes[NA_CLASSES].size ? -EINVAL : 0;
 }
 
-static bool good_spread(const struct na_spread *s, uint64_t processes)
-{
-	return s->known <= processes && s->least <= s->most && terminated(s->least_at.host, sizeof(s->least_at.host)) &&
-	       terminated(s->most_at.host, sizeof(s->most_at.host));
-}
-
 int na_job_breakdown_check(const struct na_job_breakdown *b)
 {
 	if (b->magic != NA_JOB_BREAKDOWN_MAGIC || b->version != NA_JOB_BREAKDOWN_VERSION || b->bytes != sizeof(*b))
@@ -391,19 +340,20 @@ int na_job_breakdown_check(const struct na_job_breakdown *b)
 	for (uint32_t i = 0; i < b->phase_count; i++) {
 		const struct na_phase_sum *p = &b->phases[i];
 
-		if (!is_named(p->name, sizeof(p->name)) || !good_spread(&p->ns, b->processes) ||
-		    !good_spread(&p->peak, b->processes) || !good_spread(&p->left, b->processes) ||
+		if (!is_named(p->name, sizeof(p->name)) || !na_spread_good(&p->ns, b->processes) ||
+		    !na_spread_good(&p->peak, b->processes) || !na_spread_good(&p->left, b->processes) ||
 		    !terminated(p->growth_at.host, sizeof(p->growth_at.host)))
 			return -EINVAL;
 	}
 	for (uint32_t i = 0; i < b->pool_count; i++)
 		if (!terminated(b->pools[i].name, sizeof(b->pools[i].name)) ||
-		    !good_spread(&b->pools[i].peak, b->processes))
+		    !na_spread_good(&b->pools[i].peak, b->processes))
 			return -EINVAL;
-	if (!good_spread(&b->other_phases.ns, UINT64_MAX) || !good_spread(&b->other_phases.peak, UINT64_MAX) ||
-	    !good_spread(&b->other_phases.left, UINT64_MAX) || !good_spread(&b->other_pools.peak, UINT64_MAX))
+	if (!na_spread_good(&b->other_phases.ns, UINT64_MAX) || !na_spread_good(&b->other_phases.peak, UINT64_MAX) ||
+	    !na_spread_good(&b->other_phases.left, UINT64_MAX) || !na_spread_good(&b->other_pools.peak, UINT64_MAX))
 		return -EINVAL;
-	return good_spread(&b->threads, b->processes) && terminated(b->busiest_at.host, sizeof(b->busiest_at.host)) &&
+	return na_spread_good(&b->threads, b->processes) &&
+			       terminated(b->busiest_at.host, sizeof(b->busiest_at.host)) &&
 			       terminated(b->slowest_at.host, sizeof(b->slowest_at.host))
 		       ? 0
 		       : -EINVAL;

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "meta/classes.h"
+#include "report/spread.h"
 #include "tracking/histogram.h"
 #include "tracking/phases.h"
 #include "tracking/sample.h"
@@ -98,22 +99,6 @@ struct na_breakdown {
 /* 0, or -EINVAL: the fields contradict each other. */
 int na_breakdown_check(const struct na_breakdown *b);
 
-struct na_where {
-	int32_t rank; /* -1: a process that is no rank */
-	int32_t pid;
-	char host[64];
-};
-
-/* Ranks before others, by number; then host, then pid: one order whatever the order of merging. */
-int na_where_compare(const struct na_where *a, const struct na_where *b);
-
-/* A figure of those processes that have it; it may be negative. */
-struct na_spread {
-	uint64_t known; /* processes */
-	int64_t sum, least, most;
-	struct na_where least_at, most_at;
-};
-
 struct na_phase_sum {
 	char name[NA_PHASE_NAME];
 	uint64_t running; /* processes in which it runs */
@@ -156,8 +141,6 @@ void na_job_breakdown_add(struct na_job_breakdown *b, const struct na_breakdown 
 void na_job_breakdown_merge(struct na_job_breakdown *into, const struct na_job_breakdown *other);
 /* 0 or -EINVAL: another version's, or damaged on the way. */
 int na_job_breakdown_check(const struct na_job_breakdown *b);
-
-double na_spread_mean(const struct na_spread *s);
 
 /* Of the allocations that samples stand for: the least time in ns that a share `q` of them does not exceed; NaN of none. */
 double na_times_quantile(const struct na_times *t, double q);

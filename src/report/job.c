@@ -40,28 +40,6 @@ void na_job_init(struct na_job *j)
 	na_series_init(&j->series);
 }
 
-static void merge_metric(struct na_metric *into, const struct na_metric *other)
-{
-	if (other->known == 0)
-		return;
-	if (into->known == 0) {
-		*into = *other;
-		return;
-	}
-	if (other->least < into->least ||
-	    (other->least == into->least && na_where_compare(&other->least_at, &into->least_at) < 0)) {
-		into->least = other->least;
-		into->least_at = other->least_at;
-	}
-	if (other->most > into->most ||
-	    (other->most == into->most && na_where_compare(&other->most_at, &into->most_at) < 0)) {
-		into->most = other->most;
-		into->most_at = other->most_at;
-	}
-	into->known += other->known;
-	into->sum += other->sum;
-}
-
 static uint64_t plus(uint64_t a, uint64_t b)
 {
 	return a == NA_UNKNOWN || b == NA_UNKNOWN ? NA_UNKNOWN : a + b;
@@ -132,7 +110,7 @@ void na_job_merge(struct na_job *into, const struct na_job *other)
 	if (other->cgroup_limit < into->cgroup_limit)
 		into->cgroup_limit = other->cgroup_limit;
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
-		merge_metric(&into->metrics[i], &other->metrics[i]);
+		na_spread_merge(&into->metrics[i], &other->metrics[i]);
 	for (uint32_t i = 0; i < other->node_count; i++)
 		merge_numa(into, &other->nodes[i]);
 	na_series_sum(&into->series, &other->series);
@@ -218,13 +196,9 @@ void na_job_add(struct na_job *j, const struct na_record *r)
 	one.cgroup_limit = r->cgroup_limit;
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++) {
 		uint64_t v = value_of(r, (enum na_metric_id)i);
-		struct na_metric *m = &one.metrics[i];
 
-		if (v == NA_UNKNOWN)
-			continue;
-		m->known = 1;
-		m->sum = m->least = m->most = v;
-		m->least_at = m->most_at = where;
+		if (v != NA_UNKNOWN)
+			one.metrics[i] = na_spread_of((int64_t)v, &where);
 	}
 	fill_numa(&one, r);
 	one.series = r->series;
@@ -238,14 +212,9 @@ int na_job_check(const struct na_job *j)
 	if (j->node_count > NA_MAX_NODES || !memchr(j->job, 0, NA_RECORD_NAME) || !memchr(j->host, 0, NA_RECORD_NAME) ||
 	    !memchr(j->program, 0, NA_RECORD_NAME) || j->complete + j->aborted > j->processes)
 		return -EINVAL;
-	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++) {
-		const struct na_metric *m = &j->metrics[i];
-
-		if (m->known > j->processes || (m->known && m->least > m->most))
+	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
+		if (!na_spread_good(&j->metrics[i], j->processes))
 			return -EINVAL;
-		if (!memchr(m->least_at.host, 0, NA_RECORD_NAME) || !memchr(m->most_at.host, 0, NA_RECORD_NAME))
-			return -EINVAL;
-	}
 	return na_series_check(&j->series);
 }
 
@@ -265,21 +234,16 @@ void na_row_fill(struct na_row *row, const struct na_record *r)
 		row->value[i] = value_of(r, (enum na_metric_id)i);
 }
 
-double na_metric_mean(const struct na_metric *m)
-{
-	return m->known ? (double)m->sum / (double)m->known : NAN;
-}
-
-double na_metric_imbalance(const struct na_metric *m)
+double na_metric_imbalance(const struct na_spread *m)
 {
 	if (m->known == 0)
 		return NAN;
-	return m->sum ? (double)m->most / na_metric_mean(m) - 1.0 : 0.0;
+	return m->sum ? (double)m->most / na_spread_mean(m) - 1.0 : 0.0;
 }
 
 uint64_t na_job_sum(const struct na_job *j, enum na_metric_id id)
 {
-	const struct na_metric *m = &j->metrics[id];
+	const struct na_spread *m = &j->metrics[id];
 
 	return m->known == j->processes && j->processes ? m->sum : NA_UNKNOWN;
 }

@@ -39,15 +39,6 @@ struct na_metric_info {
 
 extern const struct na_metric_info na_metric_table[NA_METRIC_COUNT_];
 
-struct na_metric {
-	uint64_t known; /* processes that measured it */
-	uint64_t sum;	/* of those */
-	uint64_t least;
-	uint64_t most;
-	struct na_where least_at;
-	struct na_where most_at;
-};
-
 /* One NUMA node number: of one host, or summed over the hosts. */
 struct na_numa {
 	int32_t node;
@@ -81,7 +72,7 @@ struct na_job {
 	uint64_t end_ms;	  /* latest update */
 	uint64_t host_memory;	  /* the largest that a process saw; meaningful for one host */
 	uint64_t cgroup_limit;	  /* the smallest; NA_UNKNOWN: none */
-	struct na_metric metrics[NA_METRIC_COUNT_];
+	struct na_spread metrics[NA_METRIC_COUNT_];
 	struct na_numa nodes[NA_MAX_NODES]; /* node_count, by rising number */
 	struct na_series series;
 };
@@ -116,8 +107,7 @@ int na_job_check(const struct na_job *j);
 void na_row_fill(struct na_row *row, const struct na_record *r);
 
 /* NaN if nothing is known. imbalance: most / mean - 1, 0 if all are 0. */
-double na_metric_mean(const struct na_metric *m);
-double na_metric_imbalance(const struct na_metric *m);
+double na_metric_imbalance(const struct na_spread *m);
 
 /* Sum over the processes, or NA_UNKNOWN if any process of `j` did not measure it. */
 uint64_t na_job_sum(const struct na_job *j, enum na_metric_id id);

@@ -25,9 +25,9 @@ static json_t *value_of(uint64_t v, enum na_unit unit)
 	return v == NA_UNKNOWN ? na_jansson.json_null() : na_jansson.json_real((double)v / 1e6);
 }
 
-static json_t *mean_of(const struct na_metric *m, enum na_unit unit)
+static json_t *mean_of(const struct na_spread *m, enum na_unit unit)
 {
-	return real(na_metric_mean(m) / (unit == NA_UNIT_PPM ? 1e6 : 1));
+	return real(na_spread_mean(m) / (unit == NA_UNIT_PPM ? 1e6 : 1));
 }
 
 static json_t *where(uint64_t value, const struct na_where *w, enum na_unit unit, bool *failed)
@@ -42,7 +42,7 @@ static json_t *where(uint64_t value, const struct na_where *w, enum na_unit unit
 static json_t *metric(const struct na_job *j, enum na_metric_id id, bool *failed)
 {
 	static const char *const units[] = { "bytes", "count", "ns", "ratio" };
-	const struct na_metric *m = &j->metrics[id];
+	const struct na_spread *m = &j->metrics[id];
 	enum na_unit unit = na_metric_table[id].unit;
 	json_t *o = na_jansson.json_object();
 

@@ -18,7 +18,7 @@ static json_t *spread(const struct na_spread *s, bool *failed)
 {
 	json_t *o = na_jansson.json_object();
 
-	put(o, "total", na_jansson.json_integer(s->sum), failed);
+	put(o, "total", na_jansson.json_integer((json_int_t)s->sum), failed);
 	put(o, "mean", real(na_spread_mean(s)), failed);
 	put(o, "min", s->known ? extreme(s->least, &s->least_at, failed) : na_jansson.json_null(), failed);
 	put(o, "max", s->known ? extreme(s->most, &s->most_at, failed) : na_jansson.json_null(), failed);

@@ -40,7 +40,7 @@ uint64_t na_summary_total(const struct na_job *j, enum na_metric_id id)
 /* Updates of the record happen within maintenance or the last measurement. */
 double na_summary_own_fraction(const struct na_job *j)
 {
-	const struct na_metric *wall = &j->metrics[NA_METRIC_wall_ns];
+	const struct na_spread *wall = &j->metrics[NA_METRIC_wall_ns];
 	double own = (double)j->metrics[NA_METRIC_maintenance_ns].sum + (double)j->metrics[NA_METRIC_finalize_ns].sum +
 		     (double)j->metrics[NA_METRIC_topology_ns].sum;
 

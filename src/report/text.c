@@ -81,14 +81,14 @@ static void put_table(FILE *f, const struct na_report *r)
 		fprintf(f, "%-25s %11s %11s %11s %11s %9s  %s\n", "", "job", "least", "mean", "most", "imbalance",
 			"most on");
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		const struct na_metric *m = &r->job->metrics[lines[i].id];
+		const struct na_spread *m = &r->job->metrics[lines[i].id];
 		enum na_unit unit = na_metric_table[lines[i].id].unit;
 
 		fprintf(f, "  %-23s", lines[i].label);
 		put_value(f, na_summary_total(r->job, lines[i].id), unit);
 		if (several && m->known) {
 			put_value(f, m->least, unit);
-			put_value(f, (uint64_t)(na_metric_mean(m) + 0.5), unit);
+			put_value(f, (uint64_t)(na_spread_mean(m) + 0.5), unit);
 			put_value(f, m->most, unit);
 			fprintf(f, " %7.1f %%  ", na_metric_imbalance(m) * 100);
 			put_where(f, &m->most_at);
@@ -241,7 +241,7 @@ static void put_cost(FILE *f, const struct na_report *r)
 		fprintf(f, "  numarena's own cost     share of the time unavailable, metadata %s\n", text);
 	fprintf(f, "    %-21s", r->job->processes > 1 ? "each of the slowest:" : "");
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		const struct na_metric *m = &r->job->metrics[parts[i].id];
+		const struct na_spread *m = &r->job->metrics[parts[i].id];
 
 		if (!m->known)
 			continue;

@@ -21,7 +21,7 @@ static void adds_up(void **state)
 {
 	static struct na_record r[RANKS];
 	struct na_job j;
-	const struct na_metric *m = &j.metrics[NA_METRIC_live_bytes];
+	const struct na_spread *m = &j.metrics[NA_METRIC_live_bytes];
 
 	(void)state;
 	ranks_of(r);
@@ -40,7 +40,7 @@ static void adds_up(void **state)
 	assert_int_equal(m->most, 7 << 20);
 	assert_int_equal(m->most_at.rank, 6);
 	assert_string_equal(m->most_at.host, "beta");
-	assert_true(fabs(na_metric_mean(m) - 4 * 1048576.0) < 1e-6);
+	assert_true(fabs(na_spread_mean(m) - 4 * 1048576.0) < 1e-6);
 	assert_true(fabs(na_metric_imbalance(m) - 0.75) < 1e-9);
 	assert_int_equal(j.node_count, 2);
 	assert_int_equal(j.nodes[1].requested_bytes, UINT64_C(14) << 20);
