@@ -10,6 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "kernels/tune.h"
@@ -303,28 +304,6 @@ static size_t render(void)
 	return at;
 }
 
-static int write_file(const char *path, const char *temporary)
-{
-	size_t length = render(), at = 0;
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), rc = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	while (at < length && rc == 0) {
-		n = write(fd, text + at, length - at);
-		rc = n < 0 ? -errno : 0;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	if (close(fd) < 0 && rc == 0)
-		rc = -errno;
-	if (rc == 0 && rename(temporary, path) < 0)
-		rc = -errno;
-	if (rc < 0)
-		unlink(temporary);
-	return rc;
-}
-
 /* The folders, from the user's own down. -errno of the one that cannot be made. */
 static int make_folders(char *path)
 {
@@ -345,7 +324,7 @@ static int make_folders(char *path)
 /* Under `busy`. */
 static void store(void)
 {
-	char path[PATH_MOST], temporary[PATH_MOST + 32];
+	char path[PATH_MOST];
 	const char *below, *home = root(&below);
 	int rc;
 
@@ -353,9 +332,8 @@ static void store(void)
 		return;
 	load(path); /* what others have found meanwhile stays */
 	rc = make_folders(path);
-	na_format(temporary, sizeof(temporary), "%s.%u", path, (unsigned int)getpid());
 	if (rc == 0)
-		rc = write_file(path, temporary);
+		rc = na_file_replace(path, text, render(), 0600, false);
 	if (rc < 0)
 		na_log(NA_LOG_INFO, "tuned distances are not kept: %s: %s", path, strerror(-rc));
 }

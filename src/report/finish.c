@@ -8,23 +8,11 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "report/collect.h"
 #include "report/place.h"
-
-static void write_all(int fd, const char *text)
-{
-	size_t length = strlen(text);
-
-	for (size_t done = 0; done < length;) {
-		ssize_t n = write(fd, text + done, length - done);
-
-		if (n < 0 && errno != EINTR)
-			return;
-		done += n > 0 ? (size_t)n : 0;
-	}
-}
 
 int na_report_publish(const struct na_report *of, const char *folder, int stream, int print)
 {
@@ -39,13 +27,13 @@ int na_report_publish(const struct na_report *of, const char *folder, int stream
 	if (print) {
 		text = na_report_text(report);
 		if (text)
-			write_all(fd, text);
+			na_file_write(fd, text, strlen(text));
 		free(text);
 	}
 	rc = na_report_write(report, folder, &paths);
 	if (print && paths.text[0]) {
 		na_format(line, sizeof(line), "numarena: report: %s\n", paths.json[0] ? paths.json : paths.text);
-		write_all(fd, line);
+		na_file_write(fd, line, strlen(line));
 	}
 	return rc;
 }

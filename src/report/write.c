@@ -9,23 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "report/jansson_calls.h"
 #include "report/place.h"
-
-static int write_all(int fd, const char *text)
-{
-	size_t length = strlen(text);
-
-	for (size_t done = 0; done < length;) {
-		ssize_t n = write(fd, text + done, length - done);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
 
 int na_report_check_path(const char *folder, char *complaint, size_t capacity)
 {
@@ -41,7 +28,7 @@ int na_report_check_path(const char *folder, char *complaint, size_t capacity)
 		return -ENAMETOOLONG;
 	}
 	fd = mkostemp(probe, O_CLOEXEC); /* ranks on several hosts may try at the same time */
-	rc = fd < 0 ? -errno : write_all(fd, "numarena");
+	rc = fd < 0 ? -errno : na_file_write(fd, "numarena", 8);
 	if (fd >= 0) {
 		close(fd);
 		unlink(probe);
@@ -51,29 +38,14 @@ int na_report_check_path(const char *folder, char *complaint, size_t capacity)
 	return rc;
 }
 
-/* Whole or not at all: a temporary beside it, then rename. Synced first, or a crash could leave an empty file
- * under the final name. */
 static int write_file(const char *path, const char *text)
 {
-	char temporary[PATH_MAX];
-	int fd, rc;
+	return na_file_replace(path, text, strlen(text), 0644, true);
+}
 
-	if (na_format(temporary, sizeof(temporary), "%s.XXXXXX", path) + 1 >= sizeof(temporary))
-		return -ENAMETOOLONG;
-	fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	fchmod(fd, 0644);
-	rc = write_all(fd, text);
-	if (rc == 0 && fsync(fd) < 0 && errno != EINVAL && errno != EROFS)
-		rc = -errno;
-	if (close(fd) < 0 && rc == 0)
-		rc = -errno;
-	if (rc == 0 && rename(temporary, path) < 0)
-		rc = -errno;
-	if (rc < 0)
-		unlink(temporary);
-	return rc;
+static void say(const char *text)
+{
+	na_file_write(STDERR_FILENO, text, strlen(text));
 }
 
 /* A report that another job left here while ours was running is not ours to replace. */
@@ -156,8 +128,8 @@ static int fall_back(const struct na_report *r, const char *folder, int why, con
 	na_log(NA_LOG_ERROR,
 	       "report folder %s: cannot be written: %s, nor can the current or a temporary folder; the report:",
 	       folder, strerror(-why));
-	write_all(STDERR_FILENO, json ? json : text);
-	write_all(STDERR_FILENO, "\n");
+	say(json ? json : text);
+	say("\n");
 	paths->json[0] = paths->text[0] = '\0';
 	return why;
 }
@@ -181,7 +153,7 @@ int na_report_write(const struct na_report *report, const char *folder, struct n
 	} else {
 		na_log(NA_LOG_ERROR, "no memory for the report");
 		if (text)
-			write_all(STDERR_FILENO, text);
+			say(text);
 	}
 	free(json);
 	free(text);

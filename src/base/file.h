@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whole files, written whole. Any thread; nothing allocates. */
+#ifndef NA_BASE_FILE_H
+#define NA_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* All of it, however many calls it takes; 0 or -errno. */
+int na_file_write(int fd, const char *text, size_t length);
+
+/* Whole or not at all: a temporary file beside it, then rename. With `durable` it is synced first, or a crash of the machine could leave an
+ * empty file under the final name. 0 or -errno; -ENAMETOOLONG also of the temporary's name. */
+int na_file_replace(const char *path, const char *text, size_t length, unsigned int mode, bool durable);
+
+#endif
