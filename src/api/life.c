@@ -74,8 +74,7 @@ static void start_record(void)
 		_exit(2);
 }
 
-static bool locked_cold;    /* likewise */
-static bool locked_movable; /* by before_fork() */
+static bool locked_cold, locked_movable; /* by before_fork(): what begins meanwhile is not unlocked */
 
 /* Outer locks first, and before them the maintenance thread's rest, because its tick takes tracking's. Registered after the
  * heap's handlers, so these run before them in the parent and after them otherwise. */

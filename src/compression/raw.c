@@ -512,22 +512,6 @@ int na_raw_stop(void)
 	return rc;
 }
 
-size_t na_raw_check(void)
-{
-	size_t faults = 0;
-
-	na_raw_lock();
-	for (size_t n = 0; n < na_raw.count; n++)
-		for (uint32_t i = 0; i < na_raw.blocks[n]->pieces; i++) {
-			const struct na_raw_piece *piece = &na_raw.blocks[n]->piece[i];
-
-			faults += piece->state == NA_RAW_LOST ||
-				  (piece->state == NA_RAW_AWAY && na_piece_check(&piece->code, piece->payload) < 0);
-		}
-	na_raw_unlock();
-	return faults;
-}
-
 void na_raw_figures(struct na_raw_figures *out)
 {
 	*out = (struct na_raw_figures){

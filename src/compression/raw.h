@@ -46,9 +46,6 @@ uint64_t na_raw_slice(uint64_t now_ns, uint64_t deadline_ns);
 /* Compresses the oldest until so many bytes went, or nothing is left. */
 uint64_t na_raw_make_room(uint64_t bytes);
 
-/* Checks all images: how many are damaged. */
-size_t na_raw_check(void);
-
 struct na_raw_figures {
 	uint64_t blocks, watched; /* records, and their bytes */
 	uint64_t away;		  /* bytes */

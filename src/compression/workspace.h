@@ -5,7 +5,7 @@
  * lock. Who finds all taken waits for one; who finds that no more can be mapped shares those that there are.
  *
  * The first is there, and touched, from na_workspace_start() on, so that restoring never fails for want of memory. The thread that answers
- * page faults has one of its own (faults.c). None is ever given back but by na_workspace_stop(), when nobody uses any.
+ * page faults has one of its own (back.c). None is ever given back but by na_workspace_stop(), when nobody uses any.
  *
  * A lock is held for a piece, up to some milliseconds (LZ4HC). No other lock is taken by who holds one.
  */

@@ -114,12 +114,3 @@ bool na_kernels_stream(size_t bytes)
 	return bytes >= atomic_load_explicit(&na_kernels_stream_bytes, memory_order_relaxed) &&
 	       bytes >= na_kernels_stream_threshold();
 }
-
-void na_kernels_stream_tune(size_t bytes)
-{
-	na_kernels();
-	if (na_options.kernel_stream)
-		return;
-	atomic_store_explicit(&na_kernels_stream_bytes, bytes, memory_order_relaxed);
-	atomic_store_explicit(&asked, true, memory_order_relaxed);
-}

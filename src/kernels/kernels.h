@@ -79,10 +79,7 @@ static inline const struct na_kernels *na_kernels_small(size_t bytes)
 /* Whether a call that touches so many bytes streams. The first of 1 MiB or more asks the topology. */
 bool na_kernels_stream(size_t bytes);
 
-/* The threshold in force, asking for it now; what the setting says, the tuner, or the last-level cache. */
+/* The threshold in force, asking for it now; what the setting says, or the last-level cache. */
 size_t na_kernels_stream_threshold(void);
-
-/* By the tuner: SIZE_MAX means never. The setting wins. */
-void na_kernels_stream_tune(size_t bytes);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <numarena/indexed.h>
 
+#include "base/chance.h"
 #include "kernels/tune_file.h"
 #include "os/chase.h"
 #include "os/os.h"
@@ -104,14 +105,11 @@ static const struct {
 
 /* ---- what they go over ---- */
 
-static uint64_t state = 88172645463325252u;
-
 static size_t below(size_t n)
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (size_t)((unsigned __int128)state * n >> 64);
+	static uint64_t state = 1;
+
+	return (size_t)((unsigned __int128)na_chance_next(&state) * n >> 64);
 }
 
 static void link_lists(void)
