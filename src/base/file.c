@@ -16,9 +16,11 @@ int na_file_write(int fd, const char *text, size_t length)
 	for (size_t done = 0; done < length;) {
 		ssize_t n = write(fd, text + done, length - done);
 
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n > 0 ? (size_t)n : 0;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		done += (size_t)n;
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "topology/rundir.h"
 #include "topology/sysfs.h"
@@ -139,21 +140,6 @@ static int read_shared(const struct exchange *x, struct na_topology **out)
 	return rc;
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Under the lock. A file of the same name is left by a dead process that had our number. */
 static int write_shared(const struct exchange *x, const struct na_xmlfile *record)
 {
@@ -166,11 +152,11 @@ static int write_shared(const struct exchange *x, const struct na_xmlfile *recor
 	fd = openat(x->folder.fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	rc = write_all(fd, header, length);
+	rc = na_file_write(fd, header, length);
 	if (rc == 0)
-		rc = write_all(fd, record->xml, record->length);
+		rc = na_file_write(fd, record->xml, record->length);
 	if (rc == 0)
-		rc = write_all(fd, na_xmlfile_trailer, strlen(na_xmlfile_trailer));
+		rc = na_file_write(fd, na_xmlfile_trailer, strlen(na_xmlfile_trailer));
 	if (close(fd) < 0 && rc == 0)
 		rc = -errno;
 	if (rc == 0 && renameat(x->folder.fd, temporary, x->folder.fd, x->name) < 0)
@@ -274,7 +260,7 @@ static void check_in(const struct na_rundir *folder, int local_size)
 
 	if (fd < 0)
 		return;
-	if (write_all(fd, "+", 1) == 0 && fstat(fd, &s) == 0 && s.st_size >= local_size)
+	if (na_file_write(fd, "+", 1) == 0 && fstat(fd, &s) == 0 && s.st_size >= local_size)
 		na_rundir_remove(folder);
 	close(fd);
 }
