@@ -6,7 +6,7 @@ AC_DEFUN([NA_PMIX], [
     [AS_HELP_STRING([--with-pmix], [use PMIx in the MPI layer (default: if found)])],
     [], [with_pmix=check])
   have_pmix=no
-  AS_IF([test "x$with_pmix" != xno && test "x$have_mpi" = xyes],
+  AS_IF([test "x$with_pmix" != xno && test "x$have_mpi" != xno],
     [PKG_CHECK_MODULES([PMIX], [pmix >= 3], [have_pmix=yes], [have_pmix=no])])
   AS_IF([test "x$have_pmix" = xno && test "x$with_pmix" = xyes],
     [AC_MSG_ERROR([--with-pmix was given but pkg-config does not know pmix (Debian: libpmix-dev)])])

@@ -67,18 +67,21 @@ static void judge(char *word, int rank, int size, bool want, uint64_t hash)
 bool na_agree(int rank, int size, bool want, uint64_t hash, char *why, unsigned long capacity)
 {
 	char word[WORD], verdict[WORD];
+	int rc;
 
 	if (rank == 0 && na_launcher_say(HELLO, "hello") < 0) {
-		snprintf(why, capacity, "the launcher's PMIx takes no words");
+		snprintf(why, capacity, "the launcher takes no words");
 		return false;
 	}
-	if (rank != 0 && na_launcher_hear(0, HELLO, word, sizeof(word), PATIENCE_MS) < 0) {
-		snprintf(why, capacity, "rank 0 runs without libnumarena-mpi");
+	rc = rank == 0 ? 0 : na_launcher_hear(0, HELLO, word, sizeof(word), PATIENCE_MS);
+	if (rc < 0) {
+		snprintf(why, capacity,
+			 rc == -EIO ? "the launcher takes no words" : "rank 0 runs without libnumarena-mpi");
 		return false;
 	}
 	judge(word, rank, size, want, hash);
 	if (na_launcher_say(rank == 0 ? VERDICT : READY, word) < 0) {
-		snprintf(why, capacity, "the launcher's PMIx takes no words");
+		snprintf(why, capacity, "the launcher takes no words");
 		return false;
 	}
 	if (rank == 0)

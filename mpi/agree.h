@@ -13,7 +13,8 @@
  * words each, three rounds through the launcher's servers, 1 to 3 ms on one node; nothing is sent to ranks
  * that the tree does not join, so a job of 64^3 ranks takes four levels.
  *
- * Without PMIx all ranks are taken to be here, and one reduction compares their hashes.
+ * Open MPI without PMIx: all ranks are taken to be here, and one reduction compares their hashes. MPICH under a launcher that takes no words,
+ * or one that does not tell spawned processes from others: no collective call is made, so no report; the records remain.
  */
 #ifndef NA_MPI_AGREE_H
 #define NA_MPI_AGREE_H

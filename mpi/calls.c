@@ -52,6 +52,8 @@ static memory_error_t reduce(MPI_Comm comm, bool breakdown, struct na_reduction 
 	int error, rc;
 
 	na_process_measure(&record);
+	if (record.rank < 0) /* no report is made, so that nobody has claimed it */
+		na_mpi.Comm_rank(na_mpi.world, &record.rank);
 	rc = na_reduce(comm, na_session_node(), &record, breakdown, all, &error);
 	if (rc == -ENOMEM)
 		return na_core_error(MEMORY_ERROR_ALLOCATION, "no memory to reduce the ranks' figures");

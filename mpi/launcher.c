@@ -11,6 +11,38 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mpi/names.h"
+#include "report/identity.h"
+
+/* Without PMIx. */
+static int64_t variable(const char *const *names)
+{
+	for (; *names; names++) {
+		const char *text = getenv(*names);
+		char *end;
+		long v = text ? strtol(text, &end, 10) : -1;
+
+		if (text && *text && *end == '\0' && v >= 0)
+			return v;
+	}
+	return -1;
+}
+
+static void open_without_pmix(struct na_launcher *out, int rank, int size, bool spawned)
+{
+	static const char *const ranks[] = { "MPI_LOCALRANKID", "MV2_COMM_WORLD_LOCAL_RANK",
+					     "OMPI_COMM_WORLD_LOCAL_RANK", "PALS_LOCAL_RANKID", NULL };
+	static const char *const sizes[] = { "MPI_LOCALNRANKS", "MV2_COMM_WORLD_LOCAL_SIZE",
+					     "OMPI_COMM_WORLD_LOCAL_SIZE", "PALS_LOCAL_SIZE", NULL };
+	char job[NA_RECORD_NAME];
+
+	out->local_rank = variable(ranks);
+	out->local_size = variable(sizes);
+	/* Spawned ones need a name that their parents do not have. */
+	if (size > 1 && (na_identity_launcher(job, sizeof(job)) || !spawned))
+		out->words = na_names_open(job, rank, size);
+}
+
 #if NA_HAVE_PMIX
 #include <pmix.h>
 
@@ -98,14 +130,16 @@ static int fact(pmix_rank_t rank, const char *key, int64_t *number, char *text, 
 	return rc;
 }
 
-void na_launcher_open(struct na_launcher *out)
+void na_launcher_open(struct na_launcher *out, int rank, int size, bool spawned)
 {
 	memset(out, 0, sizeof(*out));
 	out->node = out->local_rank = out->local_size = -1;
-	if (!load() || pmix.init(&pmix.me, NULL, 0) != PMIX_SUCCESS)
+	if (!load() || pmix.init(&pmix.me, NULL, 0) != PMIX_SUCCESS) {
+		open_without_pmix(out, rank, size, spawned);
 		return;
+	}
 	pmix.open = true;
-	out->pmix = true;
+	out->words = true;
 	snprintf(out->job, sizeof(out->job), "%.63s", pmix.me.nspace);
 	fact(pmix.me.rank, PMIX_NODEID, &out->node, NULL, 0);
 	fact(pmix.me.rank, PMIX_LOCAL_RANK, &out->local_rank, NULL, 0);
@@ -118,6 +152,7 @@ void na_launcher_close(void)
 	if (pmix.open)
 		pmix.finalize(NULL, 0);
 	pmix.open = false;
+	na_names_close();
 }
 
 int na_launcher_say(const char *key, const char *word)
@@ -126,7 +161,7 @@ int na_launcher_say(const char *key, const char *word)
 	char copy[256];
 
 	if (!pmix.open)
-		return -EIO;
+		return na_names_say(key, word);
 	snprintf(copy, sizeof(copy), "%s", word);
 	memset(&value, 0, sizeof(value));
 	value.type = PMIX_STRING;
@@ -152,7 +187,7 @@ int na_launcher_hear(int rank, const char *key, char *word, size_t capacity, uin
 	pmix_proc_t who = pmix.me;
 
 	if (!pmix.open)
-		return -EIO;
+		return na_names_hear(rank, key, word, capacity, patience_ms);
 	who.rank = (pmix_rank_t)rank;
 	while ((now = now_ms()) < end) {
 		pmix_value_t *value = NULL;
@@ -178,30 +213,25 @@ int na_launcher_hear(int rank, const char *key, char *word, size_t capacity, uin
 
 #else /* !NA_HAVE_PMIX */
 
-void na_launcher_open(struct na_launcher *out)
+void na_launcher_open(struct na_launcher *out, int rank, int size, bool spawned)
 {
 	memset(out, 0, sizeof(*out));
-	out->node = out->local_rank = out->local_size = -1;
+	out->node = -1;
+	open_without_pmix(out, rank, size, spawned);
 }
 
 void na_launcher_close(void)
 {
+	na_names_close();
 }
 
 int na_launcher_say(const char *key, const char *word)
 {
-	(void)key;
-	(void)word;
-	return -EIO;
+	return na_names_say(key, word);
 }
 
 int na_launcher_hear(int rank, const char *key, char *word, size_t capacity, uint32_t patience_ms)
 {
-	(void)rank;
-	(void)key;
-	(void)word;
-	(void)capacity;
-	(void)patience_ms;
-	return -EIO;
+	return na_names_hear(rank, key, word, capacity, patience_ms);
 }
 #endif

@@ -66,7 +66,7 @@ static bool prepare(struct work *w, int64_t node)
 		return false;
 	w->has_breakdown_op = true;
 	if (!good(w, node >= 0 ? na_mpi.Comm_split(w->comm, (int)node, w->rank, &w->local)
-			       : na_mpi.Comm_split_type(w->comm, MPI_COMM_TYPE_SHARED, w->rank, na_mpi.info_null,
+			       : na_mpi.Comm_split_type(w->comm, na_mpi.type_shared, w->rank, na_mpi.info_null,
 							&w->local)))
 		return false;
 	if (!good(w, na_mpi.Comm_rank(w->local, &w->local_rank)))

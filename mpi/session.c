@@ -68,22 +68,28 @@ static bool wants_report(void)
 	return true;
 }
 
+/* "Open MPI v4.1.4, package: ..." and "MPICH Version:\t4.0.2\nMPICH Release date:..." to their beginnings. */
 static void name_library(void)
 {
-	char version[MPI_MAX_LIBRARY_VERSION_STRING];
+	char version[MPI_MAX_LIBRARY_VERSION_STRING] = "", *tab;
 	int length = 0;
 
 	if (na_mpi.Get_library_version(version, &length) != MPI_SUCCESS)
 		return;
 	version[strcspn(version, ",\n")] = '\0';
+	while ((tab = strstr(version, " Version:")) != NULL)
+		memmove(tab, tab + 9, strlen(tab + 9) + 1);
+	while ((tab = strchr(version, '\t')) != NULL)
+		*tab = ' ';
 	snprintf(session.name, sizeof(session.name), "%.100s%s", version,
-		 getenv("SLURM_STEP_ID")		     ? " under srun"
-		 : getenv("OMPI_COMM_WORLD_RANK")	     ? " under mpirun"
+		 getenv("OMPI_COMM_WORLD_RANK")		     ? " under mpirun"
+		 : getenv("HYDI_CONTROL_FD")		     ? " under mpiexec"
+		 : getenv("SLURM_STEP_ID")		     ? " under srun"
 		 : getenv("PMIX_RANK") || getenv("PMI_RANK") ? " under a PMI launcher"
 							     : ", started alone");
 }
 
-/* Without PMIx there is no way to ask who is here; see agree.h. */
+/* The one reduction that tells, where the ranks could not be asked; see agree.h. */
 static bool compare_configurations(char *why, size_t capacity)
 {
 	uint64_t mine[2] = { configuration(), ~configuration() }, all[2];
@@ -212,7 +218,11 @@ static bool join(bool want, char *why, size_t capacity)
 {
 	bool together = true;
 
-	if (session.size > 1 && session.launcher.pmix)
+	if (session.size > 1 && !session.launcher.words && na_mpi.numbered) {
+		snprintf(why, capacity, "this launcher gives no means to ask which ranks run with libnumarena-mpi");
+		return false;
+	}
+	if (session.size > 1 && session.launcher.words)
 		together = na_agree(session.rank, session.size, want, configuration(), why, capacity);
 	if (!want || !together)
 		return false;
@@ -230,6 +240,13 @@ static void abort_job(void)
 	na_mpi.Abort(na_mpi.world, 134);
 }
 
+static bool spawned(void)
+{
+	MPI_Comm parent = NULL; /* MPI fills the half that it uses */
+
+	return na_mpi.Comm_get_parent(&parent) == MPI_SUCCESS && parent != na_mpi.comm_null;
+}
+
 void na_session_start(void)
 {
 	char why[256] = "";
@@ -239,7 +256,7 @@ void na_session_start(void)
 	    na_mpi.Comm_size(na_mpi.world, &session.size) != MPI_SUCCESS)
 		return;
 	na_process_on_abort(abort_job);
-	na_launcher_open(&session.launcher);
+	na_launcher_open(&session.launcher, session.rank, session.size, spawned());
 	want = wants_report();
 	session.on = join(want, why, sizeof(why));
 	na_launcher_close();

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 
 struct na_mpi na_mpi;
 
@@ -33,7 +34,6 @@ void *na_mpi_next(const char *name)
 	return library ? dlsym(library, name) : NULL;
 }
 
-#ifdef OPEN_MPI
 /* Open MPI's handles are addresses of objects. Those of the library, unless the executable took copies of them
  * (its relocations may), which then are the ones that everybody uses: hence the search from the start. */
 static void *object(const char *name)
@@ -43,7 +43,7 @@ static void *object(const char *name)
 	return found ? found : na_mpi_next(name);
 }
 
-static bool load_handles(const char **what)
+static int open_mpi(const char **what)
 {
 	struct {
 		const char *name;
@@ -61,26 +61,47 @@ static bool load_handles(const char **what)
 		*wanted[i].handle = object(wanted[i].name);
 		if (!*wanted[i].handle) {
 			*what = wanted[i].name;
-			return false;
+			return -ENOENT;
 		}
 	}
-	return true;
+	na_mpi.type_shared = 0;
+	na_mpi.numbered = false;
+	return 0;
 }
-#else
-static bool load_handles(const char **what)
+
+/* The numbers of the common ABI (MPICH 3.1 and later, Intel MPI 5, Cray MPT 7, MVAPICH2 2). */
+static int mpich(void)
 {
-	(void)what;
-	na_mpi.world = MPI_COMM_WORLD;
-	na_mpi.self = MPI_COMM_SELF;
-	na_mpi.comm_null = MPI_COMM_NULL;
-	na_mpi.byte = MPI_BYTE;
-	na_mpi.u64 = MPI_UINT64_T;
-	na_mpi.max = MPI_MAX;
-	na_mpi.errors_return = MPI_ERRORS_RETURN;
-	na_mpi.info_null = MPI_INFO_NULL;
-	return true;
+	na_mpi.world = (MPI_Comm)(uintptr_t)0x44000000;
+	na_mpi.self = (MPI_Comm)(uintptr_t)0x44000001;
+	na_mpi.comm_null = (MPI_Comm)(uintptr_t)0x04000000;
+	na_mpi.byte = (MPI_Datatype)(uintptr_t)0x4c00010d;
+	na_mpi.u64 = (MPI_Datatype)(uintptr_t)0x4c00083e;
+	na_mpi.max = (MPI_Op)(uintptr_t)0x58000001;
+	na_mpi.errors_return = (MPI_Errhandler)(uintptr_t)0x54000001;
+	na_mpi.info_null = (MPI_Info)(uintptr_t)0x1c000000;
+	na_mpi.type_shared = 1;
+	na_mpi.numbered = true;
+	return 0;
 }
-#endif
+
+/* Asked of the library itself, by the one call that is the same in every ABI and allowed at any time. */
+static int load_handles(const char **what)
+{
+	static const char *const relatives[] = { "MPICH", "Intel(R) MPI", "MVAPICH" };
+	char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+	int length = 0;
+
+	if (na_mpi.Get_library_version(version, &length) != MPI_SUCCESS)
+		version[0] = '\0';
+	for (size_t i = 0; i < sizeof(relatives) / sizeof(relatives[0]); i++)
+		if (strstr(version, relatives[i]))
+			return mpich();
+	if (strstr(version, "Open MPI") || object("ompi_mpi_comm_world"))
+		return open_mpi(what);
+	*what = "an ABI that is known (Open MPI's or MPICH's)";
+	return -EPROTO;
+}
 
 int na_mpi_load(const char **what)
 {
@@ -92,5 +113,5 @@ int na_mpi_load(const char **what)
 	}
 	NA_MPI_FUNCTIONS(NA_MPI_LOOK_UP)
 #undef NA_MPI_LOOK_UP
-	return load_handles(what) ? 0 : -ENOENT;
+	return load_handles(what);
 }

@@ -9,15 +9,18 @@
  *
  * Always the PMPI_ names: the traffic of this layer shows up in nobody's profile.
  *
+ * Which MPI it is shows there as well, by its version string: handles of Open MPI are addresses of objects, those of MPICH and its relatives
+ * numbers of an ABI that they have kept since 2014. Of any other library nothing is known, and it is refused. See abi/mpi.h.
+ *
  * Written once, by na_mpi_load() within MPI_Init; read-only afterwards.
  */
 #ifndef NA_MPI_TABLE_H
 #define NA_MPI_TABLE_H
 
-#define OMPI_SKIP_MPICXX  1
-#define MPICH_SKIP_MPICXX 1
-#include <mpi.h>
+#include <mpi.h> /* mpi/abi/mpi.h, of no MPI library's own */
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define NA_MPI_FUNCTIONS(X)                                                                                            \
 	X(Abort)                                                                                                       \
@@ -26,18 +29,23 @@
 	X(Comm_create_keyval)                                                                                          \
 	X(Comm_dup)                                                                                                    \
 	X(Comm_free)                                                                                                   \
+	X(Comm_get_errhandler)                                                                                         \
+	X(Comm_get_parent)                                                                                             \
 	X(Comm_rank)                                                                                                   \
 	X(Comm_set_attr)                                                                                               \
 	X(Comm_set_errhandler)                                                                                         \
 	X(Comm_size)                                                                                                   \
 	X(Comm_split)                                                                                                  \
 	X(Comm_split_type)                                                                                             \
+	X(Errhandler_free)                                                                                             \
 	X(Finalized)                                                                                                   \
 	X(Gather)                                                                                                      \
 	X(Get_library_version)                                                                                         \
 	X(Initialized)                                                                                                 \
+	X(Lookup_name)                                                                                                 \
 	X(Op_create)                                                                                                   \
 	X(Op_free)                                                                                                     \
+	X(Publish_name)                                                                                                \
 	X(Reduce)                                                                                                      \
 	X(Type_commit)                                                                                                 \
 	X(Type_contiguous)                                                                                             \
@@ -52,11 +60,19 @@ struct na_mpi {
 	MPI_Op max;
 	MPI_Errhandler errors_return;
 	MPI_Info info_null;
+	int type_shared; /* MPI_COMM_TYPE_SHARED */
+	bool numbered;	 /* handles are ints: MPICH and its relatives */
 };
 
 extern struct na_mpi na_mpi;
 
-/* 0; -ENOENT if the MPI library lacks one: `what` names it. */
+/* A communicator that came from outside, fit to be compared and kept. */
+static inline MPI_Comm na_mpi_handle(MPI_Comm comm)
+{
+	return na_mpi.numbered ? (MPI_Comm)((uintptr_t)comm & UINT32_MAX) : comm;
+}
+
+/* 0; -ENOENT if the MPI library lacks one: `what` names it; -EPROTO if it is none that we know. */
 int na_mpi_load(const char **what);
 
 /* The next definition of a function after ours: the MPI library's, or a profiler's. NULL: none. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "report/hydra.h"
 
 static const char *variable(const char *name)
 {
@@ -54,10 +55,15 @@ int na_identity_launcher(char *job, size_t capacity)
 		{ "SLURM_JOB_ID", "SLURM_STEP_ID" }, /* srun with another PMI */
 		{ "FLUX_JOB_ID", NULL },
 		{ "PALS_APID", NULL }, /* HPE Cray */
-		{ "PMI_JOBID", NULL }, /* MPICH's Hydra */
+		{ "PMI_JOBID", NULL }, /* some of MPICH's relatives */
 	};
 
 	job[0] = '\0';
+	/* First, since within a Slurm allocation the proxies of other nodes, but not that of mpiexec's own, are tasks of a step. */
+	if (variable("HYDI_CONTROL_FD") && na_hydra_job(job, capacity)) {
+		clean(job);
+		return 1;
+	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const char *first = variable(names[i][0]), *second = names[i][1] ? variable(names[i][1]) : "";
 
@@ -113,18 +119,18 @@ static void make_up(struct na_identity *id, uint64_t start_ms)
 
 void na_identity_find(struct na_identity *id, uint64_t start_ms)
 {
-	static const char *const ranks[] = {
-		"PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID", "FLUX_TASK_RANK", "PALS_RANKID", "PMI_RANK", NULL
-	};
+	/* PMI before Slurm: where mpiexec runs within an allocation, Slurm's task is Hydra's proxy. */
+	static const char *const ranks[] = { "PMIX_RANK",      "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID",
+					     "FLUX_TASK_RANK", "PALS_RANKID",	       NULL };
 	static const char *const sizes[] = { "OMPI_COMM_WORLD_SIZE",
+					     "PMI_SIZE",
 					     "SLURM_STEP_NUM_TASKS",
 					     "SLURM_NTASKS",
 					     "FLUX_JOB_SIZE",
 					     "PALS_SIZE",
-					     "PMI_SIZE",
 					     NULL };
-	static const char *const locals[] = { "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "PALS_LOCAL_RANKID",
-					      "MPI_LOCALRANKID", NULL };
+	static const char *const locals[] = { "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID",
+					      "PALS_LOCAL_RANKID", NULL };
 	char job[NA_RECORD_NAME];
 	struct utsname u;
 	int32_t pid = 0;

@@ -29,6 +29,8 @@
 #define HEAVY_REST	 200
 #define HEAVY_REST_GROWN 50
 
+#define ROOM_AT_THE_END ((uint64_t)8 << 20)
+
 /* Everything under `lock` but `folder` and `id.job`, which are constant once na_process_started is set. */
 static struct {
 	struct na_lock lock;
@@ -443,8 +445,20 @@ void na_process_measure(struct na_record *out)
 	na_unlock(&self.lock);
 }
 
+/* The program's own limit was for the program. MPI's messages and the report come on top, or a rank that has come to its limit
+ * could not take part in the reduction, and some MPI libraries then wait for ever. */
+static void make_room(void)
+{
+	uint64_t limit = na_pool_ask_limit();
+
+	if (limit < UINT64_MAX - ROOM_AT_THE_END)
+		atomic_compare_exchange_strong_explicit(&na_pool_limit, &limit, limit + ROOM_AT_THE_END,
+							memory_order_relaxed, memory_order_relaxed);
+}
+
 void na_process_final(struct na_record *out)
 {
+	make_room();
 	na_lock(&self.lock);
 	introduce(NULL);
 	measure_last(NA_RECORD_FINALIZING);

@@ -20,6 +20,11 @@ REPORT = os.path.join(BUILD, "src/tools/numarena-report")
 INFO = os.path.join(BUILD, "src/tools/numarena-info")
 MALLOC = os.path.join(BUILD, "src/interpose/.libs/libnumarena-malloc.so")
 MPI = os.path.join(BUILD, "mpi/.libs/libnumarena-mpi.so")
+# Which MPI a test is for: the first that configure found, or, with NA_TEST_MPI=second, the other one.
+SECOND = os.environ.get("NA_TEST_MPI") == "second"
+FAMILY, _, LAUNCHER = (os.environ.get("NA_MPI2", "mpich:mpiexec.mpich") if SECOND
+                       else os.environ.get("NA_MPI", "openmpi:mpirun")).partition(":")
+MPIRUN = [LAUNCHER, "--oversubscribe"] if FAMILY == "openmpi" else [LAUNCHER]
 
 
 class Skip(Exception):
@@ -39,7 +44,7 @@ class Result:
 
 def environment(**changes):
     """The environment without settings of ours; None removes a variable."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("NUMARENA_", "_NUMARENA", "OMPI_", "PMIX_", "LD_PRELOAD"))}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("NUMARENA_", "_NUMARENA", "OMPI_", "SLURM_", "PMIX_", "PMI_", "LD_PRELOAD"))}
     if os.geteuid() == 0:
         env["OMPI_ALLOW_RUN_AS_ROOT"] = env["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
     # Local jobs only: no network is looked at, no user's session is written to.
@@ -62,7 +67,12 @@ def run(*command, timeout=120, cwd=None, **changes):
 
 def ranks(count, *command, **options):
     """The command on so many ranks."""
-    return run("mpirun", "--oversubscribe", "-n", count, *command, **options)
+    return run(*MPIRUN, "-n", count, *command, **options)
+
+
+def mpi_program(name):
+    """A program of tests/mpi, linked with the MPI of the test."""
+    return built(("tests/mpi/second/" if SECOND else "tests/mpi/") + name)
 
 
 def built(path):
@@ -85,9 +95,17 @@ def read(path):
         return f.read()
 
 
+def missing(program, why=""):
+    """None, or a sentence that says what is missing. Daemons are where only root looks."""
+    if shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
+        return None
+    return f"{program} is not installed{why}"
+
+
 def need(program, why=""):
-    if shutil.which(program) is None:
-        print(f"SKIP: {program} is not installed{why}")
+    sentence = missing(program, why)
+    if sentence:
+        print("SKIP: " + sentence)
         sys.exit(77)
 
 
