@@ -14,6 +14,7 @@ struct work {
 	MPI_Datatype job_type, row_type, breakdown_type;
 	MPI_Op merge, merge_breakdown;
 	int rank, size, local_rank, nodes;
+	struct na_axis axis;
 	int error; /* of MPI */
 	bool has_types, has_op, has_breakdown_op;
 	bool breakdown; /* is wanted */
@@ -93,18 +94,16 @@ static void finish(struct work *w)
 	}
 }
 
-/* One width for all series: a minimum is the maximum of complements. */
+/* One axis for all series: a minimum is the maximum of complements. */
 static bool widen(struct work *w, struct na_record *mine)
 {
-	struct na_axis axis = na_axis_of(&mine->series);
-	uint64_t own[3] = { ~axis.begin_ms, axis.end_ms, axis.shift }, all[3];
+	struct na_axis own = na_axis_of(&mine->series);
+	uint64_t words[4] = { ~own.begin_ms, own.end_ms, own.shift, own.most }, all[4];
 
-	if (!good(w, na_mpi.Allreduce(own, all, 3, na_mpi.u64, na_mpi.max, w->comm)))
+	if (!good(w, na_mpi.Allreduce(words, all, 4, na_mpi.u64, na_mpi.max, w->comm)))
 		return false;
-	axis.begin_ms = ~all[0];
-	axis.end_ms = all[1];
-	axis.shift = (uint32_t)all[2];
-	na_series_widen(&mine->series, na_axis_shift(&axis));
+	w->axis = (struct na_axis){ .begin_ms = ~all[0], .end_ms = all[1], .shift = (uint32_t)all[2], .most = all[3] };
+	na_series_widen(&mine->series, na_axis_shift(&w->axis));
 	return true;
 }
 
@@ -159,6 +158,7 @@ static void transfer(struct work *w, struct buffers *b, struct na_reduction *out
 	if (!good(w, na_mpi.Reduce(&b->mine, &b->node, 1, w->job_type, w->merge, 0, w->local)))
 		return;
 	if (w->local_rank == 0) {
+		na_job_seal(&b->node);
 		if (!good(w, na_mpi.Reduce(&b->node, out->job, 1, w->job_type, w->merge, 0, w->leaders)))
 			return;
 		if (w->nodes <= NA_JOB_ROWS &&
@@ -193,11 +193,12 @@ int na_reduce(MPI_Comm comm, int64_t node, struct na_record *mine, bool breakdow
 	if (rc == 0) {
 		na_job_init(&b->mine);
 		na_job_add(&b->mine, mine);
-		na_row_fill(&b->row, mine);
+		out->row_axis = na_row_axis(&w.axis);
+		na_row_fill(&b->row, mine, &out->row_axis);
 		transfer(&w, b, out);
 		if (breakdown && w.error == MPI_SUCCESS) {
 			na_job_breakdown_init(&b->breakdowns->mine);
-			na_record_add_breakdown(&b->breakdowns->mine, mine);
+			na_record_add_breakdown(&b->breakdowns->mine, mine, &w.axis);
 			transfer_breakdown(&w, b->breakdowns, out->breakdown);
 		}
 		if (w.error == MPI_SUCCESS && w.rank == 0 &&

@@ -24,6 +24,7 @@ struct na_reduction {
 	struct na_row *rows;		    /* one a rank, on rank 0; NULL if there are too many */
 	size_t host_count;
 	size_t row_count;
+	struct na_row_axis row_axis;
 	int nodes; /* on rank 0 */
 };
 

@@ -88,8 +88,8 @@ static void add_growth(struct na_analysis_input *in, const struct na_report *r, 
 								worst->growth.last - worst->growth.first))
 			worst = &b->phases[i];
 	if (!worst) {
-		na_analysis_growth(r->job->series.live, r->job->series.count, "equal parts of the job's time",
-				   &in->growth);
+		na_analysis_growth(r->job->series.value[NA_SERIES_LIVE], r->job->series.count,
+				   "equal parts of the job's time", &in->growth);
 		return;
 	}
 	na_name_ascii(name, worst->name, sizeof(name));

@@ -27,7 +27,7 @@ static void add_all(void)
 {
 	na_job_breakdown_init(&b);
 	for (int i = 0; i < RANKS; i++)
-		na_record_add_breakdown(&b, &r[i]);
+		na_record_add_breakdown(&b, &r[i], NULL);
 	assert_int_equal(na_job_breakdown_check(&b), 0);
 }
 
@@ -176,7 +176,7 @@ static void merge_by(unsigned int seed, struct na_job_breakdown *out)
 
 	for (int i = 0; i < RANKS; i++) {
 		na_job_breakdown_init(&parts[i]);
-		na_record_add_breakdown(&parts[i], &r[i]);
+		na_record_add_breakdown(&parts[i], &r[i], NULL);
 	}
 	while (count > 1) {
 		int from = (int)(rand_r(&seed) % (unsigned int)count);

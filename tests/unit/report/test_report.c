@@ -182,7 +182,7 @@ static void schema_refuses(void **state)
 	static const struct {
 		const char *from, *to, *words;
 	} cases[] = { { "\"status\": \"complete\"", "\"status\": \"splendid\"", "/job/status" },
-		      { "\"schema_version\": \"1.1\"", "\"schema_version\": \"2.0\"", "schema_version" },
+		      { "\"schema_version\": \"1.2\"", "\"schema_version\": \"2.0\"", "schema_version" },
 		      { "\"processes\": 6", "\"processes\": -6", "processes" },
 		      { "\"processes\": 6", "\"processes\": \"six\"", "processes" },
 		      { "\"processes\": 6,", "", "processes" },
@@ -248,7 +248,7 @@ static void damage_member(json_t *object, const char *member)
 static void damage(json_t *v)
 {
 	const char *key;
-	char keys[40][64];
+	char keys[80][64];
 	json_t *member;
 	size_t count = 0;
 
@@ -281,8 +281,10 @@ static void each_damage_is_refused(void **state)
 	struct na_record r;
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
-		record_make(&r, i, 2, "alpha");
+	for (int i = 0; i < 6; i++) {
+		record_make(&r, i, 6, "alpha");
+		if (i == 5)
+			r.heap.peak_bytes = UINT64_C(1) << 40; /* an outlier */
 		r.breakdown.phases[0].allocated_bytes = 100 << 20;
 		r.breakdown.phases[0].growth = (struct na_phase_growth){ 1 << 20, 100 << 20, 10 << 20, 8, 7 };
 		r.breakdown.other_pools.pools = 1;
