@@ -38,7 +38,9 @@
 	X(Initialized)                                                                                                 \
 	X(Op_create)                                                                                                   \
 	X(Op_free)                                                                                                     \
+	X(Recv)                                                                                                        \
 	X(Reduce)                                                                                                      \
+	X(Send)                                                                                                        \
 	X(Type_commit)                                                                                                 \
 	X(Type_contiguous)                                                                                             \
 	X(Type_free)

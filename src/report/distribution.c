@@ -113,44 +113,57 @@ int na_distribution_check(const struct na_distribution *d, uint64_t processes)
 
 /* ---- what is read out of it ---- */
 
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+static double smaller(double a, double b)
+{
+	return a < b ? a : b;
+}
+
 /* A bin's edges, as far as there are values. */
 static double low_edge(unsigned int bin, const struct na_spread *of)
 {
-	return fmax((double)na_sketch_from(bin), (double)of->least);
+	return larger((double)na_sketch_from(bin), (double)of->least);
 }
 
 static double high_edge(unsigned int bin, const struct na_spread *of)
 {
-	return fmin((double)na_sketch_from(bin + 1), (double)of->most);
+	return smaller((double)na_sketch_from(bin + 1), (double)of->most);
 }
 
-/* Values of a bin count as spread evenly over it, the first at its low edge and the last at its high one. */
+/* The value of that place in the order of size: those of a bin count as spread evenly over it, the first at its low edge and the last at its high
+ * one; a single one lies in the middle. */
+static double value_at(const struct na_sketch *s, const struct na_spread *of, uint64_t place)
+{
+	for (unsigned int i = 0; i < NA_SKETCH_BINS; i++) {
+		uint32_t n = s->bins[i];
+		double low = low_edge(i, of), high = high_edge(i, of);
+
+		if (place < n && i < NA_SKETCH_STEPS)
+			return low;
+		if (place < n)
+			return n > 1 ? low + (high - low) * (double)place / (n - 1) : (low + high) / 2;
+		place -= n;
+	}
+	return (double)of->most;
+}
+
 double na_sketch_quantile(const struct na_sketch *s, const struct na_spread *of, double q)
 {
-	double place = q * (double)(of->known - 1), low, high;
-	uint64_t below = 0;
+	double place, low;
+	uint64_t whole;
 
 	if (!of->known)
 		return NAN;
-	for (unsigned int i = 0; i < NA_SKETCH_BINS; i++) {
-		uint32_t n = s->bins[i];
-
-		if (!n)
-			continue;
-		low = low_edge(i, of);
-		high = high_edge(i, of);
-		if (place <= (double)(below + n - 1)) {
-			double within = place - (double)below;
-
-			if (within < 0) /* between the last of one bin and the first of the next */
-				return low;
-			return n > 1		     ? low + (high - low) * within / (n - 1)
-			       : i < NA_SKETCH_STEPS ? low
-						     : (low + high) / 2;
-		}
-		below += n;
-	}
-	return (double)of->most;
+	place = q * (double)(of->known - 1);
+	whole = (uint64_t)place;
+	low = value_at(s, of, whole);
+	if (whole + 1 >= of->known)
+		return (double)of->most;
+	return low + (value_at(s, of, whole + 1) - low) * (place - (double)whole);
 }
 
 struct distance {
@@ -180,13 +193,14 @@ double na_sketch_mad(const struct na_sketch *s, const struct na_spread *of, doub
 						    s->bins[i] };
 	qsort(d, n, sizeof(*d), by_distance);
 	at = na_sketch_bin((uint64_t)median);
-	resolution = fmax(
-		fmin((double)na_sketch_from(at + 1) - (double)na_sketch_from(at), (double)(of->most - of->least)) / 2,
+	resolution = larger(
+		smaller((double)na_sketch_from(at + 1) - (double)na_sketch_from(at), (double)(of->most - of->least)) /
+			2,
 		1);
 	for (unsigned int i = 0; i < n; i++) {
 		sum += d[i].count;
 		if (2 * sum >= of->known)
-			return fmax(d[i].from, resolution);
+			return larger(d[i].from, resolution);
 	}
 	return resolution;
 }

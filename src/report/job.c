@@ -297,6 +297,39 @@ int na_job_check(const struct na_job *j)
 	return na_series_check(&j->series);
 }
 
+/* ---- the fullest hosts ---- */
+
+/* Those of which nothing is known last. */
+static int compare_room(const struct na_job *a, const struct na_job *b)
+{
+	uint64_t x = a->hosts.free.known ? (uint64_t)a->hosts.free.least : NA_UNKNOWN;
+	uint64_t y = b->hosts.free.known ? (uint64_t)b->hosts.free.least : NA_UNKNOWN;
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	return strncmp(a->host, b->host, sizeof(a->host));
+}
+
+void na_fullest_add(struct na_fullest *into, const struct na_job *host)
+{
+	uint32_t at = into->count;
+
+	while (at && compare_room(host, &into->hosts[at - 1]) < 0)
+		at--;
+	if (at == NA_JOB_FULLEST)
+		return;
+	if (into->count < NA_JOB_FULLEST)
+		into->count++;
+	memmove(&into->hosts[at + 1], &into->hosts[at], (into->count - 1 - at) * sizeof(*host));
+	into->hosts[at] = *host;
+}
+
+void na_fullest_merge(struct na_fullest *into, const struct na_fullest *other)
+{
+	for (uint32_t i = 0; i < other->count && i < NA_JOB_FULLEST; i++)
+		na_fullest_add(into, &other->hosts[i]);
+}
+
 /* ---- rows ---- */
 
 struct na_row_axis na_row_axis(const struct na_axis *axis)

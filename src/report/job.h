@@ -21,6 +21,8 @@
 #define NA_JOB_MAGIC   UINT64_C(0x20626f6a61727241)
 #define NA_JOB_VERSION 3
 #define NA_JOB_ROWS    4096
+#define NA_JOB_HOSTS   64 /* more, and only those with the least room are named */
+#define NA_JOB_FULLEST 32 /* how many that is */
 #define NA_ROW_BINS    64
 #define NA_ROW_CELLS   16 /* NUMA nodes of a process: those with the most resident pages */
 #define NA_ROW_UNKNOWN UINT16_MAX
@@ -132,6 +134,15 @@ void na_job_merge(struct na_job *into, const struct na_job *other);
 
 /* 0 or -EINVAL: the fields contradict each other (another version's, or damaged on the way). */
 int na_job_check(const struct na_job *j);
+
+/* Of any number of hosts those with the least room, by what was free when they were fullest and then by name; of one size, and merged like the rest: the
+ * first of all are among the first of any part. */
+struct na_fullest {
+	uint32_t count, unused;
+	struct na_job hosts[NA_JOB_FULLEST];
+};
+void na_fullest_add(struct na_fullest *into, const struct na_job *host);
+void na_fullest_merge(struct na_fullest *into, const struct na_fullest *other);
 
 /* What there is of memory on a host: the smaller of its physical memory and its cgroup's limit; NA_UNKNOWN. */
 uint64_t na_job_ceiling(const struct na_job *host);

@@ -180,7 +180,7 @@ static json_t *job(const struct na_report *r, bool *failed)
 	put(o, "aborted", number(j->aborted), failed);
 	put(o, "missing", number(r->missing_count), failed);
 	put(o, "missing_ranks", missing(r, failed), failed);
-	put(o, "nodes", number(r->host_count), failed);
+	put(o, "nodes", number(na_summary_hosts(r)), failed);
 	put(o, "start", date(j->start_ms), failed);
 	put(o, "end", date(j->end_ms), failed);
 	put(o, "wall_ns",
@@ -324,6 +324,7 @@ char *na_report_json(const struct na_report *of)
 	put(o, "generator", na_jansson.json_string(PACKAGE_STRING), &failed);
 	put(o, "job", job(r, &failed), &failed);
 	put(o, "nodes", nodes(r, &failed), &failed);
+	put(o, "nodes_omitted", na_jansson_boolean(r->host_count < na_summary_hosts(r)), &failed);
 	put(o, "ranks", ranks(r, &failed), &failed);
 	put(o, "ranks_omitted", na_jansson_boolean(r->row_count < r->job->processes), &failed);
 	put(o, "notes", notes(r, &failed), &failed);

@@ -87,9 +87,12 @@ json_t *na_json_peak(const struct na_job *j, const struct na_job_breakdown *b, b
 
 /* ---- over ranks ---- */
 
+/* Whole bytes, counts and ns, as everywhere. */
 static json_t *in_unit(double v, enum na_unit unit)
 {
-	return real(unit == NA_UNIT_PPM ? v / 1e6 : v);
+	if (unit == NA_UNIT_PPM || !isfinite(v))
+		return real(v / 1e6);
+	return number((uint64_t)(v + 0.5));
 }
 
 static json_t *quantiles(const struct na_sketch *s, const struct na_spread *of, enum na_unit unit, bool *failed)

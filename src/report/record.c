@@ -347,7 +347,10 @@ uint64_t na_record_growth(const struct na_record *r)
 	na_analysis_growth(r->series.value[NA_SERIES_LIVE], r->series.count, "", &g);
 	if (g.points == 0)
 		return NA_UNKNOWN;
-	return g.rises + 1 == g.points && g.last > g.first ? g.last - g.first : 0;
+	if (g.rises + 1 != g.points || g.last <= g.first)
+		return 0;
+	/* Who has filled his fields and then stays as he is does not grow. */
+	return g.last_step >= (g.last - g.first) / (g.points - 1) / 4 ? g.last - g.first : 0;
 }
 
 uint64_t na_record_longest_phase(const struct na_record *r)

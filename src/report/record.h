@@ -44,7 +44,12 @@ enum na_record_role {
 };
 
 /* Who says how much memory the job asked for on a host; the larger, the more certain. */
-enum na_request_source { NA_REQUESTED_BY_NONE, NA_REQUESTED_BY_CGROUP, NA_REQUESTED_BY_SLURM_CPU, NA_REQUESTED_BY_SLURM_NODE };
+enum na_request_source {
+	NA_REQUESTED_BY_NONE,
+	NA_REQUESTED_BY_CGROUP,
+	NA_REQUESTED_BY_SLURM_CPU,
+	NA_REQUESTED_BY_SLURM_NODE
+};
 
 #define NA_HUGE_KNOWN	 1 /* the kernel's mode could be read */
 #define NA_HUGE_POSSIBLE 2 /* it gives transparent huge pages */

@@ -59,8 +59,10 @@ int na_report_check_path(const char *folder, char *complaint, size_t capacity);
  */
 int na_report_write(const struct na_report *report, const char *folder, struct na_report_paths *paths);
 
-/* The texts themselves, from malloc, or NULL without memory (the JSON also without Jansson). The text is 72 lines at most, 100 columns wide. */
+/* The texts themselves, from malloc, or NULL without memory (the JSON also without Jansson). The text is 40 lines at most, in full 72, 100 columns
+ * wide. */
 char *na_report_text(const struct na_report *report);
+char *na_report_text_full(const struct na_report *report);
 char *na_report_json(const struct na_report *report);
 
 /* Holds a report.json against the contract. 0, or -errno with a sentence that says what is wrong and where. */
