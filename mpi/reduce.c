@@ -6,16 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the stages share. An error of MPI is kept and ends the work; the communicator returns errors. */
+/* What the stages share. An error of MPI is kept and ends the work; the communicators return errors. */
 struct work {
 	MPI_Comm comm;	  /* all */
 	MPI_Comm local;	  /* this node's ranks */
 	MPI_Comm leaders; /* the first rank of each node; comm_null elsewhere */
-	MPI_Datatype job_type, row_type, breakdown_type;
-	MPI_Op merge, merge_breakdown;
 	int rank, size, local_rank, nodes;
-	int error; /* of MPI */
-	bool has_types, has_op, has_breakdown_op;
+	struct na_axis axis;
+	int error;	/* of MPI */
 	bool breakdown; /* is wanted */
 };
 
@@ -26,45 +24,56 @@ static bool good(struct work *w, int rc)
 	return w->error == MPI_SUCCESS;
 }
 
-static void merge(void *in, void *inout, int *count, MPI_Datatype *type)
-{
-	const struct na_job *from = in;
-	struct na_job *to = inout;
+/* ---- one tree ---- */
 
-	(void)type;
-	for (int i = 0; i < *count; i++)
-		na_job_merge(&to[i], &from[i]);
+/* What a tree sums up: `sum` is this rank's part, and at the root the whole afterwards; `other` is room for another's. */
+struct part {
+	void *sum, *other;
+	size_t bytes;
+	void (*merge)(void *into, const void *other);
+};
+
+static void merge_job(void *into, const void *other)
+{
+	na_job_merge(into, other);
 }
 
-static void merge_breakdown(void *in, void *inout, int *count, MPI_Datatype *type)
+static void merge_breakdown(void *into, const void *other)
 {
-	const struct na_job_breakdown *from = in;
-	struct na_job_breakdown *to = inout;
-
-	(void)type;
-	for (int i = 0; i < *count; i++)
-		na_job_breakdown_merge(&to[i], &from[i]);
+	na_job_breakdown_merge(into, other);
 }
 
-static bool make_type(struct work *w, size_t size, MPI_Datatype *type)
+static void merge_fullest(void *into, const void *other)
 {
-	return good(w, na_mpi.Type_contiguous((int)size, na_mpi.byte, type)) && good(w, na_mpi.Type_commit(type));
+	na_fullest_merge(into, other);
+}
+
+/* A binomial tree to rank 0: the rank whose lowest set bit is `step` sends to the one without it. MPI_Reduce with an operation of one's own is free to
+ * send everything to the root one by one, and some do; here nobody merges more than log2 of the ranks, with room for one more part. Communicators are
+ * ours alone, so no tag can be another's. */
+static bool sum_up(struct work *w, MPI_Comm comm, const struct part *p)
+{
+	int rank, size;
+
+	if (!good(w, na_mpi.Comm_rank(comm, &rank)) || !good(w, na_mpi.Comm_size(comm, &size)))
+		return false;
+	for (int step = 1; step < size; step *= 2) {
+		if (rank & step)
+			return good(w, na_mpi.Send(p->sum, (int)p->bytes, na_mpi.byte, rank - step, 0, comm));
+		if (size - rank <= step)
+			continue;
+		if (!good(w, na_mpi.Recv(p->other, (int)p->bytes, na_mpi.byte, rank + step, 0, comm,
+					 na_mpi.status_ignore)))
+			return false;
+		p->merge(p->sum, p->other);
+	}
+	return true;
 }
 
 static bool prepare(struct work *w, int64_t node)
 {
 	if (!good(w, na_mpi.Comm_rank(w->comm, &w->rank)) || !good(w, na_mpi.Comm_size(w->comm, &w->size)))
 		return false;
-	if (!make_type(w, sizeof(struct na_job), &w->job_type) || !make_type(w, sizeof(struct na_row), &w->row_type) ||
-	    !make_type(w, sizeof(struct na_job_breakdown), &w->breakdown_type))
-		return false;
-	w->has_types = true;
-	if (!good(w, na_mpi.Op_create(merge, 1, &w->merge)))
-		return false;
-	w->has_op = true;
-	if (!good(w, na_mpi.Op_create(merge_breakdown, 1, &w->merge_breakdown)))
-		return false;
-	w->has_breakdown_op = true;
 	if (!good(w, node >= 0 ? na_mpi.Comm_split(w->comm, (int)node, w->rank, &w->local)
 			       : na_mpi.Comm_split_type(w->comm, na_mpi.type_shared, w->rank, na_mpi.info_null,
 							&w->local)))
@@ -82,29 +91,18 @@ static void finish(struct work *w)
 		na_mpi.Comm_free(&w->leaders);
 	if (w->local != na_mpi.comm_null)
 		na_mpi.Comm_free(&w->local);
-	if (w->has_breakdown_op)
-		na_mpi.Op_free(&w->merge_breakdown);
-	if (w->has_op)
-		na_mpi.Op_free(&w->merge);
-	if (w->has_types) {
-		na_mpi.Type_free(&w->breakdown_type);
-		na_mpi.Type_free(&w->row_type);
-		na_mpi.Type_free(&w->job_type);
-	}
 }
 
-/* One width for all series: a minimum is the maximum of complements. */
+/* One axis for all series: a minimum is the maximum of complements. */
 static bool widen(struct work *w, struct na_record *mine)
 {
-	struct na_axis axis = na_axis_of(&mine->series);
-	uint64_t own[3] = { ~axis.begin_ms, axis.end_ms, axis.shift }, all[3];
+	struct na_axis own = na_axis_of(&mine->series);
+	uint64_t words[4] = { ~own.begin_ms, own.end_ms, own.shift, own.most }, all[4];
 
-	if (!good(w, na_mpi.Allreduce(own, all, 3, na_mpi.u64, na_mpi.max, w->comm)))
+	if (!good(w, na_mpi.Allreduce(words, all, 4, na_mpi.u64, na_mpi.max, w->comm)))
 		return false;
-	axis.begin_ms = ~all[0];
-	axis.end_ms = all[1];
-	axis.shift = (uint32_t)all[2];
-	na_series_widen(&mine->series, na_axis_shift(&axis));
+	w->axis = (struct na_axis){ .begin_ms = ~all[0], .end_ms = all[1], .shift = (uint32_t)all[2], .most = all[3] };
+	na_series_widen(&mine->series, na_axis_shift(&w->axis));
 	return true;
 }
 
@@ -118,62 +116,117 @@ static bool common_success(struct work *w, bool ok)
 }
 
 struct breakdowns {
-	struct na_job_breakdown mine, node;
+	struct na_job_breakdown sum, other;
 };
 
 struct buffers {
-	struct na_job mine, node;
+	struct na_job sum, other;
 	struct na_row row;
-	struct breakdowns breakdowns[]; /* one, if they are wanted */
+	struct na_fullest *fullest; /* two, if there are many nodes */
+	struct breakdowns *breakdowns;
 };
+
+static void release(struct buffers *b)
+{
+	if (!b)
+		return;
+	free(b->fullest);
+	free(b->breakdowns);
+	free(b);
+}
+
+/* Who holds nothing but zeros has not touched the pages: so a leaf of the tree pays for one part, not for two. */
+static bool allocate_mine(struct work *w, struct buffers *b)
+{
+	if (w->breakdown)
+		b->breakdowns = calloc(1, sizeof(*b->breakdowns));
+	if (w->nodes > NA_JOB_HOSTS)
+		b->fullest = calloc(2, sizeof(*b->fullest));
+	return (b->breakdowns || !w->breakdown) && (b->fullest || w->nodes <= NA_JOB_HOSTS);
+}
 
 static int allocate(struct work *w, struct buffers **b, struct na_reduction *out)
 {
 	bool ok;
 
-	*b = calloc(1, sizeof(**b) + (w->breakdown ? sizeof((*b)->breakdowns[0]) : 0));
-	ok = *b != NULL;
-	if (w->rank == 0) {
-		out->job = malloc(sizeof(*out->job));
-		ok &= out->job != NULL;
-		if (w->breakdown) {
-			out->breakdown = malloc(sizeof(*out->breakdown));
-			ok &= out->breakdown != NULL;
-		}
-		if (w->nodes <= NA_JOB_ROWS) {
-			out->hosts = calloc((size_t)w->nodes, sizeof(*out->hosts));
-			ok &= out->hosts != NULL;
-		}
-		if (w->size <= NA_JOB_ROWS) {
-			out->rows = calloc((size_t)w->size, sizeof(*out->rows));
-			ok &= out->rows != NULL;
-		}
+	*b = calloc(1, sizeof(**b));
+	ok = *b && allocate_mine(w, *b);
+	if (w->rank == 0 && w->nodes <= NA_JOB_HOSTS) {
+		out->hosts = calloc((size_t)w->nodes, sizeof(*out->hosts));
+		ok &= out->hosts != NULL;
+	}
+	if (w->rank == 0 && w->size <= NA_JOB_ROWS) {
+		out->rows = calloc((size_t)w->size, sizeof(*out->rows));
+		ok &= out->rows != NULL;
 	}
 	if (common_success(w, ok))
 		return 0;
 	return w->error == MPI_SUCCESS ? -ENOMEM : -EIO;
 }
 
-static void transfer(struct work *w, struct buffers *b, struct na_reduction *out)
+/* The leaders' part: what each node is goes to the root, then the sum of all. */
+static bool sum_up_nodes(struct work *w, struct buffers *b, struct na_reduction *out)
 {
-	if (!good(w, na_mpi.Reduce(&b->mine, &b->node, 1, w->job_type, w->merge, 0, w->local)))
-		return;
-	if (w->local_rank == 0) {
-		if (!good(w, na_mpi.Reduce(&b->node, out->job, 1, w->job_type, w->merge, 0, w->leaders)))
-			return;
-		if (w->nodes <= NA_JOB_ROWS &&
-		    !good(w, na_mpi.Gather(&b->node, 1, w->job_type, out->hosts, 1, w->job_type, 0, w->leaders)))
-			return;
+	struct part job = { &b->sum, &b->other, sizeof(b->sum), merge_job };
+
+	na_job_seal(&b->sum);
+	if (w->nodes <= NA_JOB_HOSTS) {
+		if (!good(w, na_mpi.Gather(&b->sum, sizeof(b->sum), na_mpi.byte, out->hosts, sizeof(b->sum),
+					   na_mpi.byte, 0, w->leaders)))
+			return false;
+	} else {
+		struct part fullest = { &b->fullest[0], &b->fullest[1], sizeof(*b->fullest), merge_fullest };
+
+		na_fullest_add(&b->fullest[0], &b->sum);
+		if (!sum_up(w, w->leaders, &fullest))
+			return false;
 	}
-	if (w->size <= NA_JOB_ROWS)
-		good(w, na_mpi.Gather(&b->row, 1, w->row_type, out->rows, 1, w->row_type, 0, w->comm));
+	return sum_up(w, w->leaders, &job);
 }
 
-static void transfer_breakdown(struct work *w, struct breakdowns *b, struct na_job_breakdown *out)
+static bool transfer(struct work *w, struct buffers *b, struct na_reduction *out)
 {
-	if (good(w, na_mpi.Reduce(&b->mine, &b->node, 1, w->breakdown_type, w->merge_breakdown, 0, w->local)) &&
-	    w->local_rank == 0)
-		good(w, na_mpi.Reduce(&b->node, out, 1, w->breakdown_type, w->merge_breakdown, 0, w->leaders));
+	struct part job = { &b->sum, &b->other, sizeof(b->sum), merge_job };
+
+	if (!sum_up(w, w->local, &job) || (w->local_rank == 0 && !sum_up_nodes(w, b, out)))
+		return false;
+	if (w->breakdown) {
+		struct part all = { &b->breakdowns->sum, &b->breakdowns->other, sizeof(b->breakdowns->sum),
+				    merge_breakdown };
+
+		if (!sum_up(w, w->local, &all) || (w->local_rank == 0 && !sum_up(w, w->leaders, &all)))
+			return false;
+	}
+	return w->size > NA_JOB_ROWS || good(w, na_mpi.Gather(&b->row, sizeof(b->row), na_mpi.byte, out->rows,
+							      sizeof(b->row), na_mpi.byte, 0, w->comm));
+}
+
+static void fill(struct work *w, struct buffers *b, const struct na_record *mine, struct na_reduction *out)
+{
+	out->row_axis = na_row_axis(&w->axis);
+	na_row_fill(&b->row, mine, &out->row_axis);
+	na_job_init(&b->sum);
+	na_job_add(&b->sum, mine);
+	if (!w->breakdown)
+		return;
+	na_job_breakdown_init(&b->breakdowns->sum);
+	na_record_add_breakdown(&b->breakdowns->sum, mine, &w->axis);
+}
+
+/* On rank 0: the buffers become the result. What came over the network is looked at before it is believed. */
+static int hand_over(struct work *w, struct buffers *b, struct na_reduction *out)
+{
+	if (na_job_check(&b->sum) < 0 || (w->breakdown && na_job_breakdown_check(&b->breakdowns->sum) < 0))
+		return -EIO;
+	out->job = &b->sum;
+	out->breakdown = w->breakdown ? &b->breakdowns->sum : NULL;
+	out->fullest = b->fullest;
+	out->buffers = b;
+	if (!out->hosts)
+		out->hosts = b->fullest->hosts;
+	out->host_count = b->fullest ? b->fullest->count : (size_t)w->nodes;
+	out->row_count = out->rows ? (size_t)w->size : 0;
+	return 0;
 }
 
 int na_reduce(MPI_Comm comm, int64_t node, struct na_record *mine, bool breakdown, struct na_reduction *out,
@@ -191,27 +244,18 @@ int na_reduce(MPI_Comm comm, int64_t node, struct na_record *mine, bool breakdow
 	if (prepare(&w, node) && widen(&w, mine))
 		rc = allocate(&w, &b, out);
 	if (rc == 0) {
-		na_job_init(&b->mine);
-		na_job_add(&b->mine, mine);
-		na_row_fill(&b->row, mine);
-		transfer(&w, b, out);
-		if (breakdown && w.error == MPI_SUCCESS) {
-			na_job_breakdown_init(&b->breakdowns->mine);
-			na_record_add_breakdown(&b->breakdowns->mine, mine);
-			transfer_breakdown(&w, b->breakdowns, out->breakdown);
-		}
-		if (w.error == MPI_SUCCESS && w.rank == 0 &&
-		    (na_job_check(out->job) < 0 || (breakdown && na_job_breakdown_check(out->breakdown) < 0)))
-			rc = -EIO;
+		fill(&w, b, mine, out);
+		rc = transfer(&w, b, out) ? 0 : -EIO;
 	}
+	if (rc == 0 && w.rank == 0)
+		rc = hand_over(&w, b, out);
 	finish(&w);
-	free(b);
 	*mpi_error = w.error;
 	if (w.error != MPI_SUCCESS)
 		rc = -EIO;
 	out->nodes = w.nodes;
-	out->host_count = out->hosts ? (size_t)w.nodes : 0;
-	out->row_count = out->rows ? (size_t)w.size : 0;
+	if (!out->buffers)
+		release(b);
 	if (rc < 0)
 		na_reduction_free(out);
 	return rc;
@@ -219,9 +263,9 @@ int na_reduce(MPI_Comm comm, int64_t node, struct na_record *mine, bool breakdow
 
 void na_reduction_free(struct na_reduction *r)
 {
-	free(r->job);
-	free(r->breakdown);
-	free(r->hosts);
+	if (!r->fullest)
+		free(r->hosts);
+	release(r->buffers);
 	free(r->rows);
 	memset(r, 0, sizeof(*r));
 }

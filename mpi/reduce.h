@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From the records of all ranks to one report: ranks to their node's leader, leaders to rank 0. What travels is
- * struct na_job and struct na_job_breakdown, plain data of one size however many ranks they sum up, by MPI reductions whose operations are
- * their merges; all sums are integers and ties go to the lower rank, so the tree's shape changes nothing.
+ * From the records of all ranks to one report: ranks to their node's leader, through the memory that MPI shares on a node, and leaders to rank 0. What
+ * travels is struct na_job and struct na_job_breakdown, plain data of one size however many ranks they sum up, in binomial trees of messages; all
+ * sums are integers and ties go to the lower rank, so the tree's shape changes nothing.
  *
- * First all agree on the series' bin width (one allreduce), because merging is exact only at one width.
+ * First all agree on the series' axis (one allreduce), because merging is exact only at one width.
  *
- * Memory: 30 KiB a rank, and 124 KiB for its breakdown where that is wanted; rank 0 gathers one aggregate a node and one row (408 bytes) a rank, each only up to
- * NA_JOB_ROWS of them: 60 MiB for a moment at worst. Beyond that the report has the job's figures and extremes.
+ * Memory: two of each a rank that has others below it, one else: 50 KiB, and 750 KiB for the breakdowns where they are wanted. Rank 0 gathers besides
+ * one aggregate a node up to NA_JOB_HOSTS (1.6 MiB); of more nodes those with the least room come up the tree, 1.6 MiB; and one row a rank up
+ * to NA_JOB_ROWS of them (3.5 MiB), none of more. benchmarks/report-scale measures it.
  */
 #ifndef NA_MPI_REDUCE_H
 #define NA_MPI_REDUCE_H
@@ -20,11 +21,14 @@
 struct na_reduction {
 	struct na_job *job;		    /* of the whole communicator, on rank 0; NULL elsewhere */
 	struct na_job_breakdown *breakdown; /* likewise, if it was wanted */
-	struct na_job *hosts;		    /* one a node, on rank 0; NULL if there are too many */
+	struct na_job *hosts;		    /* on rank 0: one a node, or those with the least room */
 	struct na_row *rows;		    /* one a rank, on rank 0; NULL if there are too many */
 	size_t host_count;
 	size_t row_count;
-	int nodes; /* on rank 0 */
+	struct na_row_axis row_axis;
+	int nodes;		    /* on rank 0 */
+	struct na_fullest *fullest; /* what `hosts` are of, if there are many nodes */
+	struct buffers *buffers;    /* what `job` and the others lie in */
 };
 
 /* Collective over comm; `node` is equal on the ranks of one node, or negative to let MPI find out. Same result on

@@ -156,6 +156,7 @@ static void publish(struct na_reduction *all, uint64_t begin)
 		.host_count = all->host_count,
 		.rows = all->rows,
 		.row_count = all->row_count,
+		.row_axis = all->row_axis,
 		.mpi = 1,
 		.launcher = session.name[0] ? session.name : NULL,
 		.reduce_ns = now_ns() - begin,

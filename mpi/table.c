@@ -65,6 +65,7 @@ static int open_mpi(const char **what)
 		}
 	}
 	na_mpi.type_shared = 0;
+	na_mpi.status_ignore = NULL;
 	na_mpi.numbered = false;
 	return 0;
 }
@@ -81,6 +82,7 @@ static int mpich(void)
 	na_mpi.errors_return = (MPI_Errhandler)(uintptr_t)0x54000001;
 	na_mpi.info_null = (MPI_Info)(uintptr_t)0x1c000000;
 	na_mpi.type_shared = 1;
+	na_mpi.status_ignore = (void *)(uintptr_t)1;
 	na_mpi.numbered = true;
 	return 0;
 }

@@ -37,19 +37,14 @@
 	X(Comm_size)                                                                                                   \
 	X(Comm_split)                                                                                                  \
 	X(Comm_split_type)                                                                                             \
-	X(Errhandler_free)                                                                                             \
 	X(Finalized)                                                                                                   \
 	X(Gather)                                                                                                      \
 	X(Get_library_version)                                                                                         \
 	X(Initialized)                                                                                                 \
 	X(Lookup_name)                                                                                                 \
-	X(Op_create)                                                                                                   \
-	X(Op_free)                                                                                                     \
 	X(Publish_name)                                                                                                \
-	X(Reduce)                                                                                                      \
-	X(Type_commit)                                                                                                 \
-	X(Type_contiguous)                                                                                             \
-	X(Type_free)
+	X(Recv)                                                                                                        \
+	X(Send)
 
 struct na_mpi {
 #define NA_MPI_MEMBER(name) __typeof__(&PMPI_##name) name;
@@ -60,8 +55,9 @@ struct na_mpi {
 	MPI_Op max;
 	MPI_Errhandler errors_return;
 	MPI_Info info_null;
-	int type_shared; /* MPI_COMM_TYPE_SHARED */
-	bool numbered;	 /* handles are ints: MPICH and its relatives */
+	int type_shared;     /* MPI_COMM_TYPE_SHARED */
+	void *status_ignore; /* MPI_STATUS_IGNORE */
+	bool numbered;	     /* handles are ints: MPICH and its relatives */
 };
 
 extern struct na_mpi na_mpi;

@@ -41,7 +41,6 @@ typedef struct na_mpi_session *MPI_Session;
 
 typedef int MPI_Comm_copy_attr_function(MPI_Comm, int, void *, void *, void *, int *);
 typedef int MPI_Comm_delete_attr_function(MPI_Comm, int, void *, void *);
-typedef void MPI_User_function(void *, void *, int *, MPI_Datatype *);
 
 #define NA_MPI_DECLARE(name, ...)                                                                                      \
 	int MPI_##name(__VA_ARGS__);                                                                                   \
@@ -63,7 +62,6 @@ NA_MPI_DECLARE(Comm_set_errhandler, MPI_Comm, MPI_Errhandler)
 NA_MPI_DECLARE(Comm_size, MPI_Comm, int *)
 NA_MPI_DECLARE(Comm_split, MPI_Comm, int, int, MPI_Comm *)
 NA_MPI_DECLARE(Comm_split_type, MPI_Comm, int, int, MPI_Info, MPI_Comm *)
-NA_MPI_DECLARE(Errhandler_free, MPI_Errhandler *)
 NA_MPI_DECLARE(Finalize, void)
 NA_MPI_DECLARE(Finalized, int *)
 NA_MPI_DECLARE(Gather, const void *, int, MPI_Datatype, void *, int, MPI_Datatype, int, MPI_Comm)
@@ -72,15 +70,11 @@ NA_MPI_DECLARE(Init, int *, char ***)
 NA_MPI_DECLARE(Init_thread, int *, char ***, int, int *)
 NA_MPI_DECLARE(Initialized, int *)
 NA_MPI_DECLARE(Lookup_name, const char *, MPI_Info, char *)
-NA_MPI_DECLARE(Op_create, MPI_User_function *, int, MPI_Op *)
-NA_MPI_DECLARE(Op_free, MPI_Op *)
 NA_MPI_DECLARE(Publish_name, const char *, MPI_Info, const char *)
-NA_MPI_DECLARE(Reduce, const void *, void *, int, MPI_Datatype, MPI_Op, int, MPI_Comm)
+NA_MPI_DECLARE(Recv, void *, int, MPI_Datatype, int, int, MPI_Comm, void *)
+NA_MPI_DECLARE(Send, const void *, int, MPI_Datatype, int, int, MPI_Comm)
 NA_MPI_DECLARE(Session_finalize, MPI_Session *)
 NA_MPI_DECLARE(Session_init, MPI_Info, MPI_Errhandler, MPI_Session *)
-NA_MPI_DECLARE(Type_commit, MPI_Datatype *)
-NA_MPI_DECLARE(Type_contiguous, int, MPI_Datatype, MPI_Datatype *)
-NA_MPI_DECLARE(Type_free, MPI_Datatype *)
 NA_MPI_DECLARE(Unpublish_name, const char *, MPI_Info, const char *)
 
 #undef NA_MPI_DECLARE

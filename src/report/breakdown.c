@@ -88,6 +88,8 @@ static void merge_phase(void *of, const void *with)
 		into->growth_at = other->growth_at;
 	}
 	into->growing += other->growing;
+	for (unsigned int i = 0; i < NA_SERIES_BINS; i++)
+		into->when[i] += other->when[i];
 }
 
 static void init_others(struct na_phase_sum *p)
@@ -157,6 +159,25 @@ static struct na_pool_sum sum_pool(const struct na_pool_part *p, const struct na
 
 	na_name_clean(out.name, p->name, sizeof(out.name));
 	return out;
+}
+
+/* ---- call sites ---- */
+
+static void merge_site(void *of, const void *with)
+{
+	struct na_site_sum *into = of;
+	const struct na_site_sum *other = with;
+
+	into->bytes += other->bytes;
+	into->allocations += other->allocations;
+	into->processes += other->processes;
+}
+
+static void add_site(struct na_job_breakdown *b, const struct na_site_sum *s)
+{
+	add_row(&(struct table){ b->sites, &b->site_count, NA_JOB_SITES, sizeof(*s), sizeof(s->frames), &b->other_sites,
+				 merge_site },
+		s);
 }
 
 /* ---- classes, threads, times ---- */
@@ -285,6 +306,30 @@ void na_job_breakdown_add(struct na_job_breakdown *b, const struct na_breakdown 
 	add_busiest(b, &of->threads.busiest, at);
 	add_latency(b, &of->latency, at);
 	add_lifetimes(&b->lifetimes, &of->lifetimes);
+	b->sites_bytes += of->sites_bytes;
+	for (uint64_t i = 0; i < of->site_count; i++) {
+		struct na_site_sum site = { .bytes = of->sites[i].bytes,
+					    .allocations = of->sites[i].allocations,
+					    .processes = 1 };
+
+		memcpy(site.frames, of->sites[i].frames, strnlen(of->sites[i].frames, sizeof(site.frames) - 1));
+		add_site(b, &site);
+	}
+}
+
+void na_job_breakdown_add_times(struct na_job_breakdown *b, const struct na_breakdown *of, const uint8_t *phase,
+				uint64_t first, uint32_t count)
+{
+	for (uint32_t i = 0; i < of->phase_count; i++) {
+		struct na_phase_sum p;
+
+		memset(&p, 0, sizeof(p));
+		na_name_clean(p.name, of->phases[i].name, sizeof(p.name));
+		p.place = UINT64_MAX;
+		for (uint32_t k = 0; k < count && first + k < NA_SERIES_BINS; k++)
+			p.when[first + k] += phase[k] == i + 1;
+		add_phase(b, &p);
+	}
 }
 
 void na_job_breakdown_merge(struct na_job_breakdown *into, const struct na_job_breakdown *other)
@@ -303,6 +348,11 @@ void na_job_breakdown_merge(struct na_job_breakdown *into, const struct na_job_b
 	add_busiest(into, &other->busiest, &other->busiest_at);
 	add_latency(into, &other->latency, &other->slowest_at);
 	add_lifetimes(&into->lifetimes, &other->lifetimes);
+	into->sites_bytes += other->sites_bytes;
+	for (uint32_t i = 0; i < other->site_count; i++)
+		add_site(into, &other->sites[i]);
+	merge_site(&into->other_sites, &other->other_sites);
+	na_distribution_merge(&into->distribution, &other->distribution);
 }
 
 static bool terminated(const char *name, size_t length)
@@ -328,6 +378,11 @@ int na_breakdown_check(const struct na_breakdown *b)
 	for (unsigned int i = 0; i < NA_CLASSES; i++)
 		if (b->classes[i].size && b->classes[i].size != na_class_size(i))
 			return -EINVAL;
+	if (b->site_count > NA_BREAKDOWN_SITES)
+		return -EINVAL;
+	for (uint64_t i = 0; i < b->site_count; i++)
+		if (!terminated(b->sites[i].frames, sizeof(b->sites[i].frames)))
+			return -EINVAL;
 	return b->classes[NA_CLASSES].size ? -EINVAL : 0;
 }
 
@@ -348,6 +403,11 @@ int na_job_breakdown_check(const struct na_job_breakdown *b)
 	for (uint32_t i = 0; i < b->pool_count; i++)
 		if (!terminated(b->pools[i].name, sizeof(b->pools[i].name)) ||
 		    !na_spread_good(&b->pools[i].peak, b->processes))
+			return -EINVAL;
+	if (b->site_count > NA_JOB_SITES || na_distribution_check(&b->distribution, b->processes) < 0)
+		return -EINVAL;
+	for (uint32_t i = 0; i < b->site_count; i++)
+		if (!terminated(b->sites[i].frames, sizeof(b->sites[i].frames)))
 			return -EINVAL;
 	if (!na_spread_good(&b->other_phases.ns, UINT64_MAX) || !na_spread_good(&b->other_phases.peak, UINT64_MAX) ||
 	    !na_spread_good(&b->other_phases.left, UINT64_MAX) || !na_spread_good(&b->other_pools.peak, UINT64_MAX))

@@ -18,7 +18,8 @@
 #include <stdint.h>
 
 #include "meta/classes.h"
-#include "report/spread.h"
+#include "report/distribution.h"
+#include "report/series.h"
 #include "tracking/histogram.h"
 #include "tracking/phases.h"
 #include "tracking/sample.h"
@@ -27,10 +28,14 @@
 #define NA_BREAKDOWN_CLASSES (NA_CLASSES + 1) /* the last: large blocks */
 #define NA_BREAKDOWN_POOLS   16		      /* of one process: those with the highest peaks */
 #define NA_BREAKDOWN_NAME    32		      /* of a pool */
+#define NA_BREAKDOWN_SITES   24		      /* of one process: those with the most bytes at its sampled peak */
+#define NA_SITE_FRAMES	     6
+#define NA_SITE_TEXT	     400
 
 #define NA_JOB_BREAKDOWN_MAGIC	 UINT64_C(0x206b616572426141)
-#define NA_JOB_BREAKDOWN_VERSION 1
+#define NA_JOB_BREAKDOWN_VERSION 2
 #define NA_JOB_POOLS		 32
+#define NA_JOB_SITES		 128
 
 _Static_assert(NA_PHASES <= NA_BREAKDOWN_PHASES, "a process's phases find room in its record");
 
@@ -83,6 +88,14 @@ struct na_times {
 	uint64_t bins[NA_HISTOGRAM_BINS];
 };
 
+/* A call stack that allocations were sampled at. */
+struct na_site_part {
+	char frames
+		[NA_SITE_TEXT]; /* "function (file)", a line each, innermost first: the same in all processes, wherever they are loaded */
+	uint64_t bytes;	      /* live when the process's samples had most, estimated */
+	uint64_t allocations; /* over the run, estimated */
+};
+
 struct na_breakdown {
 	uint32_t phase_count, pool_count;
 	uint64_t innermost;    /* place, plus 1, of the innermost phase that runs; 0: none */
@@ -94,6 +107,9 @@ struct na_breakdown {
 	struct na_threads_part threads;
 	struct na_times latency;
 	struct na_lifetimes lifetimes;
+	uint64_t site_count;
+	uint64_t sites_bytes; /* of all stacks, those for which there was no room too */
+	struct na_site_part sites[NA_BREAKDOWN_SITES];
 };
 
 /* 0, or -EINVAL: the fields contradict each other. */
@@ -108,6 +124,12 @@ struct na_phase_sum {
 	uint64_t growing;		 /* processes in which live bytes rose each time by what it left behind */
 	struct na_phase_growth growth;	 /* of the one of these that grew most */
 	struct na_where growth_at;
+	uint32_t when[NA_SERIES_BINS]; /* processes whose innermost phase it was, in each bin of the axis */
+};
+
+struct na_site_sum {
+	char frames[NA_SITE_TEXT];
+	uint64_t bytes, allocations, processes;
 };
 
 struct na_pool_sum {
@@ -133,10 +155,18 @@ struct na_job_breakdown {
 	struct na_times latency;
 	struct na_where slowest_at; /* whose latency.most is */
 	struct na_lifetimes lifetimes;
+	uint64_t sites_bytes;
+	uint32_t site_count, unused;
+	struct na_site_sum sites[NA_JOB_SITES], other_sites; /* by text */
+	struct na_distribution distribution;
 };
 
 void na_job_breakdown_init(struct na_job_breakdown *b);
+/* The distribution is left alone: it needs the whole record, see na_record_add_breakdown(). */
 void na_job_breakdown_add(struct na_job_breakdown *b, const struct na_breakdown *of, const struct na_where *at);
+/* Counts where one process's phases were innermost: `phase` of each of `count` bins, from bin `first` of the common axis on. */
+void na_job_breakdown_add_times(struct na_job_breakdown *b, const struct na_breakdown *of, const uint8_t *phase,
+				uint64_t first, uint32_t count);
 /* into += other. */
 void na_job_breakdown_merge(struct na_job_breakdown *into, const struct na_job_breakdown *other);
 /* 0 or -EINVAL: another version's, or damaged on the way. */

@@ -117,15 +117,14 @@ static struct na_job *host_of(struct na_collection *c, const char *host)
 	return &c->hosts[c->host_count++];
 }
 
-static int add(struct na_collection *c, struct na_record *r, uint32_t shift)
+static int add(struct na_collection *c, struct na_record *r)
 {
 	struct na_job *host = host_of(c, r->host);
 
 	if (!host)
 		return -ENOMEM;
-	na_series_widen(&r->series, shift);
-	na_job_add(&c->job, r);
-	na_record_add_breakdown(&c->breakdown, r);
+	na_series_widen(&r->series, na_axis_shift(&c->axis));
+	na_record_add_breakdown(&c->breakdown, r, &c->axis);
 	na_job_add(host, r);
 	if (c->row_count < NA_JOB_ROWS) {
 		if ((c->row_count & (c->row_count - 1)) == 0) {
@@ -135,7 +134,7 @@ static int add(struct na_collection *c, struct na_record *r, uint32_t shift)
 				return -ENOMEM;
 			c->rows = grown;
 		}
-		na_row_fill(&c->rows[c->row_count++], r);
+		na_row_fill(&c->rows[c->row_count++], r, &c->row_axis);
 	}
 	return 0;
 }
@@ -187,8 +186,8 @@ static int survey(struct na_collection *c, const char *job_folder, struct names 
 	return usable ? 0 : -ENODATA;
 }
 
-static int gather(struct na_collection *c, const char *job_folder, const struct names *n, uint32_t shift,
-		  unsigned char *seen, int32_t size, int32_t exited)
+static int gather(struct na_collection *c, const char *job_folder, const struct names *n, unsigned char *seen,
+		  int32_t size, int32_t exited)
 {
 	struct utsname here;
 	size_t alive = 0, helpers = 0;
@@ -216,7 +215,11 @@ static int gather(struct na_collection *c, const char *job_folder, const struct 
 				r.state = r.role == NA_RECORD_PROCESS || r.pid == exited ? NA_RECORD_EXITED
 											 : NA_RECORD_LOST;
 		}
-		rc = add(c, &r, shift);
+		rc = add(c, &r);
+	}
+	for (size_t i = 0; i < c->host_count; i++) {
+		na_job_seal(&c->hosts[i]);
+		na_job_merge(&c->job, &c->hosts[i]);
 	}
 	c->alive = alive;
 	if (alive)
@@ -255,7 +258,9 @@ int na_collect_after(const char *job_folder, int32_t exited, struct na_collectio
 		seen = calloc((size_t)size + 1, 1);
 		if (!c->mpi)
 			na_axis_join(&axes[1], &axes[0]);
-		rc = seen ? gather(c, job_folder, &n, na_axis_shift(&axes[1]), seen, size, exited) : -ENOMEM;
+		c->axis = axes[1];
+		c->row_axis = na_row_axis(&c->axis);
+		rc = seen ? gather(c, job_folder, &n, seen, size, exited) : -ENOMEM;
 	}
 	if (rc == 0 && c->job.processes == 0)
 		rc = -ENODATA;
@@ -295,6 +300,7 @@ struct na_report na_collect_report(const struct na_collection *c)
 		.host_count = c->host_count,
 		.rows = c->rows,
 		.row_count = c->row_count,
+		.row_axis = c->row_axis,
 		.reduce_ns = NA_UNKNOWN,
 		.mpi = c->mpi,
 		.notes = (const char *const *)c->notes,

@@ -19,6 +19,8 @@ struct na_collection {
 	size_t host_count;
 	struct na_row *rows;
 	size_t row_count;
+	struct na_axis axis;
+	struct na_row_axis row_axis;
 	char **notes;
 	size_t note_count;
 	int32_t *missing;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/analysis.h"
+#include "compression/image.h"
 #include "heap/figures.h"
 #include "heap/heap.h"
 
@@ -213,4 +214,107 @@ void na_gather(struct na_breakdown *b, const struct na_snapshot *now)
 	gather_classes(b, now, gather_threads(b));
 	gather_pools(b);
 	gather_samples(b);
+}
+
+void na_gather_amounts(uint64_t *requested, uint64_t *compressed)
+{
+	struct na_sample_summary samples;
+	struct na_image_figures images;
+
+	na_sample_summary(&samples);
+	na_image_figures(&images);
+	*requested = samples.taken ? samples.values.live_bytes : NA_UNKNOWN;
+	*compressed = images.compressed;
+}
+
+/* ---- call sites ---- */
+
+#define KNOWN 64 /* stacks whose text is kept, by their hash: a power of two */
+
+static struct na_sample_site tops[NA_BREAKDOWN_SITES];
+static struct {
+	uintptr_t frames[NA_SITE_FRAMES];
+	char text[NA_SITE_TEXT];
+} known[KNOWN];
+
+/* "main+0x12 (solver)" becomes "main (solver)", "solver+0x123" stays. */
+static void without_offset(char *name)
+{
+	char *plus = strrchr(name, '+'), *open = plus ? strstr(plus, " (") : NULL;
+
+	if (open)
+		memmove(plus, open, strlen(open) + 1);
+}
+
+/* Frames that would be cut are left out. */
+static void spell(char out[NA_SITE_TEXT], const uintptr_t *frames, uint32_t depth)
+{
+	char name[160];
+	size_t length = 0, n;
+
+	memset(out, 0, NA_SITE_TEXT);
+	for (uint32_t i = 0; i < depth; i++) {
+		na_sample_frame(frames[i], name, sizeof(name));
+		without_offset(name);
+		n = strlen(name);
+		if (length + n + 2 > NA_SITE_TEXT)
+			break;
+		if (length)
+			out[length++] = '\n';
+		memcpy(out + length, name, n);
+		length += n;
+	}
+	if (!length)
+		memcpy(out, "(stack not known)", sizeof("(stack not known)"));
+}
+
+static const char *text_of(const struct na_sample_site *s)
+{
+	uint32_t depth = s->depth < NA_SITE_FRAMES ? s->depth : NA_SITE_FRAMES;
+	uintptr_t frames[NA_SITE_FRAMES] = { 0 };
+	uint64_t hash = 0;
+
+	for (uint32_t i = 0; i < depth; i++) {
+		frames[i] = s->frames[i];
+		hash = (hash ^ frames[i]) * UINT64_C(0x9e3779b97f4a7c15);
+	}
+	hash >>= 58;
+	if (!known[hash].text[0] || memcmp(known[hash].frames, frames, sizeof(frames)) != 0) {
+		memcpy(known[hash].frames, frames, sizeof(frames));
+		spell(known[hash].text, frames, depth);
+	}
+	return known[hash].text;
+}
+
+/* Stacks that differ further out than their text goes, or within a function, are one. */
+static void add_site(struct na_breakdown *b, const struct na_sample_site *s)
+{
+	const char *text = text_of(s);
+	uint64_t at = 0;
+
+	while (at < b->site_count && strncmp(b->sites[at].frames, text, NA_SITE_TEXT) != 0)
+		at++;
+	if (at == b->site_count) {
+		memset(&b->sites[at], 0, sizeof(b->sites[at]));
+		memcpy(b->sites[at].frames, text, NA_SITE_TEXT);
+		b->site_count++;
+	}
+	b->sites[at].bytes += s->values.peak_bytes;
+	b->sites[at].allocations += s->values.total_blocks;
+}
+
+void na_gather_sites(struct na_breakdown *b)
+{
+	struct na_sample_summary samples;
+	size_t n;
+
+	_Static_assert(KNOWN == 1 << (64 - 58), "the hash's upper bits");
+	na_sample_summary(&samples);
+	if (!samples.taken)
+		return;
+	n = na_sample_top_of_peak(tops, NA_BREAKDOWN_SITES);
+	b->site_count = 0;
+	b->sites_bytes = samples.values.peak_bytes;
+	for (size_t i = 0; i < n; i++)
+		add_site(b, &tops[i]);
 }

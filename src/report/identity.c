@@ -35,6 +35,19 @@ static int32_t number(const char *const *names)
 	return -1;
 }
 
+uint64_t na_identity_number(const char *name)
+{
+	const char *text = variable(name);
+	unsigned long long v;
+	char *end;
+
+	if (!text || *text < '0' || *text > '9')
+		return UINT64_MAX;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	return errno || *end ? UINT64_MAX : v;
+}
+
 static void clean(char *name)
 {
 	for (; *name; name++) {

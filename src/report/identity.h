@@ -43,4 +43,7 @@ void na_identity_inherit(const struct na_identity *id, char *out, size_t capacit
 /* Whether a launcher's environment is there, and the job's name by it ("" if not). */
 int na_identity_launcher(char *job, size_t capacity);
 
+/* A whole number in a variable of the environment; UINT64_MAX: there is none. */
+uint64_t na_identity_number(const char *name);
+
 #endif

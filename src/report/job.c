@@ -37,6 +37,7 @@ void na_job_init(struct na_job *j)
 	j->first = UINT64_MAX;
 	j->start_ms = UINT64_MAX;
 	j->cgroup_limit = NA_UNKNOWN;
+	j->request_bytes = NA_UNKNOWN;
 	na_series_init(&j->series);
 }
 
@@ -76,8 +77,31 @@ static void merge_numa(struct na_job *j, const struct na_numa *other)
 	n->peak_requested_bytes = plus(n->peak_requested_bytes, other->peak_requested_bytes);
 	n->peak_resident_bytes = plus(n->peak_resident_bytes, other->peak_resident_bytes);
 	n->peak_misplaced_bytes = plus(n->peak_misplaced_bytes, other->peak_misplaced_bytes);
+	n->cpus = plus(n->cpus, other->cpus);
 	if (other->memory_bytes > n->memory_bytes)
 		n->memory_bytes = other->memory_bytes;
+}
+
+/* The largest request counts; of equal ones the more certain source. */
+static void merge_request(struct na_job *into, const struct na_job *other)
+{
+	if (other->request_bytes == NA_UNKNOWN)
+		return;
+	if (into->request_bytes == NA_UNKNOWN || other->request_bytes > into->request_bytes) {
+		into->request_bytes = other->request_bytes;
+		into->request_source = other->request_source;
+	} else if (other->request_bytes == into->request_bytes && other->request_source > into->request_source) {
+		into->request_source = other->request_source;
+	}
+}
+
+static void merge_hosts(struct na_hosts *into, const struct na_hosts *other)
+{
+	na_spread_merge(&into->live, &other->live);
+	na_spread_merge(&into->physical, &other->physical);
+	na_spread_merge(&into->memory, &other->memory);
+	na_spread_merge(&into->free, &other->free);
+	na_spread_merge(&into->processes, &other->processes);
 }
 
 void na_job_merge(struct na_job *into, const struct na_job *other)
@@ -109,8 +133,13 @@ void na_job_merge(struct na_job *into, const struct na_job *other)
 		into->host_memory = other->host_memory;
 	if (other->cgroup_limit < into->cgroup_limit)
 		into->cgroup_limit = other->cgroup_limit;
+	merge_request(into, other);
+	into->huge_known += other->huge_known;
+	into->huge_possible += other->huge_possible;
+	into->huge_asked += other->huge_asked;
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
 		na_spread_merge(&into->metrics[i], &other->metrics[i]);
+	merge_hosts(&into->hosts, &other->hosts);
 	for (uint32_t i = 0; i < other->node_count; i++)
 		merge_numa(into, &other->nodes[i]);
 	na_series_sum(&into->series, &other->series);
@@ -147,6 +176,7 @@ static void fill_numa(struct na_job *j, const struct na_record *r)
 			.peak_resident_bytes = NA_UNKNOWN,
 			.peak_misplaced_bytes = NA_UNKNOWN,
 			.memory_bytes = r->node_memory[i],
+			.cpus = r->node_cpus[i] == UINT32_MAX ? NA_UNKNOWN : r->node_cpus[i],
 		};
 
 		for (uint32_t k = 0; r->peak_nodes_ms && k < r->peak_node_count; k++)
@@ -168,16 +198,58 @@ static struct na_where where_of(const struct na_record *r)
 	return where;
 }
 
-void na_record_add_breakdown(struct na_job_breakdown *b, const struct na_record *r)
+static void values_of(const struct na_record *r, uint64_t values[NA_METRIC_COUNT_])
 {
+	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
+		values[i] = value_of(r, (enum na_metric_id)i);
+}
+
+void na_record_add_breakdown(struct na_job_breakdown *b, const struct na_record *r, const struct na_axis *axis)
+{
+	const struct na_series *s = &r->series;
 	struct na_where where = where_of(r);
+	uint64_t values[NA_METRIC_COUNT_], first;
 
 	na_job_breakdown_add(b, &r->breakdown, &where);
+	values_of(r, values);
+	na_distribution_add(&b->distribution, values, &where);
+	if (!axis || !s->count)
+		return;
+	first = axis->begin_ms >> s->shift;
+	if (s->first >= first)
+		na_job_breakdown_add_times(b, &r->breakdown, s->phase, s->first - first, s->count);
+}
+
+uint64_t na_job_ceiling(const struct na_job *host)
+{
+	uint64_t memory = host->host_memory ? host->host_memory : NA_UNKNOWN;
+
+	return host->cgroup_limit < memory ? host->cgroup_limit : memory;
+}
+
+void na_job_seal(struct na_job *host)
+{
+	struct na_where where = { .rank = -1 };
+	uint64_t live = na_series_peak_live(&host->series), physical = na_series_peak_physical(&host->series);
+	uint64_t ceiling = na_job_ceiling(host);
+
+	if (!host->processes)
+		return;
+	copy_name(where.host, host->host);
+	host->hosts.live = na_spread_of((int64_t)live, &where);
+	host->hosts.processes = na_spread_of((int64_t)host->processes, &where);
+	if (physical != NA_UNKNOWN)
+		host->hosts.physical = na_spread_of((int64_t)physical, &where);
+	if (ceiling != NA_UNKNOWN)
+		host->hosts.memory = na_spread_of((int64_t)ceiling, &where);
+	if (ceiling != NA_UNKNOWN && physical != NA_UNKNOWN)
+		host->hosts.free = na_spread_of((int64_t)(physical < ceiling ? ceiling - physical : 0), &where);
 }
 
 void na_job_add(struct na_job *j, const struct na_record *r)
 {
 	struct na_where where = where_of(r);
+	uint64_t values[NA_METRIC_COUNT_];
 	struct na_job one;
 
 	na_job_init(&one);
@@ -194,12 +266,15 @@ void na_job_add(struct na_job *j, const struct na_record *r)
 	one.end_ms = r->update_ms;
 	one.host_memory = r->host_memory == NA_UNKNOWN ? 0 : r->host_memory;
 	one.cgroup_limit = r->cgroup_limit;
-	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++) {
-		uint64_t v = value_of(r, (enum na_metric_id)i);
-
-		if (v != NA_UNKNOWN)
-			one.metrics[i] = na_spread_of((int64_t)v, &where);
-	}
+	one.request_bytes = r->request_bytes;
+	one.request_source = r->request_source;
+	one.huge_known = (r->huge_pages & NA_HUGE_KNOWN) != 0;
+	one.huge_possible = (r->huge_pages & NA_HUGE_POSSIBLE) != 0;
+	one.huge_asked = (r->huge_pages & NA_HUGE_ASKED) != 0;
+	values_of(r, values);
+	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
+		if (values[i] != NA_UNKNOWN)
+			one.metrics[i] = na_spread_of((int64_t)values[i], &where);
 	fill_numa(&one, r);
 	one.series = r->series;
 	na_job_merge(j, &one);
@@ -215,10 +290,101 @@ int na_job_check(const struct na_job *j)
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
 		if (!na_spread_good(&j->metrics[i], j->processes))
 			return -EINVAL;
+	if (j->request_source > NA_REQUESTED_BY_SLURM_NODE || !na_spread_good(&j->hosts.live, j->processes) ||
+	    !na_spread_good(&j->hosts.physical, j->processes) || !na_spread_good(&j->hosts.memory, j->processes) ||
+	    !na_spread_good(&j->hosts.free, j->processes) || !na_spread_good(&j->hosts.processes, j->processes))
+		return -EINVAL;
 	return na_series_check(&j->series);
 }
 
-void na_row_fill(struct na_row *row, const struct na_record *r)
+/* ---- the fullest hosts ---- */
+
+/* Those of which nothing is known last. */
+static int compare_room(const struct na_job *a, const struct na_job *b)
+{
+	uint64_t x = a->hosts.free.known ? (uint64_t)a->hosts.free.least : NA_UNKNOWN;
+	uint64_t y = b->hosts.free.known ? (uint64_t)b->hosts.free.least : NA_UNKNOWN;
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	return strncmp(a->host, b->host, sizeof(a->host));
+}
+
+void na_fullest_add(struct na_fullest *into, const struct na_job *host)
+{
+	uint32_t at = into->count;
+
+	while (at && compare_room(host, &into->hosts[at - 1]) < 0)
+		at--;
+	if (at == NA_JOB_FULLEST)
+		return;
+	if (into->count < NA_JOB_FULLEST)
+		into->count++;
+	memmove(&into->hosts[at + 1], &into->hosts[at], (into->count - 1 - at) * sizeof(*host));
+	into->hosts[at] = *host;
+}
+
+void na_fullest_merge(struct na_fullest *into, const struct na_fullest *other)
+{
+	for (uint32_t i = 0; i < other->count && i < NA_JOB_FULLEST; i++)
+		na_fullest_add(into, &other->hosts[i]);
+}
+
+/* ---- rows ---- */
+
+struct na_row_axis na_row_axis(const struct na_axis *axis)
+{
+	struct na_row_axis a = { .shift = na_axis_shift_of(axis, NA_ROW_BINS) };
+
+	if (axis->begin_ms < axis->end_ms)
+		a.first = axis->begin_ms >> a.shift;
+	while ((axis->most + (UINT64_C(1) << a.unit_shift) / 2) >> a.unit_shift >= NA_ROW_UNKNOWN)
+		a.unit_shift++;
+	return a;
+}
+
+/* Rounded to the nearest unit. */
+static void fill_course(struct na_row *row, const struct na_series *s, const struct na_row_axis *axis)
+{
+	memset(row->live, 0xff, sizeof(row->live));
+	for (uint32_t i = 0; axis && i < s->count && axis->shift >= s->shift; i++) {
+		uint64_t at = ((s->first + i) >> (axis->shift - s->shift)) - axis->first;
+		uint64_t half = (UINT64_C(1) << axis->unit_shift) / 2;
+		uint64_t v = (s->value[NA_SERIES_LIVE][i] + half) >> axis->unit_shift;
+
+		if (at >= NA_ROW_BINS) /* grown since the axis was agreed on */
+			continue;
+		v = v < NA_ROW_UNKNOWN ? v : NA_ROW_UNKNOWN - 1;
+		if (row->live[at] == NA_ROW_UNKNOWN || row->live[at] < v)
+			row->live[at] = (uint16_t)v;
+	}
+}
+
+static void fill_cells(struct na_row *row, const struct na_record *r)
+{
+	for (uint32_t i = 0; r->peak_nodes_ms && i < r->peak_node_count; i++) {
+		const struct na_node_figures *f = &r->peak_nodes[i];
+		uint32_t at = row->cell_count;
+		struct na_row_cell c = { .node = f->node,
+					 .resident = (uint32_t)(f->resident_bytes >> 12),
+					 .misplaced = f->misplaced_bytes == NA_UNKNOWN
+							      ? UINT32_MAX
+							      : (uint32_t)(f->misplaced_bytes >> 12) };
+
+		if (f->resident_bytes == NA_UNKNOWN || !c.resident)
+			continue;
+		while (at && row->cells[at - 1].resident < c.resident)
+			at--;
+		if (at == NA_ROW_CELLS)
+			continue;
+		if (row->cell_count < NA_ROW_CELLS)
+			row->cell_count++;
+		memmove(&row->cells[at + 1], &row->cells[at], (row->cell_count - 1 - at) * sizeof(c));
+		row->cells[at] = c;
+	}
+}
+
+void na_row_fill(struct na_row *row, const struct na_record *r, const struct na_row_axis *axis)
 {
 	memset(row, 0, sizeof(*row));
 	copy_name(row->host, r->host);
@@ -230,8 +396,9 @@ void na_row_fill(struct na_row *row, const struct na_record *r)
 	row->update_ms = r->update_ms;
 	if (r->breakdown.innermost)
 		na_name_clean(row->phase, r->breakdown.phases[r->breakdown.innermost - 1].name, sizeof(row->phase));
-	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
-		row->value[i] = value_of(r, (enum na_metric_id)i);
+	values_of(r, row->value);
+	fill_cells(row, r);
+	fill_course(row, &r->series, axis);
 }
 
 double na_metric_imbalance(const struct na_spread *m)

@@ -19,15 +19,13 @@
 #include "report/record.h"
 
 #define NA_JOB_MAGIC   UINT64_C(0x20626f6a61727241)
-#define NA_JOB_VERSION 2
+#define NA_JOB_VERSION 3
 #define NA_JOB_ROWS    4096
-
-enum na_metric_id {
-#define NA_METRIC(id, unit, value, text) NA_METRIC_##id,
-#include "report/metrics.def"
-#undef NA_METRIC
-	NA_METRIC_COUNT_
-};
+#define NA_JOB_HOSTS   64 /* more, and only those with the least room are named */
+#define NA_JOB_FULLEST 32 /* how many that is */
+#define NA_ROW_BINS    64
+#define NA_ROW_CELLS   16 /* NUMA nodes of a process: those with the most resident pages */
+#define NA_ROW_UNKNOWN UINT16_MAX
 
 enum na_unit { NA_UNIT_BYTES, NA_UNIT_COUNT, NA_UNIT_NS, NA_UNIT_PPM };
 
@@ -52,6 +50,15 @@ struct na_numa {
 	uint64_t peak_resident_bytes;
 	uint64_t peak_misplaced_bytes;
 	uint64_t memory_bytes; /* the node's physical memory: the largest that a process saw, not a sum */
+	uint64_t cpus;	       /* of the processes; NA_UNKNOWN if of any */
+};
+
+/* Over hosts, each of which is one value: what was most on it at one moment, by its own series. Filled by na_job_seal(). */
+struct na_hosts {
+	struct na_spread live, physical; /* bytes, peaks of the sums over its processes */
+	struct na_spread memory;	 /* bytes that it may use: the smaller of physical memory and cgroup limit */
+	struct na_spread free;		 /* bytes of that left when it was fullest; 0 if it used more */
+	struct na_spread processes;
 };
 
 struct na_job {
@@ -72,9 +79,26 @@ struct na_job {
 	uint64_t end_ms;	  /* latest update */
 	uint64_t host_memory;	  /* the largest that a process saw; meaningful for one host */
 	uint64_t cgroup_limit;	  /* the smallest; NA_UNKNOWN: none */
+	uint64_t request_bytes;	  /* that the job asked for on a host: the most of any, NA_UNKNOWN: nobody knows */
+	uint32_t request_source;  /* enum na_request_source, of that */
+	uint32_t unused;
+	uint64_t huge_known, huge_possible, huge_asked; /* processes */
 	struct na_spread metrics[NA_METRIC_COUNT_];
+	struct na_hosts hosts;
 	struct na_numa nodes[NA_MAX_NODES]; /* node_count, by rising number */
 	struct na_series series;
+};
+
+/* How rows divide time and bytes: the same for all of a job. Bin k is number first + k of width 2^shift ms, a value is in units of 2^unit_shift bytes. */
+struct na_row_axis {
+	uint64_t first;
+	uint32_t shift, unit_shift;
+};
+
+/* Pages of 4 KiB on one NUMA node of pools of that node. */
+struct na_row_cell {
+	int32_t node;
+	uint32_t resident, misplaced;
 };
 
 /* One process, for the table of ranks. */
@@ -88,6 +112,9 @@ struct na_row {
 	uint64_t update_ms;
 	char phase[NA_PHASE_NAME]; /* the innermost that ran then; "": none */
 	uint64_t value[NA_METRIC_COUNT_];
+	uint32_t cell_count, unused;
+	struct na_row_cell cells[NA_ROW_CELLS]; /* when fullest */
+	uint16_t live[NA_ROW_BINS];		/* NA_ROW_UNKNOWN: it was not there */
 };
 
 void na_job_init(struct na_job *j);
@@ -95,8 +122,12 @@ void na_job_init(struct na_job *j);
 /* Counts as complete by na_record_is_whole(). */
 void na_job_add(struct na_job *j, const struct na_record *r);
 
-/* The same for its breakdown, which is reduced apart. */
-void na_record_add_breakdown(struct na_job_breakdown *b, const struct na_record *r);
+/* The same for its breakdown, which is reduced apart. `axis` is that of all the job's processes, to whose width the record's series has been widened;
+ * NULL: what happened when is left out. */
+void na_record_add_breakdown(struct na_job_breakdown *b, const struct na_record *r, const struct na_axis *axis);
+
+/* Once all processes of one host are in: it counts as a host. Before it is merged with others. */
+void na_job_seal(struct na_job *host);
 
 /* into += other. */
 void na_job_merge(struct na_job *into, const struct na_job *other);
@@ -104,7 +135,21 @@ void na_job_merge(struct na_job *into, const struct na_job *other);
 /* 0 or -EINVAL: the fields contradict each other (another version's, or damaged on the way). */
 int na_job_check(const struct na_job *j);
 
-void na_row_fill(struct na_row *row, const struct na_record *r);
+/* Of any number of hosts those with the least room, by what was free when they were fullest and then by name; of one size, and merged like the rest: the
+ * first of all are among the first of any part. */
+struct na_fullest {
+	uint32_t count, unused;
+	struct na_job hosts[NA_JOB_FULLEST];
+};
+void na_fullest_add(struct na_fullest *into, const struct na_job *host);
+void na_fullest_merge(struct na_fullest *into, const struct na_fullest *other);
+
+/* What there is of memory on a host: the smaller of its physical memory and its cgroup's limit; NA_UNKNOWN. */
+uint64_t na_job_ceiling(const struct na_job *host);
+
+struct na_row_axis na_row_axis(const struct na_axis *axis);
+/* `axis` NULL: without its course over time. */
+void na_row_fill(struct na_row *row, const struct na_record *r, const struct na_row_axis *axis);
 
 /* NaN if nothing is known. imbalance: most / mean - 1, 0 if all are 0. */
 double na_metric_imbalance(const struct na_spread *m);

@@ -39,7 +39,8 @@ static json_t *where(uint64_t value, const struct na_where *w, enum na_unit unit
 	return o;
 }
 
-static json_t *metric(const struct na_job *j, enum na_metric_id id, bool *failed)
+/* b NULL: of a host, of which no distribution is kept. */
+static json_t *metric(const struct na_job *j, const struct na_job_breakdown *b, enum na_metric_id id, bool *failed)
 {
 	static const char *const units[] = { "bytes", "count", "ns", "ratio" };
 	const struct na_spread *m = &j->metrics[id];
@@ -51,17 +52,19 @@ static json_t *metric(const struct na_job *j, enum na_metric_id id, bool *failed
 	put(o, "total", value_of(na_summary_total(j, id), unit), failed);
 	put(o, "mean", mean_of(m, unit), failed);
 	put(o, "imbalance", real(na_metric_imbalance(m)), failed);
+	put(o, "stddev", real(na_spread_deviation(m) / (unit == NA_UNIT_PPM ? 1e6 : 1)), failed);
+	na_json_put_distribution(o, j, b, id, failed);
 	put(o, "min", m->known ? where(m->least, &m->least_at, unit, failed) : na_jansson.json_null(), failed);
 	put(o, "max", m->known ? where(m->most, &m->most_at, unit, failed) : na_jansson.json_null(), failed);
 	return o;
 }
 
-static json_t *metrics(const struct na_job *j, bool *failed)
+static json_t *metrics(const struct na_job *j, const struct na_job_breakdown *b, bool *failed)
 {
 	json_t *o = na_jansson.json_object();
 
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
-		put(o, na_metric_table[i].id, metric(j, (enum na_metric_id)i, failed), failed);
+		put(o, na_metric_table[i].id, metric(j, b, (enum na_metric_id)i, failed), failed);
 	return o;
 }
 
@@ -114,31 +117,9 @@ static json_t *numa(const struct na_job *j, const struct na_job *hosts, size_t c
 		put(o, "when_fullest",
 		    numa_part(n->peak_requested_bytes, n->peak_resident_bytes, n->peak_misplaced_bytes, failed),
 		    failed);
-		if (na_jansson.json_array_append_new(list, o) < 0)
-			*failed = true;
+		append(list, o, failed);
 	}
 	return list;
-}
-
-static json_t *values(const uint64_t *v, uint32_t count, bool *failed)
-{
-	json_t *list = na_jansson.json_array();
-
-	for (uint32_t i = 0; i < count; i++)
-		if (na_jansson.json_array_append_new(list, number(v[i])) < 0)
-			*failed = true;
-	return list;
-}
-
-static json_t *series(const struct na_series *s, bool *failed)
-{
-	json_t *o = na_jansson.json_object();
-
-	put(o, "begin_ms", s->count ? number(s->first << s->shift) : na_jansson.json_null(), failed);
-	put(o, "bin_ms", number(UINT64_C(1) << s->shift), failed);
-	put(o, "live_bytes", values(s->live, s->count, failed), failed);
-	put(o, "physical_bytes", values(s->physical, s->count, failed), failed);
-	return o;
 }
 
 static json_t *date(uint64_t ms)
@@ -199,22 +180,22 @@ static json_t *job(const struct na_report *r, bool *failed)
 	put(o, "aborted", number(j->aborted), failed);
 	put(o, "missing", number(r->missing_count), failed);
 	put(o, "missing_ranks", missing(r, failed), failed);
-	put(o, "nodes", number(r->host_count), failed);
+	put(o, "nodes", number(na_summary_hosts(r)), failed);
 	put(o, "start", date(j->start_ms), failed);
 	put(o, "end", date(j->end_ms), failed);
 	put(o, "wall_ns",
 	    j->metrics[NA_METRIC_wall_ns].known ? number(j->metrics[NA_METRIC_wall_ns].most) : na_jansson.json_null(),
 	    failed);
-	put(o, "metrics", metrics(j, failed), failed);
+	put(o, "metrics", metrics(j, r->breakdown, failed), failed);
 	put(o, "peaks", peaks(j, failed), failed);
 	put(o, "numa_nodes", numa(j, r->hosts, r->host_count, failed), failed);
 	na_json_put_breakdown(o, r, failed);
 	put(o, "overhead", overhead(r, failed), failed);
-	put(o, "series", series(&j->series, failed), failed);
+	na_json_put_job(o, r, failed);
 	return o;
 }
 
-static json_t *node(const struct na_job *h, bool *failed)
+static json_t *node(const struct na_report *r, const struct na_job *h, bool *failed)
 {
 	json_t *o = na_jansson.json_object();
 
@@ -224,9 +205,13 @@ static json_t *node(const struct na_job *h, bool *failed)
 	put(o, "aborted", number(h->aborted), failed);
 	put(o, "memory_bytes", number(h->host_memory ? h->host_memory : NA_UNKNOWN), failed);
 	put(o, "cgroup_limit_bytes", number(h->cgroup_limit), failed);
-	put(o, "metrics", metrics(h, failed), failed);
+	put(o, "metrics", metrics(h, NULL, failed), failed);
 	put(o, "peaks", peaks(h, failed), failed);
 	put(o, "numa_nodes", numa(h, h, 1, failed), failed);
+	put(o, "series", na_json_series(&h->series, &r->job->series, failed), failed);
+	put(o, "peak", na_json_peak(h, NULL, failed), failed);
+	put(o, "headroom", na_json_headroom(h, r->job, failed), failed);
+	put(o, "fragmentation", na_json_fragmentation(h, failed), failed);
 	return o;
 }
 
@@ -264,36 +249,43 @@ static int compare_rows(const void *a, const void *b)
 	return x->pid < y->pid ? -1 : x->pid > y->pid;
 }
 
-/* In order of name and number, whatever order the reduction brought. */
-static json_t *sorted_list(const void *items, size_t count, size_t size, int (*compare)(const void *, const void *),
-			   json_t *(*make)(const void *, bool *), bool *failed)
+/* In order of name and number, whatever order the reduction brought. NULL without memory. */
+static const void **sorted_by(const void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
 {
 	const void **sorted = malloc((count ? count : 1) * sizeof(*sorted));
+
+	for (size_t i = 0; sorted && i < count; i++)
+		sorted[i] = (const char *)items + i * size;
+	if (sorted)
+		qsort(sorted, count, sizeof(*sorted), compare);
+	return sorted;
+}
+
+static json_t *nodes(const struct na_report *r, bool *failed)
+{
+	const void **sorted = sorted_by(r->hosts, r->host_count, sizeof(*r->hosts), compare_hosts);
 	json_t *list = na_jansson.json_array();
 
-	if (!sorted || !list) {
+	if (!sorted)
 		*failed = true;
-		free(sorted);
-		return list;
-	}
-	for (size_t i = 0; i < count; i++)
-		sorted[i] = (const char *)items + i * size;
-	qsort(sorted, count, sizeof(*sorted), compare);
-	for (size_t i = 0; i < count; i++)
-		if (na_jansson.json_array_append_new(list, make(sorted[i], failed)) < 0)
-			*failed = true;
+	for (size_t i = 0; sorted && i < r->host_count; i++)
+		append(list, node(r, sorted[i], failed), failed);
 	free(sorted);
 	return list;
 }
 
-static json_t *make_node(const void *item, bool *failed)
+const struct na_row *na_json_row(const struct na_report *r, size_t i)
 {
-	return node(item, failed);
+	return r->rows_by_rank[i];
 }
 
-static json_t *make_rank(const void *item, bool *failed)
+static json_t *ranks(const struct na_report *r, bool *failed)
 {
-	return rank(item, failed);
+	json_t *list = na_jansson.json_array();
+
+	for (size_t i = 0; i < r->row_count; i++)
+		append(list, rank(na_json_row(r, i), failed), failed);
+	return list;
 }
 
 static json_t *notes(const struct na_report *r, bool *failed)
@@ -312,26 +304,32 @@ static json_t *notes(const struct na_report *r, bool *failed)
 	return list;
 }
 
-char *na_report_json(const struct na_report *r)
+char *na_report_json(const struct na_report *of)
 {
+	struct na_report with = *of, *r = &with;
+	const void **sorted;
 	bool failed = false;
 	json_t *o;
 	char *text;
 
 	if (na_jansson_load() < 0)
 		return NULL;
+	sorted = sorted_by(r->rows, r->row_count, sizeof(*r->rows), compare_rows);
+	if (!sorted)
+		return NULL;
+	with.rows_by_rank = sorted;
 	o = na_jansson.json_object();
 	put(o, "schema", na_jansson.json_string(NA_REPORT_SCHEMA), &failed);
 	put(o, "schema_version", na_jansson.json_string(NA_REPORT_SCHEMA_VERSION), &failed);
 	put(o, "generator", na_jansson.json_string(PACKAGE_STRING), &failed);
 	put(o, "job", job(r, &failed), &failed);
-	put(o, "nodes", sorted_list(r->hosts, r->host_count, sizeof(*r->hosts), compare_hosts, make_node, &failed),
-	    &failed);
-	put(o, "ranks", sorted_list(r->rows, r->row_count, sizeof(*r->rows), compare_rows, make_rank, &failed),
-	    &failed);
+	put(o, "nodes", nodes(r, &failed), &failed);
+	put(o, "nodes_omitted", na_jansson_boolean(r->host_count < na_summary_hosts(r)), &failed);
+	put(o, "ranks", ranks(r, &failed), &failed);
 	put(o, "ranks_omitted", na_jansson_boolean(r->row_count < r->job->processes), &failed);
 	put(o, "notes", notes(r, &failed), &failed);
 	text = failed ? NULL : na_jansson.json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
 	na_jansson_drop(o);
+	free(sorted);
 	return text;
 }

@@ -218,14 +218,14 @@ static json_t *sentence(const char *text)
 
 static json_t *findings(const struct na_report *r, bool *failed)
 {
-	struct na_finding found[NA_RULE_COUNT_];
+	struct na_finding found[NA_JOB_RULE_END_];
 	size_t n = na_judge(r, found);
 	json_t *list = na_jansson.json_array();
 
 	for (size_t i = 0; i < n; i++) {
 		json_t *o = na_jansson.json_object();
 
-		put(o, "rule", na_jansson.json_string(na_rule_table[found[i].rule].name), failed);
+		put(o, "rule", na_jansson.json_string(na_judge_rule_name(found[i].rule)), failed);
 		put(o, "value", real((double)found[i].value / 1e3), failed);
 		put(o, "threshold", real((double)found[i].threshold / 1e3), failed);
 		put(o, "cost", real((double)found[i].cost / 1e3), failed);

@@ -41,6 +41,21 @@ static inline void put_where(json_t *o, const struct na_where *w, bool *failed)
 	put(o, "host", na_jansson.json_string(w->host), failed);
 }
 
+#define NA_JSON_SITES 10
+
+/* The i-th row by rank, then pid. */
+const struct na_row *na_json_row(const struct na_report *r, size_t i);
+
+/* json_job.c. `axis` is the job's series. `b` NULL: of a host, of which phases are not known. */
+json_t *na_json_series(const struct na_series *s, const struct na_series *axis, bool *failed);
+json_t *na_json_peak(const struct na_job *j, const struct na_job_breakdown *b, bool *failed);
+json_t *na_json_fragmentation(const struct na_job *j, bool *failed);
+json_t *na_json_headroom(const struct na_job *host, const struct na_job *job, bool *failed);
+void na_json_put_distribution(json_t *metric, const struct na_job *j, const struct na_job_breakdown *b,
+			      enum na_metric_id id, bool *failed);
+/* Puts the members of "job" about time, ranks, and what follows. */
+void na_json_put_job(json_t *job, const struct na_report *r, bool *failed);
+
 /* Puts the members of "job" that come of the breakdown, the findings, and who ran out of memory. */
 void na_json_put_breakdown(json_t *job, const struct na_report *r, bool *failed);
 

@@ -15,8 +15,11 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "heap/heap.h"
+#include "os/hugepages.h"
+#include "os/limit.h"
 #include "os/lock.h"
 #include "os/os.h"
+#include "pool/nodes.h"
 #include "report/finish.h"
 #include "report/gather.h"
 #include "report/identity.h"
@@ -28,6 +31,7 @@
  * the process has grown by an eighth. So it stays below 2 % of a core however large the process is. */
 #define HEAVY_REST	 200
 #define HEAVY_REST_GROWN 50
+#define STALLS_EVERY	 32 /* updates */
 
 #define ROOM_AT_THE_END ((uint64_t)8 << 20)
 
@@ -70,6 +74,7 @@ static void keep_fullest(struct na_record *r, uint64_t now_ms)
 	memcpy(r->peak_nodes, r->heap.nodes, sizeof(r->peak_nodes));
 	r->peak_node_count = r->heap.node_count;
 	r->peak_nodes_ms = now_ms;
+	r->peak_requested = r->requested;
 	r->peak_nodes_live = r->heap.live_bytes;
 }
 
@@ -99,6 +104,8 @@ static void take_heavy(struct na_record *r, uint64_t now_ms)
 	keep_fullest(r, now_ms);
 	r->pss = na_procfs_pss();
 	self.shared_excess = r->pss != NA_UNKNOWN && r->rss != NA_UNKNOWN && r->rss > r->pss ? r->rss - r->pss : 0;
+	if (self.source.sites)
+		self.source.sites(&r->breakdown);
 	cost = na_os_now_ns() - begin;
 	self.heavy_again_ns = begin + HEAVY_REST * cost;
 	self.heavy_grown_ns = begin + HEAVY_REST_GROWN * cost;
@@ -107,9 +114,34 @@ static void take_heavy(struct na_record *r, uint64_t now_ms)
 
 static void take_nodes(struct na_record *r)
 {
-	for (uint32_t i = 0; i < r->heap.node_count && i < NA_MAX_NODES; i++)
-		if (r->node_memory[i] == 0)
-			r->node_memory[i] = na_os_node_memory(r->heap.nodes[i].node);
+	for (uint32_t i = 0; i < r->heap.node_count && i < NA_MAX_NODES; i++) {
+		if (r->node_memory[i])
+			continue;
+		r->node_memory[i] = na_os_node_memory(r->heap.nodes[i].node);
+		r->node_cpus[i] = na_procfs_node_cpus(r->heap.nodes[i].node, na_pools_cpu);
+	}
+}
+
+/* What the kernel averages over ten seconds need not be asked ten times a second. */
+static void take_stalls(struct na_record *r)
+{
+	struct na_limits_pressure p;
+
+	na_limits_pressure(&p);
+	if (p.some_avg10 != NA_LIMIT_NONE && (r->stalled == NA_UNKNOWN || p.some_avg10 * 100 > r->stalled))
+		r->stalled = p.some_avg10 * 100;
+}
+
+/* One moment's values for the series. */
+static void add_moment(struct na_record *r, uint64_t now_ms)
+{
+	const uint64_t now[NA_QUANTITIES] = {
+		[NA_SERIES_LIVE] = r->heap.live_bytes,		[NA_SERIES_PHYSICAL] = r->physical,
+		[NA_SERIES_REQUESTED] = r->requested,		[NA_SERIES_COMPRESSED] = r->compressed,
+		[NA_SERIES_MISPLACED] = na_record_misplaced(r),
+	};
+
+	na_series_add_all(&r->series, now_ms, now, (unsigned int)r->breakdown.innermost);
 }
 
 /* All figures into the record and the record into its file. */
@@ -124,6 +156,11 @@ static void measure(bool heavy)
 	r->peak_rss = p.peak_rss;
 	r->swapped = p.swapped;
 	take_light(r);
+	r->requested = r->compressed = NA_UNKNOWN;
+	if (self.source.amounts)
+		self.source.amounts(&r->requested, &r->compressed);
+	if (heavy || r->updates % STALLS_EVERY == 0)
+		take_stalls(r);
 	if (heavy || begin >= self.heavy_again_ns ||
 	    (begin >= self.heavy_grown_ns && r->heap.live_bytes > self.heavy_live + self.heavy_live / 8))
 		take_heavy(r, now_ms);
@@ -133,7 +170,7 @@ static void measure(bool heavy)
 	r->physical = r->rss == NA_UNKNOWN ? NA_UNKNOWN : r->rss > self.shared_excess ? r->rss - self.shared_excess : 0;
 	if (r->physical != NA_UNKNOWN && (r->peak_physical == NA_UNKNOWN || r->physical > r->peak_physical))
 		r->peak_physical = r->physical;
-	na_series_add(&r->series, now_ms, r->heap.live_bytes, r->physical);
+	add_moment(r, now_ms);
 	if (r->heap.peak_bytes > before_peak) /* it came at some moment since the last update */
 		na_series_raise(&r->series, before_ms ? before_ms : r->start_ms, now_ms, r->heap.peak_bytes);
 	r->update_ms = now_ms;
@@ -142,6 +179,35 @@ static void measure(bool heavy)
 	r->record_ns += na_os_now_ns() - begin;
 	if (self.slots)
 		na_record_store(self.slots, r);
+}
+
+/* What the batch system was asked for on this host: Slurm says it in MiB. A limit of the cgroup says it where nobody else does. */
+static void describe_request(struct na_record *r)
+{
+	uint64_t node = na_identity_number("SLURM_MEM_PER_NODE"), cpu = na_identity_number("SLURM_MEM_PER_CPU"),
+		 cpus = na_identity_number("SLURM_CPUS_ON_NODE");
+
+	if (node != NA_UNKNOWN && node && node < UINT64_MAX >> 20) {
+		r->request_bytes = node << 20;
+		r->request_source = NA_REQUESTED_BY_SLURM_NODE;
+	} else if (cpu != NA_UNKNOWN && cpus != NA_UNKNOWN && cpu < UINT32_MAX && cpus < UINT32_MAX &&
+		   cpu * cpus != 0) {
+		r->request_bytes = (cpu * cpus) << 20;
+		r->request_source = NA_REQUESTED_BY_SLURM_CPU;
+	} else if (r->cgroup_limit != NA_UNKNOWN) {
+		r->request_bytes = r->cgroup_limit;
+		r->request_source = NA_REQUESTED_BY_CGROUP;
+	}
+}
+
+static void describe_huge_pages(struct na_record *r)
+{
+	const char *mode = na_hugepages_mode();
+	bool asked = __atomic_load_n(&na_options.hugepages, __ATOMIC_RELAXED) != NA_PAGES_ORDINARY;
+
+	r->huge_pages = NA_HUGE_KNOWN | (asked ? NA_HUGE_ASKED : 0);
+	if (strcmp(mode, "always") == 0 || strcmp(mode, "madvise") == 0)
+		r->huge_pages |= NA_HUGE_POSSIBLE;
 }
 
 static void describe_host(struct na_record *r)
@@ -153,6 +219,8 @@ static void describe_host(struct na_record *r)
 		r->host_memory = (uint64_t)pages * (uint64_t)size;
 	/* The limit is the smaller of the two, so it tells of a cgroup only when it is below. */
 	r->cgroup_limit = limit && r->host_memory != NA_UNKNOWN && limit < r->host_memory ? limit : NA_UNKNOWN;
+	describe_request(r);
+	describe_huge_pages(r);
 }
 
 static void fill_identity(void)
@@ -230,7 +298,8 @@ static int set_folder(const char *folder)
 /* Under the lock. */
 static void introduce(const struct na_process_source *source)
 {
-	static const struct na_process_source heap = { na_heap_snapshot, na_heap_residency, na_gather };
+	static const struct na_process_source heap = { na_heap_snapshot, na_heap_residency, na_gather,
+						       na_gather_amounts, na_gather_sites };
 
 	if (self.source.snapshot)
 		return;

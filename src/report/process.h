@@ -33,6 +33,8 @@ struct na_process_source {
 	void (*snapshot)(struct na_snapshot *out);
 	void (*residency)(struct na_snapshot *out);
 	void (*breakdown)(struct na_breakdown *b, const struct na_snapshot *now); /* NULL: there is none */
+	void (*amounts)(uint64_t *requested, uint64_t *compressed);		  /* bytes; NULL: unknown */
+	void (*sites)(struct na_breakdown *b); /* of sampled allocations; NULL: none */
 };
 
 /* Opens the record: from the library's constructor when NUMARENA_REPORT is set, else from the MPI layer when MPI is

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "heap/snapshot.h"
 
 /* 0 or -errno; the text ends in NUL and is cut if it is longer. */
@@ -77,4 +78,35 @@ uint64_t na_procfs_pss(void)
 	if (slurp("/proc/self/smaps_rollup", text, sizeof(text)) < 0)
 		return NA_UNKNOWN;
 	return na_procfs_find(text, "Pss");
+}
+
+static uint32_t whole(const char **s)
+{
+	uint32_t v = 0;
+
+	for (; **s >= '0' && **s <= '9'; ++*s)
+		v = v * 10 + (uint32_t)(**s - '0');
+	return v;
+}
+
+/* "0-3,8,10-11". */
+uint32_t na_procfs_node_cpus(int32_t node, bool (*mine)(uint32_t cpu))
+{
+	char path[80], text[4096];
+	uint32_t n = 0;
+
+	na_format(path, sizeof(path), "/sys/devices/system/node/node%d/cpulist", node);
+	if (slurp(path, text, sizeof(text)) < 0)
+		return UINT32_MAX;
+	for (const char *s = text; *s >= '0' && *s <= '9'; s += *s == ',') {
+		uint32_t first = whole(&s), last = first;
+
+		if (*s == '-') {
+			s++;
+			last = whole(&s);
+		}
+		for (uint32_t cpu = first; cpu <= last && last < 1u << 20; cpu++)
+			n += mine(cpu);
+	}
+	return n;
 }

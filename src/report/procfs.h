@@ -9,6 +9,7 @@
 #ifndef NA_REPORT_PROCFS_H
 #define NA_REPORT_PROCFS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct na_procfs {
@@ -22,5 +23,8 @@ uint64_t na_procfs_pss(void);		      /* /proc/self/smaps_rollup */
 
 /* The value of "Key:   123 kB" in such a text, in bytes; for tests. */
 uint64_t na_procfs_find(const char *text, const char *key);
+
+/* How many CPUs of a NUMA node are among those that `mine` says yes to; UINT32_MAX where /sys does not tell. */
+uint32_t na_procfs_node_cpus(int32_t node, bool (*mine)(uint32_t cpu));
 
 #endif

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "analysis/analysis.h"
 #include "base/log.h"
 
 #define PAGE 4096
@@ -23,6 +24,8 @@ void na_record_init(struct na_record *r)
 	r->local_rank = -1;
 	r->state = NA_RECORD_RUNNING;
 	r->rss = r->peak_rss = r->pss = r->physical = r->peak_physical = r->swapped = NA_UNKNOWN;
+	r->requested = r->peak_requested = r->compressed = r->stalled = r->request_bytes = NA_UNKNOWN;
+	memset(r->node_cpus, 0xff, sizeof(r->node_cpus));
 	r->host_memory = r->cgroup_limit = NA_UNKNOWN;
 	r->topology_ns = NA_UNKNOWN;
 	na_series_init(&r->series);
@@ -89,6 +92,8 @@ static int check_fields(const struct na_record *r)
 	if (r->state < NA_RECORD_RUNNING || r->state > NA_RECORD_EXITED || r->role > NA_RECORD_RANK)
 		return -EINVAL;
 	if (r->rank < -1 || r->size < 0 || (r->role == NA_RECORD_RANK && r->rank < 0))
+		return -EINVAL;
+	if (r->request_source > NA_REQUESTED_BY_SLURM_NODE)
 		return -EINVAL;
 	return na_series_check(&r->series) < 0 ? -EINVAL : na_breakdown_check(&r->breakdown);
 }
@@ -287,6 +292,7 @@ uint64_t na_record_reuse_rate(const struct na_record *r)
 
 #define RESIDENT   offsetof(struct na_node_figures, resident_bytes)
 #define MISPLACED  offsetof(struct na_node_figures, misplaced_bytes)
+#define HELD	   offsetof(struct na_node_figures, held_bytes)
 #define HUGE_PAGES offsetof(struct na_node_figures, huge_bytes)
 
 uint64_t na_record_resident(const struct na_record *r)
@@ -317,4 +323,42 @@ uint64_t na_record_huge(const struct na_record *r)
 uint64_t na_record_peak_huge(const struct na_record *r)
 {
 	return sum_nodes(r->peak_nodes, r->peak_node_count, r->peak_nodes_ms != 0, HUGE_PAGES);
+}
+
+uint64_t na_record_fullest_held(const struct na_record *r)
+{
+	return sum_nodes(r->peak_nodes, r->peak_node_count, r->peak_nodes_ms != 0, HELD);
+}
+
+uint64_t na_record_fullest_live(const struct na_record *r)
+{
+	return r->peak_nodes_ms ? r->peak_nodes_live : NA_UNKNOWN;
+}
+
+uint64_t na_record_fullest_requested(const struct na_record *r)
+{
+	return r->peak_nodes_ms ? r->peak_requested : NA_UNKNOWN;
+}
+
+uint64_t na_record_growth(const struct na_record *r)
+{
+	struct na_analysis_growth g;
+
+	na_analysis_growth(r->series.value[NA_SERIES_LIVE], r->series.count, "", &g);
+	if (g.points == 0)
+		return NA_UNKNOWN;
+	if (g.rises + 1 != g.points || g.last <= g.first)
+		return 0;
+	/* Who has filled his fields and then stays as he is does not grow. */
+	return g.last_step >= (g.last - g.first) / (g.points - 1) / 4 ? g.last - g.first : 0;
+}
+
+uint64_t na_record_longest_phase(const struct na_record *r)
+{
+	uint64_t longest = NA_UNKNOWN;
+
+	for (uint32_t i = 0; i < r->breakdown.phase_count; i++)
+		if (longest == NA_UNKNOWN || r->breakdown.phases[i].ns > longest)
+			longest = r->breakdown.phases[i].ns;
+	return longest;
 }

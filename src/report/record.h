@@ -23,7 +23,7 @@
 #include "report/series.h"
 
 #define NA_RECORD_MAGIC	  UINT64_C(0x64726f636572614e) /* "Narecord" on disk */
-#define NA_RECORD_VERSION 3
+#define NA_RECORD_VERSION 4
 #define NA_RECORD_NAME	  64
 #define NA_RECORD_FOLDER  ".numarena"
 #define NA_RECORD_SUFFIX  ".rec"
@@ -42,6 +42,18 @@ enum na_record_role {
 	NA_RECORD_ROOT,	       /* the process that numarena-run became, or one started with no numarena-run */
 	NA_RECORD_RANK	       /* called MPI_Init */
 };
+
+/* Who says how much memory the job asked for on a host; the larger, the more certain. */
+enum na_request_source {
+	NA_REQUESTED_BY_NONE,
+	NA_REQUESTED_BY_CGROUP,
+	NA_REQUESTED_BY_SLURM_CPU,
+	NA_REQUESTED_BY_SLURM_NODE
+};
+
+#define NA_HUGE_KNOWN	 1 /* the kernel's mode could be read */
+#define NA_HUGE_POSSIBLE 2 /* it gives transparent huge pages */
+#define NA_HUGE_ASKED	 4 /* a setting asks for huge pages */
 
 struct na_record {
 	uint64_t magic;
@@ -76,6 +88,7 @@ struct na_record {
 	uint32_t unused_peak;
 	uint64_t peak_nodes_ms;	  /* since 1970; 0: never */
 	uint64_t peak_nodes_live; /* bytes, all nodes */
+	uint64_t peak_requested;  /* of these, asked for: an estimate from samples */
 
 	/* of the process as a whole, in bytes */
 	uint64_t rss;
@@ -84,11 +97,18 @@ struct na_record {
 	uint64_t physical;	/* now: Pss, or Rss less the share that Pss last took off */
 	uint64_t peak_physical; /* maximum that updates saw */
 	uint64_t swapped;
+	uint64_t requested;  /* bytes that live blocks were asked for with, estimated from samples */
+	uint64_t compressed; /* bytes, images of compressed blocks */
+	uint64_t stalled; /* most that an update saw: millionths of ten seconds in which some task waited for memory */
 
 	/* of the machine it runs on */
 	uint64_t host_memory;
 	uint64_t cgroup_limit;		    /* NA_UNKNOWN: no limit, or not readable */
 	uint64_t node_memory[NA_MAX_NODES]; /* in the order of heap.nodes */
+	uint32_t node_cpus[NA_MAX_NODES];   /* of this process; UINT32_MAX: unknown */
+	uint32_t huge_pages;		    /* NA_HUGE_... */
+	uint32_t request_source;	    /* enum na_request_source */
+	uint64_t request_bytes; /* memory that the job asked the batch system for on this host; NA_UNKNOWN */
 
 	/* what our own layer cost this process */
 	uint64_t topology_ns;
@@ -144,5 +164,15 @@ uint64_t na_record_peak_resident(const struct na_record *r);
 uint64_t na_record_huge(const struct na_record *r);
 uint64_t na_record_peak_huge(const struct na_record *r);
 uint64_t na_record_peak_misplaced(const struct na_record *r);
+uint64_t na_record_fullest_held(const struct na_record *r);
+
+uint64_t na_record_fullest_live(const struct na_record *r);
+uint64_t na_record_fullest_requested(const struct na_record *r);
+
+/* By how much the lows of live bytes rose over the parts of its time, if they did in each; NA_UNKNOWN of too short a time to tell. */
+uint64_t na_record_growth(const struct na_record *r);
+
+/* ns in the phase that took longest; NA_UNKNOWN without phases. */
+uint64_t na_record_longest_phase(const struct na_record *r);
 
 #endif

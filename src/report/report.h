@@ -22,7 +22,7 @@
 #include "report/oomfiles.h"
 
 #define NA_REPORT_SCHEMA	 "numarena-report"
-#define NA_REPORT_SCHEMA_VERSION "1.1"
+#define NA_REPORT_SCHEMA_VERSION "1.2"
 
 struct na_report {
 	const struct na_job *job;
@@ -31,11 +31,13 @@ struct na_report {
 	size_t host_count;
 	const struct na_row *rows; /* any order; row_count may be less than job->processes, then none are needed */
 	size_t row_count;
-	uint64_t reduce_ns;	  /* the reduction over ranks, at rank 0; NA_UNKNOWN: there was none */
-	int post_mortem;	  /* made by numarena-report from records */
-	int mpi;		  /* the processes are ranks of an MPI job */
-	const char *launcher;	  /* "Open MPI 4.1.4 under mpirun", say; NULL: not known */
-	const char *const *notes; /* sentences for the reader: damaged records and the like */
+	const void *const *rows_by_rank; /* na_report_json()'s own */
+	struct na_row_axis row_axis;	 /* of their courses over time */
+	uint64_t reduce_ns;		 /* the reduction over ranks, at rank 0; NA_UNKNOWN: there was none */
+	int post_mortem;		 /* made by numarena-report from records */
+	int mpi;			 /* the processes are ranks of an MPI job */
+	const char *launcher;		 /* "Open MPI 4.1.4 under mpirun", say; NULL: not known */
+	const char *const *notes;	 /* sentences for the reader: damaged records and the like */
 	size_t note_count;
 	const struct na_oom_files *oom; /* NULL: nobody looked */
 	const int32_t *missing;		/* ranks without a record, rising, may be cut */
@@ -57,8 +59,10 @@ int na_report_check_path(const char *folder, char *complaint, size_t capacity);
  */
 int na_report_write(const struct na_report *report, const char *folder, struct na_report_paths *paths);
 
-/* The texts themselves, from malloc, or NULL without memory (the JSON also without Jansson). The text is 72 lines at most, 100 columns wide. */
+/* The texts themselves, from malloc, or NULL without memory (the JSON also without Jansson). The text is 40 lines at most, in full 72, 100 columns
+ * wide. */
 char *na_report_text(const struct na_report *report);
+char *na_report_text_full(const struct na_report *report);
 char *na_report_json(const struct na_report *report);
 
 /* Holds a report.json against the contract. 0, or -errno with a sentence that says what is wrong and where. */

@@ -47,12 +47,15 @@ void na_series_widen(struct na_series *s, uint32_t shift)
 		uint32_t to = (uint32_t)(((s->first + i) >> by) - first);
 		bool fresh = to == kept;
 
-		s->live[to] = fresh ? s->live[i] : larger(s->live[to], s->live[i]);
-		s->physical[to] = fresh ? s->physical[i] : larger(s->physical[to], s->physical[i]);
+		if (fresh || s->value[NA_SERIES_LIVE][i] > s->value[NA_SERIES_LIVE][to])
+			s->phase[to] = s->phase[i];
+		for (unsigned int q = 0; q < NA_QUANTITIES; q++)
+			s->value[q][to] = fresh ? s->value[q][i] : larger(s->value[q][to], s->value[q][i]);
 		kept = to + 1;
 	}
-	memset(s->live + kept, 0, (NA_SERIES_BINS - kept) * sizeof(s->live[0]));
-	memset(s->physical + kept, 0, (NA_SERIES_BINS - kept) * sizeof(s->physical[0]));
+	for (unsigned int q = 0; q < NA_QUANTITIES; q++)
+		memset(s->value[q] + kept, 0, (NA_SERIES_BINS - kept) * sizeof(s->value[q][0]));
+	memset(s->phase + kept, 0, NA_SERIES_BINS - kept);
 	s->first = first;
 	s->count = kept;
 	s->shift = shift;
@@ -65,24 +68,39 @@ static void make_room(struct na_series *s, uint64_t ms)
 		na_series_widen(s, s->shift + 1);
 }
 
-void na_series_add(struct na_series *s, uint64_t ms, uint64_t live, uint64_t physical)
+static void raise_bin(struct na_series *s, uint32_t at, const uint64_t now[NA_QUANTITIES], unsigned int phase)
 {
-	uint64_t before_live = s->last_live, before_physical = s->last_physical;
+	if (now[NA_SERIES_LIVE] > s->value[NA_SERIES_LIVE][at])
+		s->phase[at] = (uint8_t)phase;
+	for (unsigned int q = 0; q < NA_QUANTITIES; q++)
+		s->value[q][at] = larger(s->value[q][at], now[q]);
+}
+
+static void set_bin(struct na_series *s, uint32_t at, const uint64_t now[NA_QUANTITIES], unsigned int phase)
+{
+	for (unsigned int q = 0; q < NA_QUANTITIES; q++)
+		s->value[q][at] = now[q];
+	s->phase[at] = (uint8_t)phase;
+}
+
+void na_series_add_all(struct na_series *s, uint64_t ms, const uint64_t now[NA_QUANTITIES], unsigned int phase)
+{
+	uint64_t between[NA_QUANTITIES];
 	uint32_t last, at;
 
-	s->last_live = live;
-	s->last_physical = physical;
+	for (unsigned int q = 0; q < NA_QUANTITIES; q++) {
+		between[q] = larger(s->last[q], now[q]);
+		s->last[q] = now[q];
+	}
 	if (s->count == 0) {
 		s->first = ms >> s->shift;
-		s->live[0] = live;
-		s->physical[0] = physical;
+		set_bin(s, 0, now, phase);
 		s->count = 1;
 		return;
 	}
 	last = s->count - 1;
 	if (ms >> s->shift <= s->first + last) { /* the last bin, or a clock that was set back */
-		s->live[last] = larger(s->live[last], live);
-		s->physical[last] = larger(s->physical[last], physical);
+		raise_bin(s, last, now, phase);
 		return;
 	}
 	make_room(s, ms);
@@ -91,16 +109,12 @@ void na_series_add(struct na_series *s, uint64_t ms, uint64_t live, uint64_t phy
 	if (at >= NA_SERIES_BINS) /* beyond the widest axis: a damaged clock */
 		at = NA_SERIES_BINS - 1;
 	if (at <= last) { /* the widening joined it with the last bin */
-		s->live[last] = larger(s->live[last], live);
-		s->physical[last] = larger(s->physical[last], physical);
+		raise_bin(s, last, now, phase);
 		return;
 	}
-	for (uint32_t i = last + 1; i < at; i++) {
-		s->live[i] = larger(before_live, live);
-		s->physical[i] = larger(before_physical, physical);
-	}
-	s->live[at] = live;
-	s->physical[at] = physical;
+	for (uint32_t i = last + 1; i < at; i++)
+		set_bin(s, i, between, s->phase[last]);
+	set_bin(s, at, now, phase);
 	s->count = at + 1;
 }
 
@@ -109,20 +123,27 @@ void na_series_raise(struct na_series *s, uint64_t from_ms, uint64_t to_ms, uint
 	uint64_t from = from_ms >> s->shift, to = to_ms >> s->shift;
 
 	for (uint32_t i = 0; i < s->count; i++)
-		if (s->first + i >= from && s->first + i <= to && s->live[i] < live)
-			s->live[i] = live;
+		if (s->first + i >= from && s->first + i <= to && s->value[NA_SERIES_LIVE][i] < live)
+			s->value[NA_SERIES_LIVE][i] = live;
 }
 
 static void shift_right(struct na_series *s, uint32_t by)
 {
 	if (by == 0)
 		return;
-	memmove(s->live + by, s->live, s->count * sizeof(s->live[0]));
-	memmove(s->physical + by, s->physical, s->count * sizeof(s->physical[0]));
-	memset(s->live, 0, by * sizeof(s->live[0]));
-	memset(s->physical, 0, by * sizeof(s->physical[0]));
+	for (unsigned int q = 0; q < NA_QUANTITIES; q++) {
+		memmove(s->value[q] + by, s->value[q], s->count * sizeof(s->value[q][0]));
+		memset(s->value[q], 0, by * sizeof(s->value[q][0]));
+	}
 	s->first -= by;
 	s->count += by;
+}
+
+/* What only a process's own series has. */
+static void make_sum(struct na_series *s)
+{
+	memset(s->last, 0, sizeof(s->last));
+	memset(s->phase, 0, sizeof(s->phase));
 }
 
 void na_series_sum(struct na_series *into, const struct na_series *other)
@@ -131,13 +152,13 @@ void na_series_sum(struct na_series *into, const struct na_series *other)
 	struct na_axis axis, theirs;
 	uint32_t offset;
 
-	into->last_live = into->last_physical = 0;
+	make_sum(into);
 	if (other->count == 0) {
 		na_series_widen(into, other->shift);
 		return;
 	}
 	add = *other;
-	add.last_live = add.last_physical = 0;
+	make_sum(&add);
 	if (into->count == 0) {
 		uint32_t shift = into->shift;
 
@@ -155,10 +176,9 @@ void na_series_sum(struct na_series *into, const struct na_series *other)
 	if (add.first < into->first || add.first - into->first >= NA_SERIES_BINS)
 		return; /* even the widest axis cannot hold both: a damaged clock */
 	offset = (uint32_t)(add.first - into->first);
-	for (uint32_t i = 0; i < add.count && offset + i < NA_SERIES_BINS; i++) {
-		into->live[offset + i] = plus(into->live[offset + i], add.live[i]);
-		into->physical[offset + i] = plus(into->physical[offset + i], add.physical[i]);
-	}
+	for (unsigned int q = 0; q < NA_QUANTITIES; q++)
+		for (uint32_t i = 0; i < add.count && offset + i < NA_SERIES_BINS; i++)
+			into->value[q][offset + i] = plus(into->value[q][offset + i], add.value[q][i]);
 	if (offset + add.count > into->count)
 		into->count = offset + add.count;
 }
@@ -175,12 +195,22 @@ static uint64_t peak(const uint64_t *values, uint32_t count)
 
 uint64_t na_series_peak_live(const struct na_series *s)
 {
-	return peak(s->live, s->count);
+	return peak(s->value[NA_SERIES_LIVE], s->count);
 }
 
 uint64_t na_series_peak_physical(const struct na_series *s)
 {
-	return peak(s->physical, s->count);
+	return peak(s->value[NA_SERIES_PHYSICAL], s->count);
+}
+
+uint32_t na_series_fullest(const struct na_series *s)
+{
+	uint32_t at = 0;
+
+	for (uint32_t i = 1; i < s->count; i++)
+		if (s->value[NA_SERIES_LIVE][i] > s->value[NA_SERIES_LIVE][at])
+			at = i;
+	return at;
 }
 
 void na_axis_init(struct na_axis *a)
@@ -196,6 +226,8 @@ void na_axis_join(struct na_axis *a, const struct na_axis *other)
 		a->end_ms = other->end_ms;
 	if (other->shift > a->shift)
 		a->shift = other->shift;
+	if (other->most > a->most)
+		a->most = other->most;
 }
 
 struct na_axis na_axis_of(const struct na_series *s)
@@ -207,17 +239,23 @@ struct na_axis na_axis_of(const struct na_series *s)
 	if (s->count) {
 		a.begin_ms = s->first << s->shift;
 		a.end_ms = (s->first + s->count) << s->shift;
+		a.most = na_series_peak_live(s);
 	}
 	return a;
 }
 
 uint32_t na_axis_shift(const struct na_axis *a)
 {
+	return na_axis_shift_of(a, NA_SERIES_BINS);
+}
+
+uint32_t na_axis_shift_of(const struct na_axis *a, uint32_t bins)
+{
 	uint32_t shift = a->shift;
 
 	if (a->begin_ms >= a->end_ms)
 		return shift;
-	while (shift < NA_SERIES_MOST && ((a->end_ms - 1) >> shift) - (a->begin_ms >> shift) >= NA_SERIES_BINS)
+	while (shift < NA_SERIES_MOST && ((a->end_ms - 1) >> shift) - (a->begin_ms >> shift) >= bins)
 		shift++;
 	return shift;
 }

@@ -46,3 +46,8 @@ double na_summary_own_fraction(const struct na_job *j)
 
 	return wall->known && wall->sum ? own / (double)wall->sum : -1;
 }
+
+uint64_t na_summary_hosts(const struct na_report *r)
+{
+	return r->job->hosts.live.known > r->host_count ? r->job->hosts.live.known : r->host_count;
+}

@@ -14,4 +14,7 @@ uint64_t na_summary_total(const struct na_job *j, enum na_metric_id id);
 /* Time in our own layer, by the processes' wall time; negative: unknown. */
 double na_summary_own_fraction(const struct na_job *j);
 
+/* All hosts that there are, of which na_report.hosts may be a choice. */
+uint64_t na_summary_hosts(const struct na_report *r);
+
 #endif

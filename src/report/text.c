@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * report.txt: what fits a batch log and, of most programs, a screen. 72 lines and 100 columns at most, plain ASCII. Each section
- * has a share of the lines; what does not fit is in report.json, and the text says so.
+ * The long form of the text (numarena-report show --full): every table, each with a share of the lines, 72 lines and 100 columns at most, plain ASCII.
+ * What does not fit is in report.json, and the text says so. The short form, report.txt, is text_short.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,6 @@
 #include "report/text_parts.h"
 #include "report/units.h"
 
-#define RULE	   "----------------------------------------------------------------------------------------------------\n"
 #define NUMA_ROWS  4
 #define HOST_ROWS  4
 #define RANK_ROWS  4
@@ -37,18 +36,18 @@ static void put_where(FILE *f, const struct na_where *w)
 		fprintf(f, "pid %d, %.24s", w->pid, w->host);
 }
 
-static void put_head(FILE *f, const struct na_report *r)
+void na_text_head(FILE *f, const struct na_report *r)
 {
 	const struct na_job *j = r->job;
 	char start[32], took[24];
 
 	na_units_date(start, sizeof(start), j->start_ms);
 	na_units_print(took, sizeof(took), j->metrics[NA_METRIC_wall_ns].most, NA_UNIT_NS);
-	fprintf(f, "--- numarena memory report %s", &RULE[strlen("--- numarena memory report ")]);
+	fprintf(f, "--- numarena memory report %s", &NA_TEXT_RULE[strlen("--- numarena memory report ")]);
 	fprintf(f, "  job        %s: %.40s", j->job, j->program);
 	if (r->mpi || (j->size > 1 && j->first < UINT64_C(1) << 32))
-		fprintf(f, ", %llu of %d ranks on %zu host%s\n", (unsigned long long)j->processes, j->size,
-			r->host_count, r->host_count == 1 ? "" : "s");
+		fprintf(f, ", %llu of %d ranks on %llu host%s\n", (unsigned long long)j->processes, j->size,
+			(unsigned long long)na_summary_hosts(r), na_summary_hosts(r) == 1 ? "" : "s");
 	else
 		fprintf(f, ", %llu process%s on %.30s\n", (unsigned long long)j->processes,
 			j->processes == 1 ? "" : "es", j->host);
@@ -171,7 +170,8 @@ static void put_hosts(FILE *f, const struct na_report *r)
 		fputc('\n', f);
 	}
 	if (r->host_count > HOST_ROWS)
-		fprintf(f, "  and %zu more hosts: see report.json\n", r->host_count - HOST_ROWS);
+		fprintf(f, "  and %llu more hosts: see report.json\n",
+			(unsigned long long)na_summary_hosts(r) - HOST_ROWS);
 	free(sorted);
 }
 
@@ -225,7 +225,7 @@ static void put_rows(FILE *f, const struct na_report *r)
 	free(sorted);
 }
 
-static void put_cost(FILE *f, const struct na_report *r)
+void na_text_cost(FILE *f, const struct na_report *r)
 {
 	static const struct line parts[] = { { "maintenance", NA_METRIC_maintenance_ns },
 					     { "measuring", NA_METRIC_finalize_ns },
@@ -273,7 +273,7 @@ static const struct na_row *next_incomplete(const struct na_report *r, const str
 
 /* "  incomplete  rank 3 lost 12:33:01 in assemble, rank 4 ...": whoever fell silent first comes first, for that is mostly the
  * one that the others died of. */
-static void put_incomplete(FILE *f, const struct na_report *r)
+void na_text_incomplete(FILE *f, const struct na_report *r)
 {
 	const struct na_row *row = NULL;
 	size_t shown = 0, total = 0, in_phase = 0;
@@ -305,7 +305,7 @@ static void put_incomplete(FILE *f, const struct na_report *r)
 		fputc('\n', f);
 }
 
-static void put_missing(FILE *f, const struct na_report *r)
+void na_text_missing(FILE *f, const struct na_report *r)
 {
 	size_t shown = r->missing_listed < 8 ? r->missing_listed : 8;
 
@@ -319,7 +319,7 @@ static void put_missing(FILE *f, const struct na_report *r)
 	fputc('\n', f);
 }
 
-static void put_notes(FILE *f, const struct na_report *r)
+void na_text_notes(FILE *f, const struct na_report *r)
 {
 	for (size_t i = 0; i < r->note_count && i < NOTE_ROWS; i++) {
 		const char *note = r->notes[i];
@@ -332,7 +332,7 @@ static void put_notes(FILE *f, const struct na_report *r)
 		fprintf(f, "  and %zu more notes: see report.json\n", r->note_count - NOTE_ROWS);
 }
 
-char *na_report_text(const struct na_report *report)
+char *na_report_text_full(const struct na_report *report)
 {
 	char *text = NULL;
 	size_t size;
@@ -340,20 +340,20 @@ char *na_report_text(const struct na_report *report)
 
 	if (!f)
 		return NULL;
-	put_head(f, report);
+	na_text_head(f, report);
 	put_table(f, report);
 	put_peaks(f, report);
 	put_numa(f, report->job);
 	na_text_breakdown(f, report);
 	put_hosts(f, report);
 	put_rows(f, report);
-	put_cost(f, report);
-	na_text_findings(f, report);
+	na_text_cost(f, report);
+	na_text_findings(f, report, 2);
 	na_text_oom(f, report);
-	put_incomplete(f, report);
-	put_missing(f, report);
-	put_notes(f, report);
-	fputs(RULE, f);
+	na_text_incomplete(f, report);
+	na_text_missing(f, report);
+	na_text_notes(f, report);
+	fputs(NA_TEXT_RULE, f);
 	if (fclose(f) != 0) {
 		free(text);
 		return NULL;

@@ -12,7 +12,6 @@
 #define PHASE_ROWS 8
 #define CLASS_ROWS 3
 #define POOLS	   3
-#define FINDINGS   2
 #define OOM_NAMES  3
 #define COLUMNS	   100
 
@@ -96,7 +95,7 @@ static void put_phase(FILE *f, const struct na_phase_sum *p, int several)
 		who(&p->left.most_at), p->running ? " *" : "");
 }
 
-static void put_phases(FILE *f, const struct na_report *r)
+void na_text_phases(FILE *f, const struct na_report *r, uint32_t most)
 {
 	const struct na_job_breakdown *b = r->breakdown;
 	const struct na_phase_sum *sorted[NA_BREAKDOWN_PHASES];
@@ -114,15 +113,15 @@ static void put_phases(FILE *f, const struct na_report *r)
 	else
 		fprintf(f, "  %-22s %9s %11s %13s %11s %11s %11s\n", "phases, highest first", "times", "time",
 			"allocations", "allocated", "peak", "left behind");
-	for (uint32_t i = 0; i < b->phase_count && i < PHASE_ROWS; i++)
+	for (uint32_t i = 0; i < b->phase_count && i < most; i++)
 		put_phase(f, sorted[i], several);
 	for (uint32_t i = 0; several && i < b->phase_count; i++)
 		if (b->phases[i].running) {
 			fprintf(f, "  (* was running in %s)\n", r->mpi ? "some rank" : "some process");
 			break;
 		}
-	if (b->phase_count > PHASE_ROWS)
-		fprintf(f, "  and %u more phases: see report.json\n", b->phase_count - PHASE_ROWS);
+	if (b->phase_count > most)
+		fprintf(f, "  and %u more phases: see report.json\n", b->phase_count - most);
 	if (b->other_phases.ns.known)
 		put_phase(f, &b->other_phases, several);
 }
@@ -208,21 +207,27 @@ static void put_threads(FILE *f, const struct na_job_breakdown *b)
 
 /* ---- samples ---- */
 
-static void put_samples(FILE *f, const struct na_job_breakdown *b)
+void na_text_latency(FILE *f, const struct na_report *r)
 {
-	const struct na_times *t = &b->latency;
-	const struct na_lifetimes *l = &b->lifetimes;
+	const struct na_where *slowest = &r->breakdown->slowest_at;
+	const struct na_times *t = &r->breakdown->latency;
 
-	if (!t->samples) {
+	if (t->samples)
+		fprintf(f, "  allocation latency      p50 %s, p90 %s, p99 %s, p99.9 %s, most %s (%s %d)\n",
+			duration(na_times_quantile(t, 0.5)).text, duration(na_times_quantile(t, 0.9)).text,
+			duration(na_times_quantile(t, 0.99)).text, duration(na_times_quantile(t, 0.999)).text,
+			word(t->most, NA_UNIT_NS).text, kind(slowest), who(slowest));
+}
+
+static void put_samples(FILE *f, const struct na_report *r)
+{
+	const struct na_lifetimes *l = &r->breakdown->lifetimes;
+
+	na_text_latency(f, r);
+	if (!r->breakdown->latency.samples)
 		fprintf(f,
 			"  latency, lifetimes      unavailable: no allocation was sampled (NUMARENA_SAMPLE_BYTES)\n");
-		return;
-	}
-	fprintf(f, "  allocation latency      p50 %s, p90 %s, p99 %s, p99.9 %s, most %s (%s %d)\n",
-		duration(na_times_quantile(t, 0.5)).text, duration(na_times_quantile(t, 0.9)).text,
-		duration(na_times_quantile(t, 0.99)).text, duration(na_times_quantile(t, 0.999)).text,
-		word(t->most, NA_UNIT_NS).text, kind(&b->slowest_at), who(&b->slowest_at));
-	if (l->samples)
+	else if (l->samples)
 		fprintf(f, "  sampled blocks' lives   half within %s, 90 %% %s, 99 %% %s; of bytes half %s\n",
 			duration(na_lifetimes_quantile(l->blocks, 0.5)).text,
 			duration(na_lifetimes_quantile(l->blocks, 0.9)).text,
@@ -234,11 +239,11 @@ static void put_samples(FILE *f, const struct na_job_breakdown *b)
 
 void na_text_breakdown(FILE *f, const struct na_report *r)
 {
-	put_phases(f, r);
+	na_text_phases(f, r, PHASE_ROWS);
 	put_classes(f, r->breakdown);
 	put_pools(f, r->breakdown);
 	put_threads(f, r->breakdown);
-	put_samples(f, r->breakdown);
+	put_samples(f, r);
 }
 
 /* ---- findings, out of memory ---- */
@@ -265,19 +270,19 @@ static void put_wrapped(FILE *f, const char *text, size_t indent)
 	fputc('\n', f);
 }
 
-void na_text_findings(FILE *f, const struct na_report *r)
+void na_text_findings(FILE *f, const struct na_report *r, size_t most)
 {
-	struct na_finding found[NA_RULE_COUNT_];
+	struct na_finding found[NA_JOB_RULE_END_];
 	size_t n = na_judge(r, found);
 
 	if (n == 0)
 		fprintf(f, "  findings                none\n");
-	for (size_t i = 0; i < n && i < FINDINGS; i++) {
+	for (size_t i = 0; i < n && i < most; i++) {
 		fprintf(f, "  finding: ");
 		put_wrapped(f, found[i].bottleneck, sizeof("  finding: ") - 1);
 	}
-	if (n > FINDINGS)
-		fprintf(f, "  and %zu more findings, with recommendations for all: see report.json\n", n - FINDINGS);
+	if (n > most)
+		fprintf(f, "  and %zu more findings, with recommendations for all: see report.json\n", n - most);
 	else if (n)
 		fprintf(f, "  (recommendations: see report.json)\n");
 }

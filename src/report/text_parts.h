@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The sections of report.txt that text.c does not hold itself: what comes of the breakdown, the findings, and who ran out of memory. Each has a share of the
- * lines, and prints nothing where there is nothing. ASCII, 100 columns. */
+/* Sections that both forms of the text have. Each prints nothing where there is nothing. ASCII, 100 columns. */
 #ifndef NA_REPORT_TEXT_PARTS_H
 #define NA_REPORT_TEXT_PARTS_H
 
@@ -8,8 +7,19 @@
 
 #include "report/report.h"
 
-void na_text_breakdown(FILE *f, const struct na_report *r);
-void na_text_findings(FILE *f, const struct na_report *r);
+#define NA_TEXT_RULE                                                                                                   \
+	"----------------------------------------------------------------------------------------------------\n"
+
+void na_text_head(FILE *f, const struct na_report *r);
+void na_text_cost(FILE *f, const struct na_report *r);	     /* 2 lines */
+void na_text_incomplete(FILE *f, const struct na_report *r); /* up to 3 */
+void na_text_missing(FILE *f, const struct na_report *r);
+void na_text_notes(FILE *f, const struct na_report *r); /* up to 3 */
+
+void na_text_breakdown(FILE *f, const struct na_report *r); /* all of these that are of the breakdown */
+void na_text_phases(FILE *f, const struct na_report *r, uint32_t most);
+void na_text_latency(FILE *f, const struct na_report *r);
+void na_text_findings(FILE *f, const struct na_report *r, size_t most);
 void na_text_oom(FILE *f, const struct na_report *r);
 
 #endif

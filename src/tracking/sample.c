@@ -379,26 +379,47 @@ size_t na_sample_sites(struct na_sample_site *out, size_t n)
 	return count;
 }
 
-size_t na_sample_top(struct na_sample_site *out, size_t n)
+static size_t top(struct na_sample_site *out, size_t n, uint64_t (*bytes)(const struct na_sample_values *v))
 {
 	size_t count = 0;
 
 	na_lock(&lock);
 	for (const struct site *s = all_sites; s && n; s = s->next_all) {
+		struct na_sample_values v = values_of(s);
 		size_t at = count;
 
-		if (!s->values.live_bytes || (count == n && out[n - 1].values.live_bytes >= s->values.live_bytes))
+		if (!bytes(&v) || (count == n && bytes(&out[n - 1].values) >= bytes(&v)))
 			continue;
 		if (count < n)
 			count++;
 		else
 			at = n - 1;
-		for (; at && out[at - 1].values.live_bytes < s->values.live_bytes; at--)
+		for (; at && bytes(&out[at - 1].values) < bytes(&v); at--)
 			out[at] = out[at - 1];
 		copy_site(s, &out[at]);
 	}
 	na_unlock(&lock);
 	return count;
+}
+
+static uint64_t live_bytes(const struct na_sample_values *v)
+{
+	return v->live_bytes;
+}
+
+static uint64_t peak_bytes(const struct na_sample_values *v)
+{
+	return v->peak_bytes;
+}
+
+size_t na_sample_top(struct na_sample_site *out, size_t n)
+{
+	return top(out, n, live_bytes);
+}
+
+size_t na_sample_top_of_peak(struct na_sample_site *out, size_t n)
+{
+	return top(out, n, peak_bytes);
 }
 
 void na_sample_summary(struct na_sample_summary *out)

@@ -37,6 +37,9 @@ struct na_sample_site {
  * can be called when there is no memory; a look at each site. */
 size_t na_sample_top(struct na_sample_site *out, size_t n);
 
+/* The same by bytes that were live at the highest sampled peak. */
+size_t na_sample_top_of_peak(struct na_sample_site *out, size_t n);
+
 /* A frame as "function+0x12 (library.so)", or "library.so+0x1234", or its address; always terminated. Asks the dynamic
  * linker, allocates nothing. */
 void na_sample_frame(uintptr_t frame, char *out, size_t capacity);

@@ -57,6 +57,14 @@ static inline void record_break_down(struct na_record *r, int32_t rank)
 	b->latency.sum = 99 * 20 + b->latency.most;
 	b->latency.bins[na_histogram_bin(20)] = 99;
 	b->latency.bins[na_histogram_bin(b->latency.most)] = 1;
+	b->site_count = 2;
+	b->sites_bytes = 3 * live;
+	snprintf(b->sites[0].frames, NA_SITE_TEXT, "assemble (solver)\nmain (solver)");
+	b->sites[0].bytes = 2 * live;
+	b->sites[0].allocations = 100;
+	snprintf(b->sites[1].frames, NA_SITE_TEXT, "only_%d (solver)\nmain (solver)", rank);
+	b->sites[1].bytes = live / 2;
+	b->sites[1].allocations = 10;
 	b->lifetimes.samples = 2;
 	b->lifetimes.blocks[10] = 90;
 	b->lifetimes.blocks[30] = 10;

@@ -23,11 +23,27 @@ static void ranks(void)
 		record_make(&r[i], i, RANKS, i < 3 ? "alpha" : "beta");
 }
 
+/* Of all ranks, to whose width their series are brought. */
+static const struct na_axis *axis(void)
+{
+	static struct na_axis all;
+
+	na_axis_init(&all);
+	for (int i = 0; i < RANKS; i++) {
+		struct na_axis one = na_axis_of(&r[i].series);
+
+		na_axis_join(&all, &one);
+	}
+	for (int i = 0; i < RANKS; i++)
+		na_series_widen(&r[i].series, na_axis_shift(&all));
+	return &all;
+}
+
 static void add_all(void)
 {
 	na_job_breakdown_init(&b);
 	for (int i = 0; i < RANKS; i++)
-		na_record_add_breakdown(&b, &r[i]);
+		na_record_add_breakdown(&b, &r[i], axis());
 	assert_int_equal(na_job_breakdown_check(&b), 0);
 }
 
@@ -176,7 +192,7 @@ static void merge_by(unsigned int seed, struct na_job_breakdown *out)
 
 	for (int i = 0; i < RANKS; i++) {
 		na_job_breakdown_init(&parts[i]);
-		na_record_add_breakdown(&parts[i], &r[i]);
+		na_record_add_breakdown(&parts[i], &r[i], axis());
 	}
 	while (count > 1) {
 		int from = (int)(rand_r(&seed) % (unsigned int)count);
@@ -201,6 +217,10 @@ static void any_tree_gives_the_same_bytes(void **state)
 			ranks();
 		r[3].breakdown.phases[0] = r[3].breakdown.phases[1];
 		r[3].breakdown.phases[1] = r[2].breakdown.phases[0];
+		for (int i = 0; i < RANKS; i++) /* begins elsewhere on the axis, and goes from phase to phase */
+			for (uint32_t k = 0; k < r[i].series.count; k++)
+				r[i].series.phase[k] = (uint8_t)((k + (uint32_t)i) % 4);
+		na_series_add(&r[8].series, START_MS + 60000, MIB, MIB);
 		r[5].breakdown.phases[1].ns = r[2].breakdown.phases[1].ns; /* ties across hosts */
 		r[7].breakdown.threads.busiest.allocated_bytes = r[8].breakdown.threads.busiest.allocated_bytes;
 		r[6].breakdown.latency.most = r[8].breakdown.latency.most;
@@ -281,7 +301,7 @@ static void names_that_no_text_can_carry(void **state)
 
 /* ---- the rules ---- */
 
-static struct na_finding found[NA_RULE_COUNT_];
+static struct na_finding found[NA_JOB_RULE_END_];
 
 static size_t judge(void)
 {
@@ -292,17 +312,19 @@ static size_t judge(void)
 	na_job_init(&job);
 	na_job_init(&hosts[0]);
 	na_job_init(&hosts[1]);
-	for (int i = 0; i < RANKS; i++) {
-		na_job_add(&job, &r[i]);
+	for (int i = 0; i < RANKS; i++)
 		na_job_add(&hosts[i >= 3], &r[i]);
+	for (int i = 0; i < 2; i++) {
+		na_job_seal(&hosts[i]);
+		na_job_merge(&job, &hosts[i]);
 	}
 	return na_judge(&report, found);
 }
 
-static const struct na_finding *finding(size_t n, enum na_rule_id rule)
+static const struct na_finding *finding(size_t n, int rule)
 {
 	for (size_t i = 0; i < n; i++)
-		if (found[i].rule == rule)
+		if ((int)found[i].rule == rule)
 			return &found[i];
 	return NULL;
 }
@@ -383,6 +405,144 @@ static void the_fullest_host_is_named(void **state)
 	assert_non_null(strstr(f->bottleneck, "On host alpha, when it was fullest:"));
 }
 
+static void one_rank_with_most(void **state)
+{
+	const struct na_finding *f;
+
+	(void)state;
+	ranks();
+	for (int i = 0; i < RANKS; i++)
+		r[i].heap.peak_bytes = 200 * MIB;
+	assert_null(finding(judge(), NA_JOB_RULE_rank_imbalance));
+	r[4].heap.peak_bytes = 700 * MIB;
+	f = finding(judge(), NA_JOB_RULE_rank_imbalance);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "rank 4, beta peaked at 700 MiB, while the mean of the 9 processes is 25"));
+	for (int i = 0; i < RANKS; i++) /* as uneven, but small */
+		r[i].heap.peak_bytes = (i == 4 ? 50 : 10) * MIB;
+	assert_null(finding(judge(), NA_JOB_RULE_rank_imbalance));
+}
+
+static void rise(struct na_record *one, uint64_t step)
+{
+	na_series_init(&one->series);
+	for (uint64_t ms = 0; ms < 4000; ms += 16)
+		na_series_add(&one->series, START_MS + ms, 64 * MIB + ms / 16 * step, MIB);
+}
+
+static void one_rank_that_leaks(void **state)
+{
+	const struct na_finding *f;
+
+	(void)state;
+	ranks();
+	for (int i = 0; i < RANKS; i++)
+		rise(&r[i], 0);
+	assert_null(finding(judge(), NA_JOB_RULE_leaking_rank));
+	rise(&r[6], MIB);
+	f = finding(judge(), NA_JOB_RULE_leaking_rank);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "Live memory of rank 6, beta rose in each part of its time, by 218 MiB"));
+	assert_null(finding(judge(), NA_RULE_growth)); /* said once */
+	for (int i = 0; i < RANKS; i++) /* all do: the job grows, no rank of it does more than others */
+		rise(&r[i], MIB);
+	assert_null(finding(judge(), NA_JOB_RULE_leaking_rank));
+	assert_non_null(finding(judge(), NA_RULE_growth));
+}
+
+static void more_asked_for_than_used(void **state)
+{
+	const struct na_finding *f;
+
+	(void)state;
+	ranks();
+	for (int i = 0; i < RANKS; i++) {
+		r[i].request_bytes = UINT64_C(2) << 30;
+		r[i].request_source = NA_REQUESTED_BY_SLURM_NODE;
+		na_series_init(&r[i].series);
+		na_series_add(&r[i].series, START_MS, MIB, 100 * MIB);
+	}
+	f = finding(judge(), NA_JOB_RULE_over_requested); /* 6 x 100 on beta */
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "had 2.0 GiB on each host (SLURM_MEM_PER_NODE), of which the fullest, beta, used 600 MiB"));
+	assert_non_null(strstr(f->recommendation, "--mem=660M"));
+	r[8].state = NA_RECORD_ABORTED; /* nobody knows what it would have come to */
+	assert_null(finding(judge(), NA_JOB_RULE_over_requested));
+	r[8].state = NA_RECORD_COMPLETE;
+	for (int i = 0; i < RANKS; i++)
+		r[i].request_bytes = UINT64_C(1200) << 20;
+	assert_null(finding(judge(), NA_JOB_RULE_over_requested));
+}
+
+static void what_the_kernel_said(void **state)
+{
+	const struct na_finding *f;
+
+	(void)state;
+	ranks();
+	for (int i = 0; i < RANKS; i++)
+		r[i].stalled = 49000;
+	assert_null(finding(judge(), NA_RULE_stalls));
+	r[7].stalled = 120000;
+	f = finding(judge(), NA_RULE_stalls);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "On host beta, when it waited most: Tasks waited for memory during 12.0%"));
+}
+
+static void nodes_that_are_not_filled_alike(void **state)
+{
+	const struct na_finding *f;
+
+	(void)state;
+	ranks();
+	for (int i = 0; i < RANKS; i++) {
+		r[i].peak_nodes[0].resident_bytes = 100 * MIB;
+		r[i].peak_nodes[1].resident_bytes = MIB;
+	}
+	assert_null(finding(judge(), NA_RULE_imbalance)); /* perhaps on purpose */
+	for (int i = 0; i < RANKS; i++)
+		r[i].node_cpus[0] = r[i].node_cpus[1] = 2;
+	f = finding(judge(), NA_RULE_imbalance);
+	assert_non_null(f);
+	assert_non_null(strstr(f->bottleneck, "Node 0 holds 900 MiB"));
+	for (int i = 0; i < RANKS; i++)
+		r[i].node_cpus[1] = 0;
+	assert_null(finding(judge(), NA_RULE_imbalance));
+}
+
+static void pages_that_are_not_huge(void **state)
+{
+	const struct na_finding *f;
+
+	(void)state;
+	ranks();
+	for (int i = 0; i < RANKS; i++)
+		r[i].peak_nodes[0].resident_bytes = 200 * MIB;
+	assert_null(finding(judge(), NA_RULE_huge_pages));
+	for (int i = 0; i < RANKS; i++)
+		r[i].huge_pages = NA_HUGE_KNOWN | NA_HUGE_POSSIBLE;
+	f = finding(judge(), NA_RULE_huge_pages);
+	assert_non_null(f);
+	assert_non_null(strstr(f->recommendation, "Set NUMARENA_HUGEPAGES=1"));
+	for (int i = 0; i < RANKS; i++)
+		r[i].peak_nodes[0].huge_bytes = 180 * MIB;
+	assert_null(finding(judge(), NA_RULE_huge_pages));
+}
+
+static void phases_over_time(void **state)
+{
+	(void)state;
+	ranks();
+	for (int i = 0; i < RANKS; i++)
+		for (uint32_t k = 0; k < r[i].series.count; k++)
+			r[i].series.phase[k] = (uint8_t)(i < 4 ? 1 : k < 10 ? 2 : 0); /* setup, step */
+	add_all();
+	assert_int_equal(phase("setup")->when[5], 4);
+	assert_int_equal(phase("step")->when[5], 5);
+	assert_int_equal(phase("step")->when[10], 0);
+	assert_int_equal(phase("only 3")->when[5], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +555,13 @@ int main(void)
 		cmocka_unit_test(growth_is_judged_by_phase_and_rank),
 		cmocka_unit_test(growth_is_judged_by_the_series_where_no_phase_tells),
 		cmocka_unit_test(the_fullest_host_is_named),
+		cmocka_unit_test(one_rank_with_most),
+		cmocka_unit_test(one_rank_that_leaks),
+		cmocka_unit_test(more_asked_for_than_used),
+		cmocka_unit_test(what_the_kernel_said),
+		cmocka_unit_test(nodes_that_are_not_filled_alike),
+		cmocka_unit_test(pages_that_are_not_huge),
+		cmocka_unit_test(phases_over_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

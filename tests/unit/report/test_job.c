@@ -106,6 +106,107 @@ static void empty_is_the_identity(void **state)
 	assert_memory_equal(&empty, &one, sizeof(one));
 }
 
+/* Hosts count one by one, and those with the least room are kept by name, in any order of merging. */
+static void the_hosts_with_the_least_room(void **state)
+{
+	static struct na_fullest parts[24], first;
+	struct na_job all;
+
+	(void)state;
+	memset(&first, 0, sizeof(first));
+	na_job_init(&all);
+	for (unsigned int order = 0; order < 20; order++) {
+		unsigned int seed = order;
+		int count = 24;
+
+		for (int i = 0; i < 24; i++) {
+			static struct na_record r;
+			struct na_job host;
+			char name[16];
+
+			snprintf(name, sizeof(name), "h%02d", i);
+			record_make(&r, i, 24, name);
+			r.cgroup_limit = (UINT64_C(4) * (unsigned int)(i + 1) + (unsigned int)(i * 7 % 24)) << 20;
+			na_job_init(&host);
+			na_job_add(&host, &r);
+			na_job_seal(&host);
+			memset(&parts[i], 0, sizeof(parts[i]));
+			na_fullest_add(&parts[i], &host);
+			if (order == 0)
+				na_job_merge(&all, &host);
+		}
+		while (count > 1) {
+			int a = (int)(rand_r(&seed) % (unsigned int)count), b = (a + 1) % count;
+
+			na_fullest_merge(&parts[a], &parts[b]);
+			parts[b] = parts[--count];
+		}
+		if (order == 0)
+			first = parts[0];
+		assert_memory_equal(&parts[0], &first, sizeof(first));
+	}
+	assert_int_equal(first.count, NA_JOB_FULLEST);
+	for (uint32_t i = 0; i < first.count; i++)
+		assert_int_equal(first.hosts[i].hosts.free.least, (uint64_t)i << 20);
+	assert_string_equal(first.hosts[1].host, "h07");
+	assert_int_equal(na_job_check(&all), 0);
+	assert_int_equal(all.hosts.live.known, 24);
+	assert_int_equal(all.hosts.processes.most, 1);
+	assert_int_equal(all.hosts.free.most, 23 << 20);
+	assert_string_equal(all.hosts.physical.most_at.host, "h23");
+}
+
+static void requests_and_the_kernel(void **state)
+{
+	static struct na_record r[2];
+	struct na_job j, k;
+
+	(void)state;
+	record_make(&r[0], 0, 2, "alpha");
+	record_make(&r[1], 1, 2, "beta");
+	r[0].request_bytes = r[1].request_bytes = 1 << 30;
+	r[0].request_source = NA_REQUESTED_BY_CGROUP;
+	r[1].request_source = NA_REQUESTED_BY_SLURM_CPU;
+	r[0].huge_pages = NA_HUGE_KNOWN | NA_HUGE_POSSIBLE;
+	r[0].node_cpus[0] = r[1].node_cpus[0] = 4;
+	r[0].node_cpus[1] = 4;
+	na_job_init(&j);
+	na_job_add(&j, &r[0]);
+	na_job_add(&j, &r[1]);
+	na_job_init(&k);
+	na_job_add(&k, &r[1]);
+	na_job_add(&k, &r[0]);
+	assert_memory_equal(&j, &k, sizeof(j));
+	assert_int_equal(j.request_source, NA_REQUESTED_BY_SLURM_CPU);
+	assert_int_equal(j.huge_possible, 1);
+	assert_int_equal(j.nodes[0].cpus, 8);
+	assert_int_equal(j.nodes[1].cpus, NA_UNKNOWN);
+}
+
+static void rows_have_a_course_and_cells(void **state)
+{
+	static struct na_record r;
+	struct na_row row;
+	struct na_axis axis;
+	struct na_row_axis rows;
+
+	(void)state;
+	record_make(&r, 3, 4, "alpha");
+	axis = na_axis_of(&r.series);
+	axis.begin_ms -= 3600000; /* others began an hour earlier, and had 1 TiB */
+	axis.most = UINT64_C(1) << 40;
+	rows = na_row_axis(&axis);
+	na_series_widen(&r.series, na_axis_shift(&axis));
+	na_row_fill(&row, &r, &rows);
+	assert_true(((axis.end_ms - 1) >> rows.shift) - rows.first < NA_ROW_BINS);
+	assert_int_equal(row.live[0], NA_ROW_UNKNOWN);
+	assert_int_equal(row.live[((axis.end_ms - 1) >> rows.shift) - rows.first], (8 << 20) >> rows.unit_shift);
+	assert_true(axis.most >> rows.unit_shift < NA_ROW_UNKNOWN);
+	assert_int_equal(row.cell_count, 2);
+	assert_int_equal(row.cells[0].resident, (4 << 20) / 4096);
+	assert_int_equal(row.cells[1].misplaced, 1);
+}
+
 static void unknown_is_not_zero(void **state)
 {
 	struct na_record r[2];
@@ -184,6 +285,9 @@ int main(void)
 		cmocka_unit_test(adds_up),
 		cmocka_unit_test(any_tree_gives_the_same_bytes),
 		cmocka_unit_test(empty_is_the_identity),
+		cmocka_unit_test(the_hosts_with_the_least_room),
+		cmocka_unit_test(requests_and_the_kernel),
+		cmocka_unit_test(rows_have_a_course_and_cells),
 		cmocka_unit_test(unknown_is_not_zero),
 		cmocka_unit_test(states_count),
 		cmocka_unit_test(damage_is_refused),

@@ -102,10 +102,10 @@ static void the_last_version_is_refused(void **state)
 	na_record_store(slots, &r);
 	na_record_store(slots, &r);
 	for (int i = 0; i < 2; i++) {
-		slots[i].version = 2;
-		slots[i].bytes = 14896;
+		slots[i].version = 3;
+		slots[i].bytes = 34704;
 	}
-	load_gives(-EPROTO, "a record of version 2 and 14896 bytes; this numarena-report reads version 3 of ");
+	load_gives(-EPROTO, "a record of version 3 and 34704 bytes; this numarena-report reads version 4 of ");
 }
 
 /* What is as it was is not written again, so that it need not go to the file system: a write would fault. */

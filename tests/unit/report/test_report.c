@@ -70,7 +70,7 @@ static void hold_against_schema(const char *text, int rc, const char *words)
 	json_decref(document);
 }
 
-static void fits_a_terminal(const char *text)
+static void fits(const char *text, int most)
 {
 	int lines = 0;
 
@@ -82,7 +82,20 @@ static void fits_a_terminal(const char *text)
 			fail_msg("%d columns: %.*s", (int)(end - line), (int)(end - line), line);
 		line = end + 1;
 	}
-	assert_in_range(lines, 10, 72);
+	assert_in_range(lines, 10, most);
+}
+
+/* Both forms of the text, of which the long one is given back. */
+static char *texts_of(const struct na_report *report)
+{
+	char *text = na_report_text(report), *full = na_report_text_full(report);
+
+	assert_non_null(text);
+	assert_non_null(full);
+	fits(text, 40);
+	fits(full, 72);
+	free(text);
+	return full;
 }
 
 static void whole_job(void **state)
@@ -100,9 +113,8 @@ static void whole_job(void **state)
 	assert_int_equal(report.row_count, 6);
 	assert_int_equal(report.missing_count, 0);
 	json = na_report_json(&report);
-	text = na_report_text(&report);
+	text = texts_of(&report);
 	hold_against_schema(json, 0, NULL);
-	fits_a_terminal(text);
 	assert_non_null(strstr(text, "6 of 6 ranks on 2 hosts"));
 	assert_non_null(strstr(text, "status     complete"));
 	assert_non_null(strstr(text, "rank 5, beta"));
@@ -146,9 +158,8 @@ static void broken_job(void **state)
 	assert_int_equal(report.missing[1], 7);
 	assert_int_equal(report.missing[2], 12);
 	json = na_report_json(&report);
-	text = na_report_text(&report);
+	text = texts_of(&report);
 	hold_against_schema(json, 0, NULL);
-	fits_a_terminal(text);
 	assert_non_null(strstr(text, "aborted (from the records)"));
 	assert_non_null(strstr(text, "incomplete              rank 2 running")); /* silent for longest */
 	assert_non_null(strstr(text, "rank 3 aborted"));
@@ -182,7 +193,7 @@ static void schema_refuses(void **state)
 	static const struct {
 		const char *from, *to, *words;
 	} cases[] = { { "\"status\": \"complete\"", "\"status\": \"splendid\"", "/job/status" },
-		      { "\"schema_version\": \"1.1\"", "\"schema_version\": \"2.0\"", "schema_version" },
+		      { "\"schema_version\": \"1.2\"", "\"schema_version\": \"2.0\"", "schema_version" },
 		      { "\"processes\": 6", "\"processes\": -6", "processes" },
 		      { "\"processes\": 6", "\"processes\": \"six\"", "processes" },
 		      { "\"processes\": 6,", "", "processes" },
@@ -248,7 +259,7 @@ static void damage_member(json_t *object, const char *member)
 static void damage(json_t *v)
 {
 	const char *key;
-	char keys[40][64];
+	char keys[80][64];
 	json_t *member;
 	size_t count = 0;
 
@@ -281,8 +292,10 @@ static void each_damage_is_refused(void **state)
 	struct na_record r;
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
-		record_make(&r, i, 2, "alpha");
+	for (int i = 0; i < 6; i++) {
+		record_make(&r, i, 6, "alpha");
+		if (i == 5)
+			r.heap.peak_bytes = UINT64_C(1) << 40; /* an outlier */
 		r.breakdown.phases[0].allocated_bytes = 100 << 20;
 		r.breakdown.phases[0].growth = (struct na_phase_growth){ 1 << 20, 100 << 20, 10 << 20, 8, 7 };
 		r.breakdown.other_pools.pools = 1;
@@ -324,9 +337,8 @@ static void phases_and_the_rest(void **state)
 	assert_int_equal(na_collect(job_folder, &c), 0);
 	report = na_collect_report(c);
 	json = na_report_json(&report);
-	text = na_report_text(&report);
+	text = texts_of(&report);
 	hold_against_schema(json, 0, NULL);
-	fits_a_terminal(text);
 	document = json_loads(json, 0, NULL);
 	job = json_object_get(document, "job");
 	step = json_array_get(json_object_get(job, "phases"), 1); /* in the order of their beginning */
@@ -396,13 +408,132 @@ static void the_fullest_report_fits(void **state)
 	na_oom_files_find(folder, 0, &oom);
 	report.oom = &oom;
 	json = na_report_json(&report);
-	text = na_report_text(&report);
+	text = texts_of(&report);
 	hold_against_schema(json, 0, NULL);
-	fits_a_terminal(text);
 	assert_non_null(strstr(text, "and 56 more phases: see report.json"));
 	assert_non_null(strstr(text, "\n  (others) "));
 	assert_non_null(strstr(text, "see oom-10000.txt, oom-10001.txt, oom-10002.txt and 9 more"));
 	assert_non_null(strstr(text, "\n  finding: "));
+	free(json);
+	free(text);
+	na_collect_free(c);
+}
+
+static json_t *at(json_t *v, const char *path)
+{
+	char key[64];
+
+	while (*path) {
+		size_t n = strcspn(path, "/");
+
+		snprintf(key, sizeof(key), "%.*s", (int)n, path);
+		v = json_is_array(v) ? json_array_get(v, (size_t)atoi(key)) : json_object_get(v, key);
+		if (!v)
+			fail_msg("no %s", path);
+		path += n + (path[n] == '/');
+	}
+	return v;
+}
+
+static json_int_t whole(const char *path)
+{
+	json_t *v = at(document, path);
+
+	if (!json_is_integer(v))
+		fail_msg("%s is no integer", path);
+	return json_integer_value(v);
+}
+
+static double real(const char *path)
+{
+	json_t *v = at(document, path);
+
+	if (!json_is_number(v))
+		fail_msg("%s is no number", path);
+	return json_number_value(v);
+}
+
+/* What happened when, how it is spread, and what follows for the next job: of six ranks on two hosts, as records.h makes them. */
+static void what_a_job_adds(void **state)
+{
+	struct na_collection *c;
+	struct na_report report;
+	char *json, *text;
+	json_int_t sums = 0;
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		struct na_record r;
+
+		record_make(&r, i, 6, i % 2 ? "beta" : "alpha");
+		memset(r.series.phase, 2, r.series.count); /* "step" */
+		r.cgroup_limit = UINT64_C(64) << 20;
+		r.request_bytes = UINT64_C(32) << 30;
+		r.request_source = NA_REQUESTED_BY_SLURM_NODE;
+		r.peak_nodes_live = (uint64_t)(i + 1) << 20;
+		r.peak_requested = r.peak_nodes_live * 3 / 4;
+		if (i == 4)
+			r.heap.peak_bytes = UINT64_C(1) << 30;
+		put(&r);
+	}
+	assert_int_equal(na_collect(job_folder, &c), 0);
+	report = na_collect_report(c);
+	json = na_report_json(&report);
+	text = na_report_text(&report);
+	hold_against_schema(json, 0, NULL);
+	document = json_loads(json, 0, NULL);
+	/* One axis, and the nodes' series add up to the job's. */
+	for (size_t i = 0; i < json_array_size(at(document, "job/series/live_bytes")); i++) {
+		json_int_t sum = 0, of = json_integer_value(json_array_get(at(document, "job/series/live_bytes"), i));
+
+		for (size_t h = 0; h < 2; h++)
+			sum += json_integer_value(json_array_get(at(json_array_get(at(document, "nodes"), h), "series/live_bytes"), i));
+		assert_int_equal(sum, of);
+		sums += sum;
+	}
+	assert_true(sums > 0);
+	assert_int_equal(whole("nodes/1/series/begin_ms"), whole("job/series/begin_ms"));
+	assert_true(json_is_null(at(document, "job/series/compressed_bytes/0")));
+	assert_string_equal(json_string_value(at(document, "job/peak/phase")), "step");
+	assert_int_equal(whole("job/peak/live_bytes"), whole("job/peaks/live_peak_of_sums"));
+	assert_in_range(whole("job/peak/moment_ms"), START_MS, START_MS + 5000);
+	/* Rank 2 has its peak at second 2, and was there from the start. */
+	assert_int_equal(json_array_size(at(document, "job/rank_series/rows")), 6);
+	assert_int_equal(whole("job/rank_series/rows/2/rank"), 2);
+	assert_int_equal(whole("job/rank_series/rows/2/values/0") * whole("job/rank_series/unit_bytes"), 3 << 20);
+	/* 12 + 8 + 4 MiB, and 24 + 16 + 8 on beta, of 64. */
+	assert_int_equal(whole("nodes/0/headroom/free_bytes"), (64 - 4 * (1 + 3 + 5)) << 20);
+	assert_int_equal(whole("nodes/1/headroom/free_bytes"), (64 - 4 * (2 + 4 + 6)) << 20);
+	assert_int_equal(whole("nodes/0/headroom/more_ranks"), 1);
+	assert_string_equal(json_string_value(at(document, "nodes/1/headroom/limit")), "cgroup");
+	assert_int_equal(whole("job/memory_request/requested_bytes"), UINT64_C(32) << 30);
+	assert_string_equal(json_string_value(at(document, "job/memory_request/source")), "SLURM_MEM_PER_NODE");
+	assert_string_equal(json_string_value(at(document, "job/memory_request/directive")), "--mem=53M"); /* 48 and a tenth */
+	assert_in_range(whole("job/metrics/live_bytes/quantiles/p50"), 7 << 19, (7 << 19) + (7 << 15)); /* 3.5 MiB, to 6 % */
+	assert_true(real("job/metrics/live_bytes/stddev") > 1.7078 * 1048576 && real("job/metrics/live_bytes/stddev") < 1.7079 * 1048576);
+	assert_int_equal(json_array_size(at(document, "job/outliers")), 1);
+	assert_int_equal(whole("job/outliers/0/rank"), 4);
+	assert_string_equal(json_string_value(at(document, "job/outliers/0/metric")), "peak_bytes");
+	assert_int_equal(json_array_size(at(document, "job/numa_matrix")), 12);
+	assert_int_equal(whole("job/numa_matrix/3/resident_bytes"), 2 << 20);
+	assert_int_equal(whole("job/numa_matrix/3/misplaced_bytes"), 4096);
+	assert_int_equal(whole("job/fragmentation/held_bytes"), 2 * 21 << 20);
+	assert_true(real("job/fragmentation/external") > 0.4999 && real("job/fragmentation/external") < 0.5001);
+	assert_true(real("job/fragmentation/internal") > 0.2499 && real("job/fragmentation/internal") < 0.2501);
+	assert_true(real("job/rates/allocations_per_s") > 1199 && real("job/rates/allocations_per_s") < 1201);
+	assert_string_equal(json_string_value(at(document, "job/call_sites/0/frames/0")), "assemble (solver)");
+	assert_int_equal(whole("job/call_sites/0/bytes"), 42 << 20);
+	assert_int_equal(whole("job/call_sites/0/ranks"), 6);
+	assert_string_equal(json_string_value(at(document, "job/call_sites/1/frames/0")), "only_5 (solver)");
+	assert_non_null(strstr(json, "\"over_requested\""));
+	/* The same in the text. */
+	assert_non_null(strstr(text, " in \"step\", physical 84.0 MiB, in bins of "));
+	assert_non_null(strstr(text, "  live over time          |"));
+	assert_non_null(strstr(text, "  least room              beta: 16.0 MiB of 64.0 MiB free (cgroup), for 0 more ranks\n"));
+	assert_non_null(strstr(text, "  memory request          32.0 GiB a host (SLURM_MEM_PER_NODE); --mem=53M would have sufficed\n"));
+	assert_non_null(strstr(text, "  outlier                 rank 4, alpha: peak_bytes 1.00 GiB, median "));
+	assert_non_null(strstr(text, "  call site               42.0 MiB (67 %) on 6: assemble (solver)"));
+	json_decref(document);
 	free(json);
 	free(text);
 	na_collect_free(c);
@@ -485,6 +616,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_damage_is_refused, enter, leave),
 		cmocka_unit_test_setup_teardown(phases_and_the_rest, enter, leave),
 		cmocka_unit_test_setup_teardown(the_fullest_report_fits, enter, leave),
+		cmocka_unit_test_setup_teardown(what_a_job_adds, enter, leave),
 		cmocka_unit_test_setup_teardown(out_of_memory_reports_of_this_job, enter, leave),
 		cmocka_unit_test_setup_teardown(written_whole_or_elsewhere, enter, leave),
 	};

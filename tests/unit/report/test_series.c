@@ -21,17 +21,17 @@ static void holds_maxima_of_bins(void **state)
 	na_series_add(&s, 1615, 20, 80);
 	assert_int_equal(s.count, 1);
 	assert_int_equal(s.first, 100);
-	assert_int_equal(s.live[0], 30);
-	assert_int_equal(s.physical[0], 100);
+	assert_int_equal(s.value[NA_SERIES_LIVE][0], 30);
+	assert_int_equal(s.value[NA_SERIES_PHYSICAL][0], 100);
 	na_series_add(&s, 1664, 5, 50); /* bins 101 to 103: the larger of 20 and 5 */
 	assert_int_equal(s.count, 5);
-	assert_int_equal(s.live[2], 20);
-	assert_int_equal(s.live[4], 5);
+	assert_int_equal(s.value[NA_SERIES_LIVE][2], 20);
+	assert_int_equal(s.value[NA_SERIES_LIVE][4], 5);
 	na_series_raise(&s, 1632, 1650, 40);
-	assert_int_equal(s.live[1], 20);
-	assert_int_equal(s.live[2], 40);
-	assert_int_equal(s.live[3], 40);
-	assert_int_equal(s.live[4], 5);
+	assert_int_equal(s.value[NA_SERIES_LIVE][1], 20);
+	assert_int_equal(s.value[NA_SERIES_LIVE][2], 40);
+	assert_int_equal(s.value[NA_SERIES_LIVE][3], 40);
+	assert_int_equal(s.value[NA_SERIES_LIVE][4], 5);
 	assert_int_equal(na_series_peak_live(&s), 40);
 	assert_int_equal(na_series_peak_physical(&s), 100);
 	assert_int_equal(na_series_check(&s), 0);
@@ -67,7 +67,7 @@ static void goes_back_in_time_gracefully(void **state)
 	na_series_add(&s, 10000, 5, 5);
 	na_series_add(&s, 2000, 9, 9); /* the clock was set back: counts into the last bin */
 	assert_int_equal(s.count, 1);
-	assert_int_equal(s.live[0], 9);
+	assert_int_equal(s.value[NA_SERIES_LIVE][0], 9);
 }
 
 static void random_series(struct na_series *s, unsigned int seed)
