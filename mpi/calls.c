@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The calls of numarena/mpi.h. */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <numarena/mpi.h>
 #include <stdio.h>
@@ -10,10 +11,9 @@
 #include "mpi/message.h"
 #include "mpi/reduce.h"
 #include "report/finish.h"
+#include "report/folder.h"
 #include "report/process.h"
 #include "mpi/session.h"
-
-#define DEFAULT_FOLDER "numarena-report"
 
 /* The table is there if MPI was initialised through our hooks; a program that links this library behind the MPI
  * library has bypassed them. */
@@ -140,20 +140,24 @@ memory_error_t aggregate_memory_metrics(MPI_Comm comm, memory_job_metrics_t *met
 	return MEMORY_ERROR_NONE;
 }
 
-static const char *folder_of(const memory_report_config_t *config)
+/* 0, or the error of a name that stands for none. */
+static memory_error_t find_folder(const memory_report_config_t *config, char folder[PATH_MAX])
 {
 	const char *named = config ? config->folder : NULL;
+	char complaint[PATH_MAX + 128];
 
-	if (named)
-		return named;
-	named = na_process_folder();
-	return named[0] ? named : DEFAULT_FOLDER;
+	if (!named && na_process_folder()[0]) { /* found already */
+		snprintf(folder, PATH_MAX, "%s", na_process_folder());
+		return MEMORY_ERROR_NONE;
+	}
+	if (na_folder_find(named, folder, PATH_MAX, complaint, sizeof(complaint)) < 0)
+		return na_core_error(MEMORY_ERROR_INVALID_ARGUMENT, "folder: %s", complaint);
+	return MEMORY_ERROR_NONE;
 }
 
 /* On rank 0. */
-static memory_error_t write_report(const struct na_reduction *all, const memory_report_config_t *config)
+static memory_error_t write_report(const struct na_reduction *all, const char *folder, bool print)
 {
-	const char *folder = folder_of(config);
 	struct na_report report = { .job = all->job,
 				    .breakdown = all->breakdown,
 				    .hosts = all->hosts,
@@ -164,7 +168,7 @@ static memory_error_t write_report(const struct na_reduction *all, const memory_
 				    .reduce_ns = NA_UNKNOWN };
 	int rc;
 
-	rc = na_report_publish(&report, folder, -1, config ? config->print : na_message_wanted());
+	rc = na_report_publish(&report, folder, -1, print);
 	if (rc == 0)
 		return MEMORY_ERROR_NONE;
 	return na_core_error(MEMORY_ERROR_IO, "folder: %s cannot be written; the report is %s", folder,
@@ -173,6 +177,7 @@ static memory_error_t write_report(const struct na_reduction *all, const memory_
 
 memory_error_t write_job_memory_report(MPI_Comm comm, const memory_report_config_t *config)
 {
+	char folder[PATH_MAX] = "";
 	struct na_reduction all;
 	memory_error_t error = ready("write_job_memory_report");
 
@@ -180,6 +185,8 @@ memory_error_t write_job_memory_report(MPI_Comm comm, const memory_report_config
 		return error;
 	if (config && config->folder && !*config->folder)
 		error = na_core_error(MEMORY_ERROR_INVALID_ARGUMENT, "folder: is empty");
+	else
+		error = find_folder(config, folder);
 	error = common(comm, error);
 	if (error)
 		return error;
@@ -187,7 +194,7 @@ memory_error_t write_job_memory_report(MPI_Comm comm, const memory_report_config
 	if (error)
 		return error;
 	if (all.job)
-		error = write_report(&all, config);
+		error = write_report(&all, folder, config ? config->print : na_message_wanted());
 	na_reduction_free(&all);
 	return common(comm, error);
 }

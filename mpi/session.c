@@ -17,8 +17,6 @@
 #include "report/finish.h"
 #include "report/process.h"
 
-#define DEFAULT_FOLDER "numarena-report"
-
 static struct {
 	MPI_Comm comm; /* ours; valid if `on` */
 	bool on;       /* all ranks take part */
@@ -63,7 +61,7 @@ static bool wants_report(void)
 		return true;
 	if (getenv("NUMARENA_REPORT"))
 		return false;
-	if (na_process_start(DEFAULT_FOLDER, NULL, complaint, sizeof(complaint)) < 0)
+	if (na_process_start(NULL, NULL, complaint, sizeof(complaint)) < 0)
 		na_message("%s; ranks that are killed will not be in the report", complaint);
 	return true;
 }
@@ -82,11 +80,11 @@ static void name_library(void)
 	while ((tab = strchr(version, '\t')) != NULL)
 		*tab = ' ';
 	snprintf(session.name, sizeof(session.name), "%.100s%s", version,
-		 getenv("OMPI_COMM_WORLD_RANK")		     ? " under mpirun"
-		 : getenv("HYDI_CONTROL_FD")		     ? " under mpiexec"
-		 : getenv("SLURM_STEP_ID")		     ? " under srun"
-		 : getenv("PMIX_RANK") || getenv("PMI_RANK") ? " under a PMI launcher"
-							     : ", started alone");
+		 getenv("OMPI_COMM_WORLD_RANK")		       ? " under mpirun"
+		 : strncmp(na_process_job(), "hydra.", 6) == 0 ? " under mpiexec"
+		 : getenv("SLURM_STEP_ID")		       ? " under srun"
+		 : getenv("PMIX_RANK") || getenv("PMI_RANK")   ? " under a PMI launcher"
+							       : ", started alone");
 }
 
 /* The one reduction that tells, where the ranks could not be asked; see agree.h. */

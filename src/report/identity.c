@@ -72,8 +72,9 @@ int na_identity_launcher(char *job, size_t capacity)
 	};
 
 	job[0] = '\0';
-	/* First, since within a Slurm allocation the proxies of other nodes, but not that of mpiexec's own, are tasks of a step. */
-	if (variable("HYDI_CONTROL_FD") && na_hydra_job(job, capacity)) {
+	/* First, since within a Slurm allocation the proxies, but not that of mpiexec's own node, are tasks of a step, and hand its
+	 * variables on. */
+	if (variable("PMI_RANK") && (variable("PMI_FD") || variable("PMI_PORT")) && na_hydra_job(job, capacity)) {
 		clean(job);
 		return 1;
 	}
@@ -132,17 +133,18 @@ static void make_up(struct na_identity *id, uint64_t start_ms)
 
 void na_identity_find(struct na_identity *id, uint64_t start_ms)
 {
-	/* PMI before Slurm: where mpiexec runs within an allocation, Slurm's task is Hydra's proxy. */
-	static const char *const ranks[] = { "PMIX_RANK",      "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID",
-					     "FLUX_TASK_RANK", "PALS_RANKID",	       NULL };
-	static const char *const sizes[] = { "OMPI_COMM_WORLD_SIZE",
-					     "PMI_SIZE",
+	/* PMI first: where mpiexec runs within an allocation, Slurm's task is Hydra's proxy. */
+	static const char *const ranks[] = {
+		"PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID", "FLUX_TASK_RANK", "PALS_RANKID", NULL
+	};
+	static const char *const sizes[] = { "PMI_SIZE",
+					     "OMPI_COMM_WORLD_SIZE",
 					     "SLURM_STEP_NUM_TASKS",
 					     "SLURM_NTASKS",
 					     "FLUX_JOB_SIZE",
 					     "PALS_SIZE",
 					     NULL };
-	static const char *const locals[] = { "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID",
+	static const char *const locals[] = { "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID",
 					      "PALS_LOCAL_RANKID", NULL };
 	char job[NA_RECORD_NAME];
 	struct utsname u;

@@ -21,6 +21,7 @@
 #include "os/os.h"
 #include "pool/nodes.h"
 #include "report/finish.h"
+#include "report/folder.h"
 #include "report/gather.h"
 #include "report/identity.h"
 #include "report/place.h"
@@ -310,21 +311,24 @@ static void introduce(const struct na_process_source *source)
 
 int na_process_start(const char *folder, const struct na_process_source *source, char *complaint, size_t capacity)
 {
-	char inherit[NA_RECORD_NAME + 16];
+	char inherit[NA_RECORD_NAME + 16], found[PATH_MAX];
 	int rc;
 
 	if (atomic_load_explicit(&na_process_started, memory_order_acquire))
 		return 0;
 	na_lock(&self.lock);
 	introduce(source);
-	rc = set_folder(folder);
-	if (rc == 0)
-		rc = open_record();
+	rc = na_folder_find(folder, found, sizeof(found), complaint, capacity);
 	if (rc == 0) {
-		keep_error_stream();
-		measure(false);
-	} else {
-		na_format(complaint, capacity, "report folder %s: %s", folder, strerrordesc_np(-rc));
+		rc = set_folder(found);
+		if (rc == 0)
+			rc = open_record();
+		if (rc == 0) {
+			keep_error_stream();
+			measure(false);
+		} else {
+			na_format(complaint, capacity, "report folder %s: %s", found, strerrordesc_np(-rc));
+		}
 	}
 	atomic_store_explicit(&na_process_started, true, memory_order_release); /* pairs with the acquires of it */
 	na_unlock(&self.lock);

@@ -37,7 +37,7 @@ struct na_process_source {
 	void (*sites)(struct na_breakdown *b); /* of sampled allocations; NULL: none */
 };
 
-/* Opens the record: from the library's constructor when NUMARENA_REPORT is set, else from the MPI layer when MPI is
+/* `folder` is a name as users give it, NULL for none (folder.h). Opens the record: from the library's constructor when NUMARENA_REPORT is set, else from the MPI layer when MPI is
  * initialised. `source` NULL: the heap, whose maintenance thread then makes the ticks. 0; or -errno with a sentence
  * that names the folder: then there is no record, but a report at the end is still possible. A second call does
  * nothing. */

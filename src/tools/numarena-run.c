@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/options.h"
+#include "report/folder.h"
 #include "report/identity.h"
 #include "report/jansson_calls.h"
 #include "report/report.h"
@@ -20,7 +21,6 @@
 #include "tools/usage.h"
 
 #define TOOL		"numarena-run"
-#define DEFAULT_FOLDER	"numarena-report"
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND	127
 
@@ -32,7 +32,8 @@ static void help(void)
 	     "Runs PROGRAM with numarena as its malloc and, at the end, prints a report of the job's memory.\n"
 	     "\n"
 	     "  --report=DIR  folder for report.json and report.txt (default: NUMARENA_REPORT, else\n"
-	     "                ./" DEFAULT_FOLDER "); made if need be\n"
+	     "                ./numarena-report, in a batch job /JOB below it); made if need be.\n"
+	     "                In DIR %j is the batch job, %A and %a its array and index, %s the step\n"
 	     "  --no-report   no report, only the allocator\n"
 	     "  --help        this text\n"
 	     "  --version     the version\n"
@@ -42,18 +43,23 @@ static void help(void)
 	na_usage_settings(stdout);
 }
 
-/* The folder's absolute path into NUMARENA_REPORT, after trying it. 0 or an exit status. */
+/* The absolute path of the folder that the name stands for (NULL: no name) into NUMARENA_REPORT, after trying it. 0 or an exit status. */
 static int set_report(const char *folder)
 {
-	char complaint[PATH_MAX + 128], *whole;
+	char complaint[PATH_MAX + 128], found[PATH_MAX], *whole;
 
+	if (na_folder_find(folder, found, sizeof(found), complaint, sizeof(complaint)) < 0) {
+		fprintf(stderr, TOOL ": %s\n", complaint);
+		return NA_EXIT_USAGE;
+	}
+	folder = found;
 	if (na_report_check_path(folder, complaint, sizeof(complaint)) < 0) {
 		fprintf(stderr, TOOL ": %s\n", complaint);
 		return NA_EXIT_USAGE;
 	}
 	na_jansson_load();		/* what it says if that fails is better known before the job than after it */
 	whole = realpath(folder, NULL); /* the program may change its folder */
-	if (!whole || setenv("NUMARENA_REPORT", whole, 1) < 0) {
+	if (!whole || setenv("NUMARENA_REPORT", whole, 1) < 0 || setenv(NA_FOLDER_VARIABLE, whole, 1) < 0) {
 		fprintf(stderr, TOOL ": report folder %s: %s\n", folder, strerror(errno));
 		free(whole);
 		return NA_EXIT_USAGE;
@@ -147,9 +153,7 @@ int main(int argc, char **argv)
 	}
 	if (!folder)
 		folder = getenv("NUMARENA_REPORT");
-	if (!folder)
-		folder = DEFAULT_FOLDER;
-	if (none || !*folder)
+	if (none || (folder && !*folder))
 		setenv("NUMARENA_REPORT", "", 1);
 	else
 		rc = set_report(folder);
