@@ -6,7 +6,7 @@
  *
  * First all agree on the series' bin width (one allreduce), because merging is exact only at one width.
  *
- * Memory: 30 KiB a rank, and 124 KiB for its breakdown where that is wanted; rank 0 gathers one aggregate a node and one row (408 bytes) a rank, each only up to
+ * Memory: 30 KiB a rank, and 124 KiB for its breakdown where that is wanted; rank 0 gathers one aggregate a node and one row (928 bytes) a rank, each only up to
  * NA_JOB_ROWS of them: 60 MiB for a moment at worst. Beyond that the report has the job's figures and extremes.
  */
 #ifndef NA_MPI_REDUCE_H

@@ -54,6 +54,7 @@ static bool load_handles(const char **what)
 		       { "ompi_mpi_byte", (void **)&na_mpi.byte },
 		       { "ompi_mpi_uint64_t", (void **)&na_mpi.u64 },
 		       { "ompi_mpi_op_max", (void **)&na_mpi.max },
+		       { "ompi_mpi_op_sum", (void **)&na_mpi.sum },
 		       { "ompi_mpi_errors_return", (void **)&na_mpi.errors_return },
 		       { "ompi_mpi_info_null", (void **)&na_mpi.info_null } };
 
@@ -76,6 +77,7 @@ static bool load_handles(const char **what)
 	na_mpi.byte = MPI_BYTE;
 	na_mpi.u64 = MPI_UINT64_T;
 	na_mpi.max = MPI_MAX;
+	na_mpi.sum = MPI_SUM;
 	na_mpi.errors_return = MPI_ERRORS_RETURN;
 	na_mpi.info_null = MPI_INFO_NULL;
 	return true;

@@ -21,24 +21,34 @@
 
 #define NA_MPI_FUNCTIONS(X)                                                                                            \
 	X(Abort)                                                                                                       \
+	X(Allgather)                                                                                                   \
 	X(Allreduce)                                                                                                   \
+	X(Barrier)                                                                                                     \
 	X(Bcast)                                                                                                       \
+	X(Comm_compare)                                                                                                \
 	X(Comm_create_keyval)                                                                                          \
 	X(Comm_dup)                                                                                                    \
 	X(Comm_free)                                                                                                   \
+	X(Comm_get_attr)                                                                                               \
 	X(Comm_rank)                                                                                                   \
 	X(Comm_set_attr)                                                                                               \
 	X(Comm_set_errhandler)                                                                                         \
 	X(Comm_size)                                                                                                   \
 	X(Comm_split)                                                                                                  \
 	X(Comm_split_type)                                                                                             \
+	X(Comm_test_inter)                                                                                             \
 	X(Finalized)                                                                                                   \
 	X(Gather)                                                                                                      \
 	X(Get_library_version)                                                                                         \
+	X(Iallgather)                                                                                                  \
+	X(Iallreduce)                                                                                                  \
+	X(Ibarrier)                                                                                                    \
 	X(Initialized)                                                                                                 \
 	X(Op_create)                                                                                                   \
 	X(Op_free)                                                                                                     \
+	X(Query_thread)                                                                                                \
 	X(Reduce)                                                                                                      \
+	X(Test)                                                                                                        \
 	X(Type_commit)                                                                                                 \
 	X(Type_contiguous)                                                                                             \
 	X(Type_free)
@@ -49,7 +59,7 @@ struct na_mpi {
 #undef NA_MPI_MEMBER
 	MPI_Comm world, self, comm_null;
 	MPI_Datatype byte, u64;
-	MPI_Op max;
+	MPI_Op max, sum;
 	MPI_Errhandler errors_return;
 	MPI_Info info_null;
 };

@@ -19,7 +19,7 @@
 #include "report/record.h"
 
 #define NA_JOB_MAGIC   UINT64_C(0x20626f6a61727241)
-#define NA_JOB_VERSION 2
+#define NA_JOB_VERSION 3
 #define NA_JOB_ROWS    4096
 
 enum na_metric_id {
@@ -75,6 +75,7 @@ struct na_job {
 	struct na_spread metrics[NA_METRIC_COUNT_];
 	struct na_numa nodes[NA_MAX_NODES]; /* node_count, by rising number */
 	struct na_series series;
+	struct na_job_pauses pauses;
 };
 
 /* One process, for the table of ranks. */
@@ -88,6 +89,8 @@ struct na_row {
 	uint64_t update_ms;
 	char phase[NA_PHASE_NAME]; /* the innermost that ran then; "": none */
 	uint64_t value[NA_METRIC_COUNT_];
+	struct na_pause pauses[NA_ROW_PAUSES]; /* the newest, pause_count of them */
+	uint64_t pause_count;
 };
 
 void na_job_init(struct na_job *j);

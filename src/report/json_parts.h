@@ -41,6 +41,9 @@ static inline void put_where(json_t *o, const struct na_where *w, bool *failed)
 	put(o, "host", na_jansson.json_string(w->host), failed);
 }
 
+json_t *na_json_job_pauses(const struct na_job_pauses *j, bool *failed);
+json_t *na_json_pauses(const struct na_pause *pauses, uint64_t count, bool *failed);
+
 /* Puts the members of "job" that come of the breakdown, the findings, and who ran out of memory. */
 void na_json_put_breakdown(json_t *job, const struct na_report *r, bool *failed);
 

@@ -20,10 +20,11 @@
 
 #include "heap/snapshot.h"
 #include "report/breakdown.h"
+#include "report/pauses.h"
 #include "report/series.h"
 
 #define NA_RECORD_MAGIC	  UINT64_C(0x64726f636572614e) /* "Narecord" on disk */
-#define NA_RECORD_VERSION 3
+#define NA_RECORD_VERSION 4
 #define NA_RECORD_NAME	  64
 #define NA_RECORD_FOLDER  ".numarena"
 #define NA_RECORD_SUFFIX  ".rec"
@@ -99,6 +100,7 @@ struct na_record {
 
 	struct na_series series;
 	struct na_breakdown breakdown;
+	struct na_pauses pauses;
 };
 
 _Static_assert(sizeof(struct na_record) % 8 == 0, "checksummed by words");

@@ -105,7 +105,7 @@ static void the_last_version_is_refused(void **state)
 		slots[i].version = 2;
 		slots[i].bytes = 14896;
 	}
-	load_gives(-EPROTO, "a record of version 2 and 14896 bytes; this numarena-report reads version 3 of ");
+	load_gives(-EPROTO, "a record of version 2 and 14896 bytes; this numarena-report reads version 4 of ");
 }
 
 /* What is as it was is not written again, so that it need not go to the file system: a write would fault. */
