@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The calls of numarena/mpi.h. */
+/* The calls of numarena/mpi.h, but coordinate_defragmentation() (defragment.c). */
+#include "mpi/calls.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -17,7 +19,7 @@
 
 /* The table is there if MPI was initialised through our hooks; a program that links this library behind the MPI
  * library has bypassed them. */
-static memory_error_t ready(const char *call)
+memory_error_t na_ready(const char *call)
 {
 	int initialized = 0, finalized = 0;
 	const char *what = "";
@@ -33,8 +35,7 @@ static memory_error_t ready(const char *call)
 	return MEMORY_ERROR_NONE;
 }
 
-/* The worst of all ranks' errors, on all ranks. */
-static memory_error_t common(MPI_Comm comm, memory_error_t mine)
+memory_error_t na_common(MPI_Comm comm, memory_error_t mine)
 {
 	uint64_t own = mine, worst = MEMORY_ERROR_IO;
 
@@ -119,13 +120,13 @@ memory_error_t aggregate_memory_metrics(MPI_Comm comm, memory_job_metrics_t *met
 {
 	struct na_reduction all;
 	memory_job_metrics_t result;
-	memory_error_t error = ready("aggregate_memory_metrics");
+	memory_error_t error = na_ready("aggregate_memory_metrics");
 
 	if (error)
 		return error;
 	if (!metrics)
 		error = na_core_error(MEMORY_ERROR_INVALID_ARGUMENT, "metrics: is NULL");
-	error = common(comm, error);
+	error = na_common(comm, error);
 	if (error)
 		return error;
 	error = reduce(comm, false, &all);
@@ -179,7 +180,7 @@ memory_error_t write_job_memory_report(MPI_Comm comm, const memory_report_config
 {
 	char folder[PATH_MAX] = "";
 	struct na_reduction all;
-	memory_error_t error = ready("write_job_memory_report");
+	memory_error_t error = na_ready("write_job_memory_report");
 
 	if (error)
 		return error;
@@ -187,7 +188,7 @@ memory_error_t write_job_memory_report(MPI_Comm comm, const memory_report_config
 		error = na_core_error(MEMORY_ERROR_INVALID_ARGUMENT, "folder: is empty");
 	else
 		error = find_folder(config, folder);
-	error = common(comm, error);
+	error = na_common(comm, error);
 	if (error)
 		return error;
 	error = reduce(comm, true, &all);
@@ -196,5 +197,5 @@ memory_error_t write_job_memory_report(MPI_Comm comm, const memory_report_config
 	if (all.job)
 		error = write_report(&all, folder, config ? config->print : na_message_wanted());
 	na_reduction_free(&all);
-	return common(comm, error);
+	return na_common(comm, error);
 }

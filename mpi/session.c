@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,15 +12,20 @@
 #include <unistd.h>
 
 #include "mpi/agree.h"
+#include "mpi/coordinate.h"
 #include "mpi/launcher.h"
 #include "mpi/message.h"
 #include "mpi/reduce.h"
 #include "report/finish.h"
+#include "report/paused.h"
 #include "report/process.h"
+#include "report/window.h"
 
 static struct {
-	MPI_Comm comm; /* ours; valid if `on` */
-	bool on;       /* all ranks take part */
+	MPI_Comm comm;		  /* ours; valid if `on` */
+	bool on;		  /* all ranks take part */
+	bool report;		  /* is wanted */
+	bool coordinated, traced; /* as settings of all ranks */
 	bool claimed;
 	int rank, size;
 	struct na_launcher launcher;
@@ -90,12 +96,23 @@ static void name_library(void)
 /* The one reduction that tells, where the ranks could not be asked; see agree.h. */
 static bool compare_configurations(char *why, size_t capacity)
 {
-	uint64_t mine[2] = { configuration(), ~configuration() }, all[2];
+	struct na_window_settings s;
+	uint64_t mine[5] = { configuration(), ~configuration() }, all[5];
 
-	if (na_mpi.Allreduce(mine, all, 2, na_mpi.u64, na_mpi.max, session.comm) == MPI_SUCCESS && all[0] == ~all[1])
-		return true;
-	snprintf(why, capacity, "ranks have different versions or report folders");
-	return false;
+	na_window_settings(&s);
+	mine[2] = s.on;
+	mine[3] = !s.on;
+	mine[4] = !s.trace;
+	if (na_mpi.Allreduce(mine, all, 5, na_mpi.u64, na_mpi.max, session.comm) != MPI_SUCCESS || all[0] != ~all[1]) {
+		snprintf(why, capacity, "ranks have different versions or report folders");
+		return false;
+	}
+	session.coordinated = all[2] && !all[3];
+	session.traced = !all[4];
+	if (all[2] && all[3] && session.rank == 0)
+		na_message("NUMARENA_COORDINATION is on for some ranks and off for others: no coordinated "
+			   "defragmentation");
+	return true;
 }
 
 static bool open_communicator(char *why, size_t capacity)
@@ -170,24 +187,44 @@ static void publish(struct na_reduction *all, uint64_t begin)
 		na_process_discard();
 }
 
-/* At the start of MPI_Finalize. */
-static int at_finalize(MPI_Comm comm, int key, void *value, void *extra)
+static uint64_t wall_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The lowest of the ranks that paused longest. */
+static void write_trace(uint64_t begin_ns)
+{
+	uint64_t own = na_paused_total(1), most = 0, mine, first = 0;
+	char path[PATH_MAX];
+	int rc;
+
+	if (na_mpi.Allreduce(&own, &most, 1, na_mpi.u64, na_mpi.max, session.comm) != MPI_SUCCESS || !most)
+		return;
+	mine = own == most ? ~(uint64_t)session.rank : 0;
+	if (na_mpi.Allreduce(&mine, &first, 1, na_mpi.u64, na_mpi.max, session.comm) != MPI_SUCCESS || mine != first)
+		return;
+	if ((size_t)snprintf(path, sizeof(path), "%s/pauses.noise", na_process_folder()) >= sizeof(path))
+		return;
+	rc = na_paused_trace(path, session.rank, begin_ns, wall_ns());
+	if (rc < 0)
+		na_message("%s cannot be written: %s", path, strerror(-rc));
+}
+
+static void report_at_end(void)
 {
 	struct na_record record;
 	struct na_reduction all;
 	uint64_t begin;
 	int error, rc;
 
-	(void)comm;
-	(void)key;
-	(void)value;
-	(void)extra;
-	na_process_on_abort(NULL);
-	if (!session.on)
-		return MPI_SUCCESS;
-	session.on = false;
 	na_process_final(&record);
 	record.state = NA_RECORD_COMPLETE; /* as it will be once the report is there */
+	if (session.traced)
+		write_trace(record.start_ms * 1000000);
 	begin = now_ns();
 	rc = na_reduce(session.comm, session.launcher.node, &record, true, &all, &error);
 	if (rc == 0 && session.rank == 0)
@@ -200,6 +237,22 @@ static int at_finalize(MPI_Comm comm, int key, void *value, void *extra)
 		na_process_state(NA_RECORD_COMPLETE);
 		na_reduction_free(&all);
 	}
+}
+
+/* At the start of MPI_Finalize. */
+static int at_finalize(MPI_Comm comm, int key, void *value, void *extra)
+{
+	(void)comm;
+	(void)key;
+	(void)value;
+	(void)extra;
+	na_process_on_abort(NULL);
+	if (!session.on)
+		return MPI_SUCCESS;
+	session.on = false;
+	na_coordination_stop(session.comm);
+	if (session.report)
+		report_at_end();
 	na_mpi.Comm_free(&session.comm);
 	na_process_unshare_topology();
 	return MPI_SUCCESS;
@@ -246,8 +299,17 @@ static bool spawned(void)
 	return na_mpi.Comm_get_parent(&parent) == MPI_SUCCESS && parent != na_mpi.comm_null;
 }
 
+static void coordinate(const struct na_window_settings *s)
+{
+	const struct na_schedule_rules rules = { .share = s->share, .window_ns = s->window_ns, .tokens = s->tokens };
+
+	if (session.on && session.coordinated)
+		na_coordination_start(session.comm, session.launcher.node, &rules);
+}
+
 void na_session_start(void)
 {
+	struct na_window_settings settings;
 	char why[256] = "";
 	bool want;
 
@@ -256,19 +318,26 @@ void na_session_start(void)
 		return;
 	na_process_on_abort(abort_job);
 	na_launcher_open(&session.launcher, session.rank, session.size, spawned());
-	want = wants_report();
+	na_window_settings(&settings);
+	session.report = wants_report();
+	want = session.report || settings.on;
 	session.on = join(want, why, sizeof(why));
 	na_launcher_close();
 	if (!want)
 		return;
-	name_library();
-	claim(session.on);
-	if (!session.on && why[0])
+	if (session.report) {
+		name_library();
+		claim(session.on);
+	}
+	if (!session.on && why[0] && !session.report)
+		na_message("no coordinated defragmentation: %s", why);
+	else if (!session.on && why[0])
 		na_message(
 			"no report at the end: %s. Afterwards numarena-report %s makes one of the ranks that take part",
 			why, na_process_folder());
 	if (session.launcher.local_size > 1 && session.launcher.local_rank >= 0)
 		na_process_share_topology((int)session.launcher.local_rank, (int)session.launcher.local_size);
+	coordinate(&settings);
 }
 
 void na_session_abort(void)

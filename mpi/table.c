@@ -54,6 +54,7 @@ static int open_mpi(const char **what)
 		       { "ompi_mpi_byte", (void **)&na_mpi.byte },
 		       { "ompi_mpi_uint64_t", (void **)&na_mpi.u64 },
 		       { "ompi_mpi_op_max", (void **)&na_mpi.max },
+		       { "ompi_mpi_op_sum", (void **)&na_mpi.sum },
 		       { "ompi_mpi_errors_return", (void **)&na_mpi.errors_return },
 		       { "ompi_mpi_info_null", (void **)&na_mpi.info_null } };
 
@@ -79,6 +80,7 @@ static int mpich(void)
 	na_mpi.byte = (MPI_Datatype)(uintptr_t)0x4c00010d;
 	na_mpi.u64 = (MPI_Datatype)(uintptr_t)0x4c00083e;
 	na_mpi.max = (MPI_Op)(uintptr_t)0x58000001;
+	na_mpi.sum = (MPI_Op)(uintptr_t)0x58000003;
 	na_mpi.errors_return = (MPI_Errhandler)(uintptr_t)0x54000001;
 	na_mpi.info_null = (MPI_Info)(uintptr_t)0x1c000000;
 	na_mpi.type_shared = 1;

@@ -24,11 +24,15 @@
 
 #define NA_MPI_FUNCTIONS(X)                                                                                            \
 	X(Abort)                                                                                                       \
+	X(Allgather)                                                                                                   \
 	X(Allreduce)                                                                                                   \
+	X(Barrier)                                                                                                     \
 	X(Bcast)                                                                                                       \
+	X(Comm_compare)                                                                                                \
 	X(Comm_create_keyval)                                                                                          \
 	X(Comm_dup)                                                                                                    \
 	X(Comm_free)                                                                                                   \
+	X(Comm_get_attr)                                                                                               \
 	X(Comm_get_errhandler)                                                                                         \
 	X(Comm_get_parent)                                                                                             \
 	X(Comm_rank)                                                                                                   \
@@ -37,14 +41,20 @@
 	X(Comm_size)                                                                                                   \
 	X(Comm_split)                                                                                                  \
 	X(Comm_split_type)                                                                                             \
+	X(Comm_test_inter)                                                                                             \
 	X(Finalized)                                                                                                   \
 	X(Gather)                                                                                                      \
 	X(Get_library_version)                                                                                         \
+	X(Iallgather)                                                                                                  \
+	X(Iallreduce)                                                                                                  \
+	X(Ibarrier)                                                                                                    \
 	X(Initialized)                                                                                                 \
 	X(Lookup_name)                                                                                                 \
 	X(Publish_name)                                                                                                \
+	X(Query_thread)                                                                                                \
 	X(Recv)                                                                                                        \
-	X(Send)
+	X(Send)                                                                                                        \
+	X(Test)
 
 struct na_mpi {
 #define NA_MPI_MEMBER(name) __typeof__(&PMPI_##name) name;
@@ -52,7 +62,7 @@ struct na_mpi {
 #undef NA_MPI_MEMBER
 	MPI_Comm world, self, comm_null;
 	MPI_Datatype byte, u64;
-	MPI_Op max;
+	MPI_Op max, sum;
 	MPI_Errhandler errors_return;
 	MPI_Info info_null;
 	int type_shared;     /* MPI_COMM_TYPE_SHARED */

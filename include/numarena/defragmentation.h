@@ -20,8 +20,8 @@ NUMARENA_BEGIN
 typedef enum defrag_strategy {
 	DEFRAG_INCREMENTAL, /* slices: a bounded time and a bounded number of bytes each */
 	DEFRAG_FULL,        /* whole passes */
-	DEFRAG_COORDINATED  /* nothing by itself: passes are made by trigger_defragmentation(), which the program or the MPI layer
-	                     * calls where all ranks stand still anyway */
+	DEFRAG_COORDINATED  /* nothing by itself: passes are made by trigger_defragmentation() and where the ranks of a job stand still anyway,
+	                     * in coordinate_defragmentation() (mpi.h) or by NUMARENA_COORDINATION=1 in windows after collectives */
 } defrag_strategy_t;
 
 typedef struct defrag_config {

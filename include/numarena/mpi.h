@@ -3,8 +3,8 @@
  * The job as a whole: memory figures reduced over the ranks of a communicator. The only header that needs MPI; link
  * numarena-mpi. A report at the end of the job needs no call at all: preloading (numarena-run) or linking is enough.
  *
- * Both calls are collective: every rank of `comm` makes them, in the same order as its other collective calls on
- * that communicator. Both return the same value on every rank. MPI must be initialised and not yet finalized, and the
+ * All calls are collective: every rank of `comm` makes them, in the same order as its other collective calls on
+ * that communicator. All return the same value on every rank. MPI must be initialised and not yet finalized, and the
  * thread must be one that may call MPI.
  */
 #ifndef NUMARENA_MPI_H
@@ -13,6 +13,8 @@
 #include <mpi.h>
 #include <numarena/base.h>
 #include <numarena/error.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 NUMARENA_BEGIN
 
@@ -64,6 +66,33 @@ typedef struct memory_report_config {
  * `config` counts; NULL: the defaults, printed. Fails as above, and with MEMORY_ERROR_IO if the folder cannot be
  * written: then the report is put beside, or printed, and the message says where. */
 memory_error_t write_job_memory_report(MPI_Comm comm, const memory_report_config_t *config) NUMARENA_CALL(write_job_memory_report);
+
+/* A window in which all ranks defragment at the same time: ranks that each pause when they like make all others wait each time. Without any
+ * call, NUMARENA_COORDINATION=1 opens such windows after collectives of the program. Equal on all ranks. */
+typedef struct coordination_config {
+	unsigned int window_time;   /* microseconds that the ranks work at most, up to 10 s; 0: time_share of the time since the last window of
+	                             * this call, up to NUMARENA_COORDINATION_WINDOW */
+	double time_share;          /* 0 to 0.5; 0: NUMARENA_COORDINATION_SHARE (0.01) */
+	unsigned int ranks_at_once; /* of a machine, the others after them; 0: NUMARENA_COORDINATION_TOKENS (four for each NUMA node) */
+	bool quiescent;             /* until the call returns no thread of any rank writes to memory of numarena's pools, and no transfer from or
+	                             * to it is under way: then each rank makes one whole pass, as trigger_defragmentation() does under
+	                             * DEFRAG_COORDINATED, whatever time it takes, and pages of raw blocks may be merged */
+} coordination_config_t;
+
+typedef struct coordination_result {
+	uint64_t window_time; /* microseconds that were agreed on; 0: no rank had anything to win, or no time had passed */
+	uint64_t time;        /* microseconds: of the rank that worked longest */
+	int ranks;            /* that worked */
+	size_t won_bytes;     /* by all: chunks of movable blocks that became free, and free memory that went back */
+	bool more;            /* some rank was not done */
+} coordination_result_t;
+
+/* Slices of a pass (start_defragmentation()) on the ranks that have something to win, above the threshold or, on a node with less than a
+ * tenth of its memory left, below it too. Waits for all ranks of comm. `config` NULL: the defaults; `result` may be NULL, and is
+ * the same on every rank. MEMORY_ERROR_INVALID_ARGUMENT if a field is out of range on any rank, or configurations differ;
+ * MEMORY_ERROR_ALLOCATION; MEMORY_ERROR_IO if a communication failed. */
+memory_error_t coordinate_defragmentation(MPI_Comm comm, const coordination_config_t *config, coordination_result_t *result)
+	NUMARENA_CALL(coordinate_defragmentation);
 
 NUMARENA_END
 #endif

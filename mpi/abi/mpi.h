@@ -34,6 +34,9 @@ typedef struct na_mpi_session *MPI_Session;
 
 #define MPI_SUCCESS   0
 #define MPI_UNDEFINED (-32766)
+#define MPI_UNEQUAL   3
+
+enum { MPI_THREAD_SINGLE, MPI_THREAD_FUNNELED, MPI_THREAD_SERIALIZED, MPI_THREAD_MULTIPLE };
 
 /* The larger of both. */
 #define MPI_MAX_LIBRARY_VERSION_STRING 8192
@@ -48,12 +51,20 @@ typedef int MPI_Comm_delete_attr_function(MPI_Comm, int, void *, void *);
 
 NA_MPI_DECLARE(Abort, MPI_Comm, int)
 NA_MPI_DECLARE(Allgather, const void *, int, MPI_Datatype, void *, int, MPI_Datatype, MPI_Comm)
+NA_MPI_DECLARE(Allgatherv, const void *, int, MPI_Datatype, void *, const int *, const int *, MPI_Datatype, MPI_Comm)
 NA_MPI_DECLARE(Allreduce, const void *, void *, int, MPI_Datatype, MPI_Op, MPI_Comm)
+NA_MPI_DECLARE(Alltoall, const void *, int, MPI_Datatype, void *, int, MPI_Datatype, MPI_Comm)
+NA_MPI_DECLARE(Alltoallv, const void *, const int *, const int *, MPI_Datatype, void *, const int *, const int *,
+	       MPI_Datatype, MPI_Comm)
+NA_MPI_DECLARE(Alltoallw, const void *, const int *, const int *, const MPI_Datatype *, void *, const int *,
+	       const int *, const MPI_Datatype *, MPI_Comm)
 NA_MPI_DECLARE(Barrier, MPI_Comm)
 NA_MPI_DECLARE(Bcast, void *, int, MPI_Datatype, int, MPI_Comm)
+NA_MPI_DECLARE(Comm_compare, MPI_Comm, MPI_Comm, int *)
 NA_MPI_DECLARE(Comm_create_keyval, MPI_Comm_copy_attr_function *, MPI_Comm_delete_attr_function *, int *, void *)
 NA_MPI_DECLARE(Comm_dup, MPI_Comm, MPI_Comm *)
 NA_MPI_DECLARE(Comm_free, MPI_Comm *)
+NA_MPI_DECLARE(Comm_get_attr, MPI_Comm, int, void *, int *)
 NA_MPI_DECLARE(Comm_get_errhandler, MPI_Comm, MPI_Errhandler *)
 NA_MPI_DECLARE(Comm_get_parent, MPI_Comm *)
 NA_MPI_DECLARE(Comm_rank, MPI_Comm, int *)
@@ -62,19 +73,27 @@ NA_MPI_DECLARE(Comm_set_errhandler, MPI_Comm, MPI_Errhandler)
 NA_MPI_DECLARE(Comm_size, MPI_Comm, int *)
 NA_MPI_DECLARE(Comm_split, MPI_Comm, int, int, MPI_Comm *)
 NA_MPI_DECLARE(Comm_split_type, MPI_Comm, int, int, MPI_Info, MPI_Comm *)
+NA_MPI_DECLARE(Comm_test_inter, MPI_Comm, int *)
 NA_MPI_DECLARE(Finalize, void)
 NA_MPI_DECLARE(Finalized, int *)
 NA_MPI_DECLARE(Gather, const void *, int, MPI_Datatype, void *, int, MPI_Datatype, int, MPI_Comm)
 NA_MPI_DECLARE(Get_library_version, char *, int *)
+NA_MPI_DECLARE(Iallgather, const void *, int, MPI_Datatype, void *, int, MPI_Datatype, MPI_Comm, MPI_Request *)
+NA_MPI_DECLARE(Iallreduce, const void *, void *, int, MPI_Datatype, MPI_Op, MPI_Comm, MPI_Request *)
+NA_MPI_DECLARE(Ibarrier, MPI_Comm, MPI_Request *)
 NA_MPI_DECLARE(Init, int *, char ***)
 NA_MPI_DECLARE(Init_thread, int *, char ***, int, int *)
 NA_MPI_DECLARE(Initialized, int *)
 NA_MPI_DECLARE(Lookup_name, const char *, MPI_Info, char *)
 NA_MPI_DECLARE(Publish_name, const char *, MPI_Info, const char *)
+NA_MPI_DECLARE(Query_thread, int *)
 NA_MPI_DECLARE(Recv, void *, int, MPI_Datatype, int, int, MPI_Comm, void *)
+NA_MPI_DECLARE(Reduce_scatter, const void *, void *, const int *, MPI_Datatype, MPI_Op, MPI_Comm)
+NA_MPI_DECLARE(Reduce_scatter_block, const void *, void *, int, MPI_Datatype, MPI_Op, MPI_Comm)
 NA_MPI_DECLARE(Send, const void *, int, MPI_Datatype, int, int, MPI_Comm)
 NA_MPI_DECLARE(Session_finalize, MPI_Session *)
 NA_MPI_DECLARE(Session_init, MPI_Info, MPI_Errhandler, MPI_Session *)
+NA_MPI_DECLARE(Test, MPI_Request *, int *, void *)
 NA_MPI_DECLARE(Unpublish_name, const char *, MPI_Info, const char *)
 
 #undef NA_MPI_DECLARE

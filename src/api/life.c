@@ -35,6 +35,7 @@
 #include "recovery/defragment.h"
 #include "recovery/handler.h"
 #include "recovery/oom.h"
+#include "report/paused.h"
 #include "report/process.h"
 #include "tracking/phases.h"
 #include "tracking/sample.h"
@@ -145,6 +146,7 @@ static void in_child(void)
 	if (atomic_load_explicit(&na_movable_begun, memory_order_relaxed))
 		na_movable_after_fork(true);
 	na_lock_reset(&na_defrag_lock);
+	na_paused_forked();
 	na_integrity_after_fork(true);
 	na_guard_after_fork(true);
 	if (locked_cold) {
@@ -228,6 +230,7 @@ static __attribute__((constructor)) void start(void)
 	na_heap_hooks.describe = describe;
 	na_heap_hooks.compact = na_defrag_make_room;
 	na_movable_wanted = na_defrag_wanted;
+	na_defrag_paused = na_paused_alone;
 	na_heap_start();
 	if (na_options.harden)
 		na_guard_start();

@@ -24,7 +24,8 @@ struct pass {
 	uint64_t deadline; /* 0: none */
 	uint64_t bytes;	   /* that may still be moved in this slice */
 	bool whole;
-	bool asked; /* may wait for whoever moves blocks: a slice may not, for its thread may be restoring one */
+	bool asked;	/* may wait for whoever moves blocks: a slice may not, for its thread may be restoring one */
+	bool quiescent; /* no thread writes to blocks, nor does a transfer: for steps that need it */
 	/* of the pass */
 	uint64_t purged, moved_blocks, moved_bytes, refused, won, homed, ns, slices;
 	int rc;
@@ -34,8 +35,10 @@ struct na_lock na_defrag_lock;
 static struct pass current;  /* under lock */
 static unsigned int step_at; /* under lock: where the pass under way goes on; 0: none is */
 static bool under_way;	     /* under lock */
+static _Atomic bool stopped; /* by the program, and not started since; relaxed */
 static _Atomic int mode;     /* enum na_defrag_mode; relaxed */
 _Atomic bool na_defrag_background;
+void (*na_defrag_paused)(uint64_t ns, uint64_t won);
 static _Atomic bool logging;		/* relaxed */
 static _Atomic uint64_t futile;		/* winnable bytes when a pass last won nothing; relaxed: a hint */
 static uint64_t purge_ns = FIRST_PURGE; /* under lock: running mean of a piece */
@@ -81,12 +84,13 @@ static uint64_t fragmentation(void)
 	return held && live < held ? (held - live) * 1000 / held : 0;
 }
 
-static bool due(void)
+bool na_defrag_due(bool near)
 {
 	uint64_t winnable = na_defrag_winnable();
 
-	return winnable >= LEAST_WIN && winnable >= atomic_load_explicit(&futile, memory_order_relaxed) + LEAST_WIN &&
-	       fragmentation() > setting(&na_options.defrag_threshold);
+	return !atomic_load_explicit(&stopped, memory_order_relaxed) && winnable >= LEAST_WIN &&
+	       winnable >= atomic_load_explicit(&futile, memory_order_relaxed) + LEAST_WIN &&
+	       (near || fragmentation() > setting(&na_options.defrag_threshold));
 }
 
 /* ---- the steps: true if there is more of this one to do ---- */
@@ -227,34 +231,55 @@ static bool run(struct pass *p, unsigned int *at, uint64_t most)
 	return more;
 }
 
-int na_defrag_pass(void)
+static void tell_pause(uint64_t begin, uint64_t bytes)
 {
-	struct pass p = { .whole = true, .asked = true };
+	if (na_defrag_paused)
+		na_defrag_paused(na_os_now_ns() - begin, bytes);
+}
+
+/* A whole one. */
+static void pass_now(struct pass *p)
+{
 	unsigned int at = 0;
 
 	na_lock(&na_defrag_lock);
-	while (run(&p, &at, 0))
+	while (run(p, &at, 0))
 		;
-	end(&p);
+	end(p);
 	under_way = false;
 	na_unlock(&na_defrag_lock);
+}
+
+int na_defrag_pass(void)
+{
+	struct pass p = { .whole = true,
+			  .asked = true,
+			  .quiescent = atomic_load_explicit(&mode, memory_order_relaxed) == NA_DEFRAG_COORDINATED };
+	uint64_t begin = na_os_now_ns();
+
+	pass_now(&p);
+	tell_pause(begin, p.won + p.purged);
 	return p.rc;
 }
 
-static bool slice_locked(void)
+/* Of at most `most` nanoseconds; 0: without a bound. Adds what it won. */
+static bool slice_locked(uint64_t most, bool near, uint64_t *bytes)
 {
+	uint64_t before;
 	bool more;
 
 	if (!under_way) {
-		if (!due())
+		if (!na_defrag_due(near))
 			return false;
 		memset(&current, 0, sizeof(current));
 		step_at = 0;
 		under_way = true;
 	}
-	current.whole = atomic_load_explicit(&mode, memory_order_relaxed) == NA_DEFRAG_FULL;
+	before = current.won + current.purged;
+	current.whole = most == 0;
 	current.bytes = setting(&na_options.defrag_move_size);
-	more = run(&current, &step_at, current.whole ? 0 : setting(&na_options.defrag_slice) * 1000);
+	more = run(&current, &step_at, most);
+	*bytes += current.won + current.purged - before;
 	if (!more) {
 		under_way = false;
 		end(&current);
@@ -270,15 +295,59 @@ static bool armed(void)
 	       (m == NA_DEFRAG_OFF && setting(&na_options.defragmentation));
 }
 
-bool na_defrag_slice(void)
+static bool own_slice(bool pause)
 {
-	bool more;
+	bool whole = atomic_load_explicit(&mode, memory_order_relaxed) == NA_DEFRAG_FULL, more;
+	uint64_t begin, bytes = 0;
 
 	if (!armed() || na_os_inside || !na_trylock(&na_defrag_lock))
 		return false;
-	more = slice_locked();
+	begin = na_os_now_ns();
+	more = slice_locked(whole ? 0 : setting(&na_options.defrag_slice) * 1000, false, &bytes);
 	na_unlock(&na_defrag_lock);
+	if (pause && (more || bytes)) /* else it found nothing to do */
+		tell_pause(begin, bytes);
 	return more;
+}
+
+bool na_defrag_slice(void)
+{
+	return own_slice(true);
+}
+
+static void quiescent_window(struct na_defrag_window *w, uint64_t begin)
+{
+	struct pass p = { .whole = true, .asked = true, .quiescent = true };
+
+	pass_now(&p);
+	w->won = p.won + p.purged;
+	w->more = false;
+	w->ns = na_os_now_ns() - begin;
+}
+
+void na_defrag_window(struct na_defrag_window *w)
+{
+	uint64_t slice = setting(&na_options.defrag_slice) * 1000, begin = na_os_now_ns(), now = begin;
+
+	if (w->slice && w->slice < slice)
+		slice = w->slice;
+	w->ns = w->won = 0;
+	w->more = true;
+	if (na_os_inside)
+		return;
+	if (w->quiescent) {
+		quiescent_window(w, begin);
+		return;
+	}
+	while (w->more && now < w->deadline && !(w->over && w->over(w->closure)) && na_trylock(&na_defrag_lock)) {
+		uint64_t left = w->deadline - now;
+
+		w->more = slice_locked(left < slice ? left : slice, w->near, &w->won);
+		na_unlock(&na_defrag_lock);
+		now = na_os_now_ns();
+	}
+	if (w->won || w->more)
+		w->ns = now - begin;
 }
 
 uint32_t na_defrag_tick(void)
@@ -286,7 +355,7 @@ uint32_t na_defrag_tick(void)
 	/* The pool's switch asks for the maintenance thread as it always did. */
 	if (!armed() || !na_defrag_wants_ticks())
 		return UINT32_MAX;
-	return na_defrag_slice() ? BUSY_MS : IDLE_MS;
+	return own_slice(false) ? BUSY_MS : IDLE_MS;
 }
 
 void na_defrag_wanted(void)
@@ -309,6 +378,7 @@ void na_defrag_start(enum na_defrag_mode m, bool log, bool in_background)
 	atomic_store_explicit(&na_defrag_background, in_background, memory_order_relaxed);
 	atomic_store_explicit(&futile, 0, memory_order_relaxed);
 	atomic_store_explicit(&mode, m, memory_order_relaxed);
+	atomic_store_explicit(&stopped, m == NA_DEFRAG_OFF, memory_order_relaxed);
 }
 
 void na_defrag_stop(void)

@@ -30,6 +30,27 @@ int na_defrag_pass(void);
 /* A slice, if a pass is due or under way; whether there is more to do at once. */
 bool na_defrag_slice(void);
 
+/* A window that the ranks of a job have agreed on, on this thread, whatever the mode: slices until the deadline or until nothing is left;
+ * with `quiescent` one whole pass, whatever time it takes. */
+struct na_defrag_window {
+	uint64_t deadline;	     /* na_os_now_ns() */
+	uint64_t slice;		     /* nanoseconds of one; 0: as configured */
+	bool near;		     /* memory is short: whatever the threshold */
+	bool (*over)(void *closure); /* asked between slices; may be NULL */
+	void *closure;
+	bool quiescent;	  /* as na_defrag_pass() takes it for granted under NA_DEFRAG_COORDINATED: nobody writes */
+	uint64_t ns, won; /* what it took, and the bytes that became free or went back */
+	bool more;
+};
+void na_defrag_window(struct na_defrag_window *w);
+
+/* Whether a pass would begin now, if slices were made; with `near` also below the threshold. Never after na_defrag_stop(). */
+bool na_defrag_due(bool near);
+
+/* Called after a slice or a pass that a thread of the program made (not the maintenance thread, not a window): what it took, and won.
+ * Set once, by api. */
+extern void (*na_defrag_paused)(uint64_t ns, uint64_t won);
+
 /* Whether there is anything for na_defrag_tick() to do: asked each time by every process that has the thread. */
 extern _Atomic bool na_defrag_background; /* relaxed: a setting */
 static inline bool na_defrag_wants_ticks(void)

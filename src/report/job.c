@@ -143,6 +143,7 @@ void na_job_merge(struct na_job *into, const struct na_job *other)
 	for (uint32_t i = 0; i < other->node_count; i++)
 		merge_numa(into, &other->nodes[i]);
 	na_series_sum(&into->series, &other->series);
+	na_job_pauses_merge(&into->pauses, &other->pauses);
 }
 
 /* Names are copied up to their NUL and padded with zeros: a record's tail may hold anything. */
@@ -277,6 +278,7 @@ void na_job_add(struct na_job *j, const struct na_record *r)
 			one.metrics[i] = na_spread_of((int64_t)values[i], &where);
 	fill_numa(&one, r);
 	one.series = r->series;
+	na_job_pauses_add(&one.pauses, &r->pauses, &where);
 	na_job_merge(j, &one);
 }
 
@@ -285,7 +287,8 @@ int na_job_check(const struct na_job *j)
 	if (j->magic != NA_JOB_MAGIC || j->version != NA_JOB_VERSION || j->bytes != sizeof(*j))
 		return -EINVAL;
 	if (j->node_count > NA_MAX_NODES || !memchr(j->job, 0, NA_RECORD_NAME) || !memchr(j->host, 0, NA_RECORD_NAME) ||
-	    !memchr(j->program, 0, NA_RECORD_NAME) || j->complete + j->aborted > j->processes)
+	    !memchr(j->program, 0, NA_RECORD_NAME) || !memchr(j->pauses.longest_at.host, 0, NA_RECORD_NAME) ||
+	    j->complete + j->aborted > j->processes)
 		return -EINVAL;
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
 		if (!na_spread_good(&j->metrics[i], j->processes))
@@ -399,6 +402,7 @@ void na_row_fill(struct na_row *row, const struct na_record *r, const struct na_
 	values_of(r, row->value);
 	fill_cells(row, r);
 	fill_course(row, &r->series, axis);
+	row->pause_count = na_pauses_copy(&r->pauses, row->pauses, NA_ROW_PAUSES);
 }
 
 double na_metric_imbalance(const struct na_spread *m)

@@ -87,6 +87,7 @@ struct na_job {
 	struct na_hosts hosts;
 	struct na_numa nodes[NA_MAX_NODES]; /* node_count, by rising number */
 	struct na_series series;
+	struct na_job_pauses pauses;
 };
 
 /* How rows divide time and bytes: the same for all of a job. Bin k is number first + k of width 2^shift ms, a value is in units of 2^unit_shift bytes. */
@@ -115,6 +116,8 @@ struct na_row {
 	uint32_t cell_count, unused;
 	struct na_row_cell cells[NA_ROW_CELLS]; /* when fullest */
 	uint16_t live[NA_ROW_BINS];		/* NA_ROW_UNKNOWN: it was not there */
+	struct na_pause pauses[NA_ROW_PAUSES]; /* the newest, pause_count of them */
+	uint64_t pause_count;
 };
 
 void na_job_init(struct na_job *j);

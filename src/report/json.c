@@ -160,6 +160,7 @@ static json_t *overhead(const struct na_report *r, bool *failed)
 	put(o, "topology_shared_by", number(j->topology_shared), failed);
 	put(o, "reduce_ns", number(r->reduce_ns), failed);
 	put(o, "metadata_bytes", number(na_job_sum(j, NA_METRIC_metadata_bytes)), failed);
+	put(o, "pauses", na_json_job_pauses(&j->pauses, failed), failed);
 	return o;
 }
 
@@ -231,6 +232,7 @@ static json_t *rank(const struct na_row *row, bool *failed)
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
 		put(v, na_metric_table[i].id, value_of(row->value[i], na_metric_table[i].unit), failed);
 	put(o, "values", v, failed);
+	put(o, "pauses", na_json_pauses(row->pauses, row->pause_count, failed), failed);
 	return o;
 }
 

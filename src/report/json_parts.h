@@ -55,6 +55,8 @@ void na_json_put_distribution(json_t *metric, const struct na_job *j, const stru
 			      enum na_metric_id id, bool *failed);
 /* Puts the members of "job" about time, ranks, and what follows. */
 void na_json_put_job(json_t *job, const struct na_report *r, bool *failed);
+json_t *na_json_job_pauses(const struct na_job_pauses *j, bool *failed);
+json_t *na_json_pauses(const struct na_pause *pauses, uint64_t count, bool *failed);
 
 /* Puts the members of "job" that come of the breakdown, the findings, and who ran out of memory. */
 void na_json_put_breakdown(json_t *job, const struct na_report *r, bool *failed);

@@ -24,6 +24,7 @@
 #include "report/folder.h"
 #include "report/gather.h"
 #include "report/identity.h"
+#include "report/paused.h"
 #include "report/place.h"
 #include "report/procfs.h"
 #include "topology/topology.h"
@@ -168,6 +169,7 @@ static void measure(bool heavy)
 	take_nodes(r);
 	if (self.source.breakdown)
 		self.source.breakdown(&r->breakdown, &self.snapshot);
+	na_paused_copy(&r->pauses);
 	r->physical = r->rss == NA_UNKNOWN ? NA_UNKNOWN : r->rss > self.shared_excess ? r->rss - self.shared_excess : 0;
 	if (r->physical != NA_UNKNOWN && (r->peak_physical == NA_UNKNOWN || r->physical > r->peak_physical))
 		r->peak_physical = r->physical;

@@ -20,6 +20,7 @@
 
 #include "heap/snapshot.h"
 #include "report/breakdown.h"
+#include "report/pauses.h"
 #include "report/series.h"
 
 #define NA_RECORD_MAGIC	  UINT64_C(0x64726f636572614e) /* "Narecord" on disk */
@@ -119,6 +120,7 @@ struct na_record {
 
 	struct na_series series;
 	struct na_breakdown breakdown;
+	struct na_pauses pauses;
 };
 
 _Static_assert(sizeof(struct na_record) % 8 == 0, "checksummed by words");

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "report/paused.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "os/lock.h"
+
+struct moment {
+	uint64_t at_ns, ns;
+};
+
+/* Under the lock. The trace is a mebibyte of zeroes that only a process with a trace touches. */
+static struct na_lock lock;
+static struct na_pauses pauses;
+static struct moment trace[NA_PAUSED_TRACE];
+static uint64_t traced;
+
+static uint64_t wall_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void na_paused(uint32_t kind, uint64_t ns, uint64_t bytes)
+{
+	uint64_t now = wall_ns();
+	struct na_pause p = { .moment_ns = now > ns ? now - ns : 0, .ns = ns, .bytes = bytes, .kind = kind };
+
+	na_lock(&lock);
+	na_pauses_add(&pauses, &p);
+	if (na_options.pause_trace && kind != NA_PAUSE_WAITING && traced < NA_PAUSED_TRACE)
+		trace[traced++] = (struct moment){ p.moment_ns, p.ns };
+	na_unlock(&lock);
+}
+
+void na_paused_alone(uint64_t ns, uint64_t bytes)
+{
+	na_paused(NA_PAUSE_ALONE, ns, bytes);
+}
+
+void na_paused_copy(struct na_pauses *out)
+{
+	na_lock(&lock);
+	*out = pauses;
+	na_unlock(&lock);
+}
+
+void na_paused_collectives(uint64_t count)
+{
+	na_lock(&lock);
+	pauses.collectives = count;
+	na_unlock(&lock);
+}
+
+uint64_t na_paused_total(int alone)
+{
+	uint64_t ns;
+
+	na_lock(&lock);
+	ns = pauses.kind_ns[NA_PAUSE_WINDOW] + pauses.kind_ns[NA_PAUSE_CALL] +
+	     (alone ? pauses.kind_ns[NA_PAUSE_ALONE] : 0);
+	na_unlock(&lock);
+	return ns;
+}
+
+static uint64_t since(uint64_t at_ns, uint64_t begin_ns)
+{
+	return at_ns > begin_ns ? at_ns - begin_ns : 0;
+}
+
+/* The simulator takes the last line's start for the length of the trace, and reads one more line after a newline at the end. */
+static int write_trace(int fd, int rank, uint64_t begin_ns, uint64_t end_ns)
+{
+	char text[160];
+	int rc;
+
+	rc = na_file_write(fd, text,
+			   na_format(text, sizeof(text),
+				     "# numarena: pauses of rank %d; start and length in nanoseconds\n"
+				     "# the last line is the end\n",
+				     rank));
+	for (uint64_t i = 0; rc == 0 && i < traced; i++)
+		rc = na_file_write(fd, text,
+				   na_format(text, sizeof(text), "%llu\t%llu\n",
+					     (unsigned long long)since(trace[i].at_ns, begin_ns),
+					     (unsigned long long)trace[i].ns));
+	if (rc == 0)
+		rc = na_file_write(
+			fd, text,
+			na_format(text, sizeof(text), "%llu\t0", (unsigned long long)since(end_ns, begin_ns)));
+	return rc;
+}
+
+int na_paused_trace(const char *path, int rank, uint64_t begin_ns, uint64_t end_ns)
+{
+	int fd, rc;
+
+	if (!traced)
+		return -ENODATA;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	rc = write_trace(fd, rank, begin_ns, end_ns);
+	if (close(fd) < 0 && rc == 0)
+		rc = -errno;
+	if (rc < 0)
+		unlink(path);
+	return rc;
+}
+
+/* In the child: what its parent lived through is not its own. */
+void na_paused_forked(void)
+{
+	na_lock_reset(&lock);
+	pauses = (struct na_pauses){ 0 };
+	traced = 0;
+}
