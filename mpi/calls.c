@@ -21,18 +21,16 @@
  * library has bypassed them. */
 memory_error_t na_ready(const char *call)
 {
-	int initialized = 0, finalized = 0;
+	int initialized = 0;
 	const char *what = "";
 
 	if (!na_mpi.Initialized && na_mpi_load(&what) < 0)
 		return na_core_error(MEMORY_ERROR_UNSUPPORTED, "%s: the MPI library lacks %s", call, what);
+	if (na_session_available())
+		return MEMORY_ERROR_NONE;
 	na_mpi.Initialized(&initialized);
-	if (initialized)
-		na_mpi.Finalized(&finalized);
-	if (!initialized || finalized)
-		return na_core_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: MPI is not %s", call,
-				     finalized ? "available any more after MPI_Finalize" : "initialised");
-	return MEMORY_ERROR_NONE;
+	return na_core_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: MPI is not %s", call,
+			     initialized ? "available any more after MPI_Finalize" : "initialised");
 }
 
 memory_error_t na_common(MPI_Comm comm, memory_error_t mine)
@@ -53,8 +51,9 @@ static memory_error_t reduce(MPI_Comm comm, bool breakdown, struct na_reduction 
 	int error, rc;
 
 	na_process_measure(&record);
-	if (record.rank < 0) /* no report is made, so that nobody has claimed it */
-		na_mpi.Comm_rank(na_mpi.world, &record.rank);
+	/* No report is made, so that nobody has claimed it; of sessions the launcher may have told no rank. */
+	if (record.rank < 0)
+		na_mpi.Comm_rank(na_session_has_world() ? na_mpi.world : comm, &record.rank);
 	rc = na_reduce(comm, na_session_node(), &record, breakdown, all, &error);
 	if (rc == -ENOMEM)
 		return na_core_error(MEMORY_ERROR_ALLOCATION, "no memory to reduce the ranks' figures");

@@ -5,6 +5,10 @@
  * definition, a profiler's or the MPI library's. A profiler's MPI_Init calls PMPI_Init, which is ours again: the
  * outermost call does our part, inner ones only pass on.
  *
+ * Sessions (MPI 4) initialise MPI without a world: no communicator joins their processes, so each is one of a program without MPI to the report, with
+ * its rank by the launcher's word, and the last to end writes it. Here their part is quiet as below, and a count of those that are open. A
+ * profiler between counts them twice, and takes them off twice.
+ *
  * While MPI initialises and finalizes, the heap's maintenance is quiet: MPI libraries then patch the code of munmap
  * and friends, and free what other threads would run on.
  */
@@ -98,6 +102,33 @@ static int abort_job(const char *name, MPI_Comm comm, int code)
 	return call(comm, code);
 }
 
+/* Any thread, several at once. */
+static int session_init(const char *name, MPI_Info info, MPI_Errhandler errhandler, MPI_Session *session)
+{
+	int (*call)(MPI_Info, MPI_Errhandler, MPI_Session *), rc;
+
+	*(void **)&call = next(name);
+	na_process_quiet(1);
+	rc = call(info, errhandler, session);
+	na_process_quiet(0);
+	if (rc == MPI_SUCCESS)
+		na_session_opened();
+	return rc;
+}
+
+static int session_finalize(const char *name, MPI_Session *session)
+{
+	int (*call)(MPI_Session *), rc;
+
+	*(void **)&call = next(name);
+	na_process_quiet(1);
+	rc = call(session);
+	na_process_quiet(0);
+	if (rc == MPI_SUCCESS)
+		na_session_closed();
+	return rc;
+}
+
 EXPORT int MPI_Init(int *argc, char ***argv)
 {
 	return init("MPI_Init", argc, argv);
@@ -136,4 +167,24 @@ EXPORT int MPI_Abort(MPI_Comm comm, int code)
 EXPORT int PMPI_Abort(MPI_Comm comm, int code)
 {
 	return abort_job("PMPI_Abort", comm, code);
+}
+
+EXPORT int MPI_Session_init(MPI_Info info, MPI_Errhandler errhandler, MPI_Session *session)
+{
+	return session_init("MPI_Session_init", info, errhandler, session);
+}
+
+EXPORT int PMPI_Session_init(MPI_Info info, MPI_Errhandler errhandler, MPI_Session *session)
+{
+	return session_init("PMPI_Session_init", info, errhandler, session);
+}
+
+EXPORT int MPI_Session_finalize(MPI_Session *session)
+{
+	return session_finalize("MPI_Session_finalize", session);
+}
+
+EXPORT int PMPI_Session_finalize(MPI_Session *session)
+{
+	return session_finalize("PMPI_Session_finalize", session);
 }

@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static struct {
 	bool report;		  /* is wanted */
 	bool coordinated, traced; /* as settings of all ranks */
 	bool claimed;
+	bool spawned; /* by MPI_Comm_spawn: another job than its parent's, and another report */
 	int rank, size;
 	struct na_launcher launcher;
 	char name[160]; /* of MPI library and launcher, for the report */
@@ -128,7 +130,7 @@ static bool open_communicator(char *why, size_t capacity)
 /* All take rank 0's name for the job: without a launcher's each would make up its own. */
 static void claim(bool together)
 {
-	char job[NA_RECORD_NAME] = "";
+	char job[NA_RECORD_NAME] = "", below[NA_RECORD_NAME + 16];
 	struct na_claim c = { .rank = session.rank,
 			      .size = session.size,
 			      .local_rank = (int32_t)session.launcher.local_rank };
@@ -137,6 +139,10 @@ static void claim(bool together)
 		snprintf(job, sizeof(job), "%s", na_process_job());
 		if (na_mpi.Bcast(job, sizeof(job), na_mpi.byte, 0, session.comm) == MPI_SUCCESS && job[0])
 			c.job = job;
+	}
+	if (session.spawned) {
+		snprintf(below, sizeof(below), "spawned-%s", c.job ? c.job : na_process_job());
+		c.below = below;
 	}
 	na_process_claim(&c);
 	session.claimed = true;
@@ -176,13 +182,14 @@ static void publish(struct na_reduction *all, uint64_t begin)
 		.launcher = session.name[0] ? session.name : NULL,
 		.reduce_ns = now_ns() - begin,
 	};
-	const char *const without_malloc =
-		"malloc was not numarena's: blocks are those of its own calls (numarena-run has both)";
+	const char *notes[2];
 
-	if (!malloc_is_ours()) {
-		report.notes = &without_malloc;
-		report.note_count = 1;
-	}
+	report.notes = notes;
+	if (session.spawned)
+		notes[report.note_count++] = "started by MPI_Comm_spawn: the report of who did is in the folder above";
+	if (!malloc_is_ours())
+		notes[report.note_count++] =
+			"malloc was not numarena's: blocks are those of its own calls (numarena-run has both)";
 	if (na_report_publish(&report, na_process_folder(), -1, na_message_wanted()) >= 0)
 		na_process_discard();
 }
@@ -292,7 +299,7 @@ static void abort_job(void)
 	na_mpi.Abort(na_mpi.world, 134);
 }
 
-static bool spawned(void)
+static bool was_spawned(void)
 {
 	MPI_Comm parent = NULL; /* MPI fills the half that it uses */
 
@@ -317,7 +324,8 @@ void na_session_start(void)
 	    na_mpi.Comm_size(na_mpi.world, &session.size) != MPI_SUCCESS)
 		return;
 	na_process_on_abort(abort_job);
-	na_launcher_open(&session.launcher, session.rank, session.size, spawned());
+	session.spawned = was_spawned();
+	na_launcher_open(&session.launcher, session.rank, session.size, session.spawned);
 	na_window_settings(&settings);
 	session.report = wants_report();
 	want = session.report || settings.on;
@@ -338,6 +346,32 @@ void na_session_start(void)
 	if (session.launcher.local_size > 1 && session.launcher.local_rank >= 0)
 		na_process_share_topology((int)session.launcher.local_rank, (int)session.launcher.local_size);
 	coordinate(&settings);
+}
+
+static _Atomic int open_sessions; /* relaxed: a count that each reader has brought about itself */
+
+void na_session_opened(void)
+{
+	if (atomic_fetch_add_explicit(&open_sessions, 1, memory_order_relaxed) == 0)
+		wants_report();
+}
+
+void na_session_closed(void)
+{
+	atomic_fetch_sub_explicit(&open_sessions, 1, memory_order_relaxed);
+}
+
+bool na_session_has_world(void)
+{
+	int initialized = 0, finalized = 0;
+
+	return na_mpi.Initialized(&initialized) == MPI_SUCCESS && initialized &&
+	       na_mpi.Finalized(&finalized) == MPI_SUCCESS && !finalized;
+}
+
+bool na_session_available(void)
+{
+	return na_session_has_world() || atomic_load_explicit(&open_sessions, memory_order_relaxed) > 0;
 }
 
 void na_session_abort(void)

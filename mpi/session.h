@@ -11,6 +11,7 @@
 #ifndef NA_MPI_SESSION_H
 #define NA_MPI_SESSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* After MPI is initialised. */
@@ -18,6 +19,14 @@ void na_session_start(void);
 
 /* The node's number by the launcher, or -1. */
 int64_t na_session_node(void);
+
+/* After an MPI_Session_init and an MPI_Session_finalize. Any thread. The first starts the record of a program that links this library, as MPI_Init does. */
+void na_session_opened(void);
+void na_session_closed(void);
+
+/* Whether MPI is there for calls on communicators: initialised as a world, or by a session that is still open. */
+bool na_session_available(void);
+bool na_session_has_world(void);
 
 /* In an MPI_Abort wrapper: the record says so, with figures of now. */
 void na_session_abort(void);

@@ -4,7 +4,7 @@
  * numarena-mpi. A report at the end of the job needs no call at all: preloading (numarena-run) or linking is enough.
  *
  * All calls are collective: every rank of `comm` makes them, in the same order as its other collective calls on
- * that communicator. All return the same value on every rank. MPI must be initialised and not yet finalized, and the
+ * that communicator. All return the same value on every rank. MPI must be initialised and not yet finalized (or a session open), and the
  * thread must be one that may call MPI.
  */
 #ifndef NUMARENA_MPI_H

@@ -12,7 +12,8 @@
 
 #include "base/log.h"
 
-#define MARK "reported"
+#define MARK	 "reported"
+#define LAUNCHED "launched-"
 
 int na_place_make(const char *path)
 {
@@ -113,7 +114,8 @@ void na_place_discard(const char *job_folder)
 	if (!d)
 		return;
 	while ((e = readdir(d)) != NULL)
-		if (na_place_is_record(e->d_name) || strcmp(e->d_name, "lock") == 0 || strcmp(e->d_name, MARK) == 0)
+		if (na_place_is_record(e->d_name) || strcmp(e->d_name, "lock") == 0 || strcmp(e->d_name, MARK) == 0 ||
+		    strncmp(e->d_name, LAUNCHED, strlen(LAUNCHED)) == 0)
 			unlinkat(dirfd(d), e->d_name, 0);
 	closedir(d);
 	rmdir(job_folder);
@@ -125,6 +127,39 @@ void na_place_discard(const char *job_folder)
 	}
 }
 
+static void touch(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+void na_place_note_launch(const char *job_folder, const char *launched)
+{
+	char path[PATH_MAX];
+
+	if (joined(na_format(path, sizeof(path), "%s/" LAUNCHED "%s", job_folder, launched), sizeof(path)) == 0)
+		touch(path);
+}
+
+int na_place_launches(const char *job_folder, void (*visit)(const char *launched, void *with), void *with)
+{
+	DIR *d = opendir(job_folder);
+	struct dirent *e;
+	int count = 0;
+
+	while (d && (e = readdir(d)) != NULL) {
+		if (strncmp(e->d_name, LAUNCHED, strlen(LAUNCHED)) != 0)
+			continue;
+		visit(e->d_name + strlen(LAUNCHED), with);
+		count++;
+	}
+	if (d)
+		closedir(d);
+	return count;
+}
+
 static int mark_path(const char *job_folder, char out[PATH_MAX])
 {
 	return joined(na_format(out, PATH_MAX, "%s/%s", job_folder, MARK), PATH_MAX);
@@ -133,10 +168,9 @@ static int mark_path(const char *job_folder, char out[PATH_MAX])
 void na_place_mark(const char *job_folder)
 {
 	char path[PATH_MAX];
-	int fd = mark_path(job_folder, path) == 0 ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666) : -1;
 
-	if (fd >= 0)
-		close(fd);
+	if (mark_path(job_folder, path) == 0)
+		touch(path);
 }
 
 int na_place_is_marked(const char *job_folder)

@@ -45,7 +45,10 @@ static struct {
 	bool forked;	    /* a child that has no record of its own yet */
 	struct na_process_source source;
 	struct na_identity id;
-	char folder[PATH_MAX];
+	char folder[PATH_MAX]; /* that was asked for */
+	char below[PATH_MAX];  /* a folder in it; "": none */
+	_Atomic(const char *)
+		place; /* the one of them that is in use; NULL: the first. Release when `below` is filled, acquire */
 	char job_folder[PATH_MAX];
 	char path[PATH_MAX];
 	struct na_record *slots;
@@ -246,9 +249,16 @@ static void fill_identity(void)
 	describe_host(r);
 }
 
+static const char *folder_in_use(void)
+{
+	const char *place = atomic_load_explicit(&self.place, memory_order_acquire);
+
+	return place ? place : self.folder;
+}
+
 static int open_record(void)
 {
-	int rc = na_place_job(self.folder, self.id.job, self.job_folder, sizeof(self.job_folder));
+	int rc = na_place_job(folder_in_use(), self.id.job, self.job_folder, sizeof(self.job_folder));
 
 	if (rc == 0)
 		rc = na_place_of_process(self.job_folder, self.id.host, self.id.pid, self.path, sizeof(self.path));
@@ -440,7 +450,7 @@ void na_process_quiet(int quiet)
 
 const char *na_process_folder(void)
 {
-	return atomic_load_explicit(&na_process_started, memory_order_acquire) ? self.folder : "";
+	return atomic_load_explicit(&na_process_started, memory_order_acquire) ? folder_in_use() : "";
 }
 
 const char *na_process_job(void)
@@ -465,8 +475,50 @@ static int rename_record(void)
 	return 0;
 }
 
+/* The record under another job's name or in another folder: what its ranks agreed on is not what the environment said. */
+static int move_record(const struct na_claim *claim)
+{
+	char old[PATH_MAX], old_folder[PATH_MAX], *slash;
+
+	memcpy(old, self.path, sizeof(old));
+	memcpy(old_folder, self.job_folder, sizeof(old_folder));
+	if (claim->job) {
+		na_format(self.id.job, sizeof(self.id.job), "%s", claim->job);
+		memcpy(self.record.job, self.id.job, sizeof(self.record.job));
+	}
+	na_place_unmap(self.slots);
+	self.slots = NULL;
+	unlink(old);
+	if (rmdir(old_folder) == 0 && (slash = strrchr(old_folder, '/'))) { /* neither, if there are others in it */
+		*slash = '\0';
+		rmdir(old_folder);
+	}
+	return open_record();
+}
+
+/* One more place, if the name of it fits. */
+static bool go_below(const char *below)
+{
+	if (!below || !self.folder[0] ||
+	    na_format(self.below, sizeof(self.below), "%s/%s", self.folder, below) + 1 >= sizeof(self.below))
+		return false;
+	atomic_store_explicit(&self.place, self.below, memory_order_release);
+	return true;
+}
+
+/* For the run around the launcher, should this job not live to report. */
+static void note_launch(const struct na_claim *claim)
+{
+	char run[PATH_MAX];
+
+	if (claim->rank == 0 && !claim->below && self.id.parent[0] && self.slots &&
+	    na_place_job(self.folder, self.id.parent, run, sizeof(run)) == 0)
+		na_place_note_launch(run, self.id.job);
+}
+
 int na_process_claim(const struct na_claim *claim)
 {
+	bool moved;
 	int rc;
 
 	na_lock(&self.lock);
@@ -477,20 +529,14 @@ int na_process_claim(const struct na_claim *claim)
 	self.record.size = claim->size;
 	self.record.local_rank = claim->local_rank;
 	self.record.role = NA_RECORD_RANK;
-	if (claim->job && strcmp(claim->job, self.id.job) != 0 && self.slots) {
-		/* Its ranks agreed on another name than the environment's: the record moves to that job. */
-		char old[PATH_MAX];
-
-		memcpy(old, self.path, sizeof(old));
-		na_format(self.id.job, sizeof(self.id.job), "%s", claim->job);
-		memcpy(self.record.job, self.id.job, sizeof(self.record.job));
-		na_place_unmap(self.slots);
-		self.slots = NULL;
-		unlink(old);
-		rc = open_record();
+	moved = go_below(claim->below);
+	moved |= claim->job && strcmp(claim->job, self.id.job) != 0;
+	if (moved && self.slots) {
+		rc = move_record(claim);
 		if (rc < 0)
 			goto out;
 	}
+	note_launch(claim);
 	rc = rename_record();
 	measure(false);
 out:
@@ -583,9 +629,9 @@ int na_process_oom_file(void)
 		return -ENOENT;
 	/* A word that changes once, in MPI_Init; this may be a thread that holds the lock. */
 	if (__atomic_load_n(&self.record.rank, __ATOMIC_RELAXED) >= 0)
-		na_format(path, sizeof(path), "%s/oom-%d.txt", self.folder, self.record.rank);
+		na_format(path, sizeof(path), "%s/oom-%d.txt", folder_in_use(), self.record.rank);
 	else
-		na_format(path, sizeof(path), "%s/oom-%s-%d.txt", self.folder, self.id.host, getpid());
+		na_format(path, sizeof(path), "%s/oom-%s-%d.txt", folder_in_use(), self.id.host, getpid());
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | (again ? O_APPEND : O_TRUNC), 0666);
 	if (fd < 0)
 		return -errno;

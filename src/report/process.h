@@ -12,7 +12,8 @@
  *   - else the root, which is the process that numarena-run became, merges the records of its whole tree at its exit
  *     and writes one report; a tree of one is a one-process report. Children never write a report;
  *   - under a launcher without MPI there is one root a rank: the last of them to finish writes;
- *   - a root whose tree held MPI ranks (mpirun numarena-run sh -c ./simulation) leaves the report to them.
+ *   - a root whose tree held MPI ranks (mpirun numarena-run sh -c ./simulation) leaves the report to them;
+ *   - so does one that launched an MPI job (numarena-run mpirun ./simulation); if its ranks were killed, numarena-run makes their report.
  *
  * Ticks come from the maintenance thread; claim, final and finish from any other: one mutex, never held while
  * calling out to the heap with its locks (the snapshot takes pool locks one at a time). No malloc in tick.
@@ -72,12 +73,14 @@ void na_process_forked(void);
 
 struct na_claim {
 	const char *job; /* NULL: na_job_id() */
+	const char *
+		below; /* a folder in the report's, for all of this job's files; NULL: none. Of jobs that another has spawned */
 	int32_t rank;
 	int32_t size;
 	int32_t local_rank;
 };
 
-/* The report folder as an absolute path, "" if no report was asked for. Static storage. */
+/* The report folder as an absolute path, "" if no report was asked for. Static storage; another one after a claim of one below. */
 const char *na_process_folder(void) NA_PROCESS_CALL(process_folder);
 
 /* The job's name as all its processes compute it from the launcher's environment. Static storage. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,9 @@
 
 #define CANNOT_RUN 126
 #define NOT_FOUND  127
+
+#define LAST_TURNS   40
+#define LAST_TURN_US 50000
 
 static int become(char **arguments)
 {
@@ -77,27 +81,68 @@ static int wait_for(pid_t child, const sigset_t *signals)
 	}
 }
 
-/* The report, if the program itself came not to make it. */
-static void report(const char *folder, const char *job, int32_t exited)
+/* As na_collect_after(), but ranks whose launcher is gone are given some time to be gone as well: it does not wait for those that it kills. */
+static int collect_launched(const char *job_folder, struct na_collection **c)
 {
-	char job_folder[PATH_MAX];
+	int rc = na_collect(job_folder, c);
+
+	for (int turn = 0; rc == 0 && (*c)->alive && turn < LAST_TURNS; turn++) {
+		na_collect_free(*c);
+		*c = NULL;
+		usleep(LAST_TURN_US);
+		rc = na_collect(job_folder, c);
+	}
+	return rc;
+}
+
+/* The report of one job, from its records. */
+static void report_job(const char *folder, const char *job_folder, bool launched, int32_t exited)
+{
 	struct na_collection *c = NULL;
 	struct na_report r;
+	int rc = launched ? collect_launched(job_folder, &c) : na_collect_after(job_folder, exited, &c);
 
-	if (na_place_job(folder, job, job_folder, sizeof(job_folder)) < 0 || access(job_folder, F_OK) < 0)
-		return;
-	if (na_place_is_marked(job_folder)) { /* the job that it launched has reported */
-		na_place_discard(job_folder);
-		return;
-	}
 	/* A program that ended well without Jansson has written the text; the records wait for numarena-report. */
-	if (na_collect_after(job_folder, exited, &c) == 0 && (!c->roots_done || na_jansson_load() == 0)) {
+	if (rc == 0 && (!c->roots_done || na_jansson_load() == 0)) {
 		r = na_collect_report(c);
 		r.post_mortem = 1;
 		if (na_report_publish(&r, folder, -1, na_options.verbose >= 1) >= 0 && c->alive == 0)
 			na_place_discard(job_folder);
 	}
 	na_collect_free(c);
+}
+
+struct launches {
+	const char *folder;
+	int reported;
+};
+
+static void report_launched(const char *job, void *with)
+{
+	struct launches *l = with;
+	char job_folder[PATH_MAX];
+
+	if (na_place_job(l->folder, job, job_folder, sizeof(job_folder)) < 0 || na_place_count_ranks(job_folder) <= 0)
+		return;
+	report_job(l->folder, job_folder, true, 0);
+	l->reported++;
+}
+
+/* The report, if the program itself came not to make it. */
+static void report(const char *folder, const char *job, int32_t exited)
+{
+	struct launches launches = { folder, 0 };
+	char job_folder[PATH_MAX];
+
+	if (na_place_job(folder, job, job_folder, sizeof(job_folder)) < 0 || access(job_folder, F_OK) < 0)
+		return;
+	/* Marked: the job that it launched has reported. One that did not live to, is of more interest than its launcher. */
+	if (!na_place_is_marked(job_folder))
+		na_place_launches(job_folder, report_launched, &launches);
+	if (na_place_is_marked(job_folder) || launches.reported)
+		na_place_discard(job_folder);
+	else
+		report_job(folder, job_folder, false, exited);
 }
 
 /* Ends as the child did. */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An MPI program without MPI_Init: a session (MPI 4), a communicator of its world set, figures over that by numarena/mpi.h if it is asked for
+ * with "figures", and each process keeps 8 MiB times (rank + 1). With "both" the world is initialised beside it. Status 77 where MPI has no sessions.
+ */
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if MPI_VERSION >= 4
+#include <numarena/mpi.h>
+
+#define CHECK(condition)                                                            \
+	do {                                                                        \
+		if (!(condition)) {                                                 \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+			exit(1);                                                    \
+		}                                                                   \
+	} while (0)
+
+static void figures(MPI_Comm comm, int size)
+{
+	memory_job_metrics_t m;
+
+	CHECK(aggregate_memory_metrics(comm, &m) == MEMORY_ERROR_NONE);
+	CHECK(m.ranks == size && m.nodes == 1 && m.physical.maximum_rank == size - 1);
+	printf("figures of %d\n", m.ranks);
+}
+
+int main(int argc, char **argv)
+{
+	int rank, size, asked = argc > 1 && strcmp(argv[1], "figures") == 0, both = argc > 1 && strcmp(argv[1], "both") == 0;
+	memory_job_metrics_t m;
+	MPI_Session session;
+	MPI_Group group;
+	MPI_Comm comm;
+	char *block;
+
+	if (both)
+		MPI_Init(&argc, &argv);
+	CHECK(MPI_Session_init(MPI_INFO_NULL, MPI_ERRORS_ARE_FATAL, &session) == MPI_SUCCESS);
+	MPI_Group_from_session_pset(session, "mpi://WORLD", &group);
+	MPI_Comm_create_from_group(group, "numarena.test", MPI_INFO_NULL, MPI_ERRORS_ARE_FATAL, &comm);
+	MPI_Group_free(&group);
+	MPI_Comm_rank(comm, &rank);
+	MPI_Comm_size(comm, &size);
+	block = malloc((size_t)(rank + 1) << 23);
+	memset(block, 1, (size_t)(rank + 1) << 23);
+	MPI_Barrier(comm);
+	if (asked)
+		figures(comm, size);
+	printf("process %d of %d\n", rank, size);
+	MPI_Comm_free(&comm);
+	MPI_Session_finalize(&session);
+	if (both)
+		MPI_Finalize();
+	if (asked)
+		CHECK(aggregate_memory_metrics(comm, &m) == MEMORY_ERROR_INVALID_ARGUMENT);
+	free(block);
+	return 0;
+}
+#else
+int main(void)
+{
+	puts("this MPI has no sessions");
+	return 77;
+}
+#endif
