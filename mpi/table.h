@@ -62,6 +62,8 @@ struct na_mpi {
 #undef NA_MPI_MEMBER
 	MPI_Comm world, self, comm_null;
 	MPI_Datatype byte, u64;
+	/* MPICH 4.0 compares MPI_UINT64_T as if it were signed: a maximum of values of which some have the highest bit and some have not is not the
+	 * same everywhere. Minima by complements are safe where all ranks complement. */
 	MPI_Op max, sum;
 	MPI_Errhandler errors_return;
 	MPI_Info info_null;

@@ -147,6 +147,14 @@ class Stage:
     def __exit__(self, *_):
         shutil.rmtree(self.root, ignore_errors=True)
 
+    def _name_mpi(self, folder):
+        """`mpirun` and `mpicc` are those that this build's programs are of, whatever else has these names here."""
+        for name, path in zip(("mpicc", "mpirun"), configured("MPICC", "MPIRUN")):
+            if path and shutil.which(name) != path:
+                with open(os.path.join(folder, name), "w") as f:
+                    f.write('#!/bin/sh\nexec "%s" "$@"\n' % path)
+                os.chmod(os.path.join(folder, name), 0o755)
+
     def _install(self):
         clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "DESTDIR", "TESTS")}
         self.destination = os.path.join(self.root, "installed")
@@ -161,6 +169,7 @@ class Stage:
         self.flags = shlex.split(cflags) + shlex.split(sanitize)
         pc = self._one("numarena.pc")
         libraries = os.path.dirname(os.path.dirname(pc))
+        self._name_mpi(os.path.dirname(libraries) + "/bin")
         self.environment = dict(clean, LC_ALL="C")
         self.environment.update(
             PKG_CONFIG_PATH=os.path.dirname(pc),
