@@ -5,7 +5,7 @@
  * so that a rank without this library does no harm.
  *
  * Only of libraries whose handles are numbers (table.h): Open MPI's look-up may wait. All names of a job go to one process, so a rank asks
- * the less often the more ranks there are; a name costs mpiexec some ten microseconds, 3 names a rank.
+ * the less often the more ranks there are: two to four round trips to mpiexec a rank.
  *
  * A failed look-up goes to the error handler of MPI_COMM_SELF (of the world communicator before MPI 4): both return errors while this is open.
  * Within MPI_Init alone.
