@@ -3,61 +3,27 @@
  * Which units share a frame, and the system calls that make it so. See merge.h.
  *
  * The spans of a class that may take part are first claimed: off their list and QUEUED, under the cache's lock. From then on nothing is allocated from
- * them, so what lives in them can only become less. Their units are packed like goods into bins: the fullest first, each
- * into the first bin that none of its slots stand against. (Pairs that are merged in rounds, as Mesh does, copy each
- * block once a round and reach less: benchmarks/merging.) Then bin by bin, by address, so that neighbours get neighbouring frames: contents are written to
- * the file, and one address range after the other is mapped onto it. A frame that is there already is the bin's: what comes is stored through the
- * addresses of its host.
+ * them, so what lives in them can only become less. packing.c says which units go together. Then, by address, each is mapped onto its frame; the first
+ * of a frame has the contents of all of them written to the file before, so that neighbours that come first get neighbouring frames, and are one mapping. Going by
+ * address also spares the kernel splitting a mapping in the middle. Where a frame is there already what comes is stored through the addresses of its host.
  *
  * A call that fails leaves what was done: units that are mapped are on the frame with their contents, the others are as they were, for contents are copied and
  * never moved.
  *
- * Cost: a claim 20 ns a span; packing at most PROBES looks a unit, a few ns each; a unit that is merged two system calls.
+ * Cost: a claim 20 ns a span; a unit that is merged one system call, a frame another.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "base/bits.h"
 #include "cache/check.h"
-#include "cache/merge.h"
+#include "cache/pairing.h"
 #include "os/os.h"
 #include "pool/frames.h"
 #include "pool/lost.h"
 
-#define PROBES 4096 /* bins that a unit is tried against */
-
-struct item {
-	struct na_span *span;
-	struct na_frame *frame; /* all that is on it, by its host; NULL: a private unit */
-	uint32_t index;		/* unit of the span */
-	uint32_t live;
-	uint32_t next; /* in the same bin; NONE */
-	uint32_t bits; /* where they begin */
-};
-
-struct bin {
-	uint32_t first, last;
-	uint32_t target; /* the item that the others come to */
-	uint32_t live;
-};
-
-#define NONE UINT32_MAX
-
-struct work {
-	struct na_cache *c;
-	unsigned int cls;
-	const struct na_merge_limits *limits;
-	struct na_span **spans; /* claimed, by address */
-	struct item *items;
-	struct bin *bins;
-	uint32_t *open; /* bins that units are still tried against, oldest first */
-	uint64_t *bits;
-	char *page; /* where a frame is composed */
-	uint32_t span_count, item_count, bin_count, open_count;
-	uint32_t per, words, unit_bytes, units; /* of a unit; of a span */
-	void *memory;
-	size_t memory_bytes;
-};
+#define NONE	  NA_PACK_NONE
+#define RUN_BYTES ((size_t)256 << 10)
 
 /* ---- claiming ---- */
 
@@ -126,7 +92,7 @@ static void unclaim_list(struct na_cache *c, struct na_span *list)
 	na_unlock(&c->lock);
 }
 
-static void unclaim_all(struct work *w)
+static void unclaim_all(struct na_pack *w)
 {
 	na_lock(&w->c->lock);
 	for (uint32_t i = 0; i < w->span_count; i++)
@@ -142,22 +108,27 @@ static size_t round64(size_t n)
 	return (n + 63) & ~(size_t)63;
 }
 
-static int open_work(struct work *w, struct na_span *list, uint32_t spans)
+static int open_work(struct na_pack *w, struct na_span *list, uint32_t spans)
 {
-	size_t items = (size_t)spans * w->units, at = 0;
-	size_t sizes[] = { spans * sizeof(*w->spans), items * sizeof(*w->items),	   items * sizeof(*w->bins),
-			   items * sizeof(*w->open),  items * w->words * sizeof(uint64_t), w->unit_bytes };
-	void **fields[] = { (void **)&w->spans, (void **)&w->items, (void **)&w->bins,
-			    (void **)&w->open,	(void **)&w->bits,  (void **)&w->page };
+	size_t items = (size_t)spans * w->units, words = items * w->words * sizeof(uint64_t), at = 0;
+	size_t sizes[] = { spans * sizeof(*w->spans),
+			   items * sizeof(*w->items),
+			   items * sizeof(*w->bins),
+			   items * sizeof(*w->open),
+			   words,
+			   words,
+			   w->run_most * (size_t)w->unit_bytes };
+	void **fields[] = { (void **)&w->spans,	    (void **)&w->items, (void **)&w->bins, (void **)&w->open,
+			    (void **)&w->open_bits, (void **)&w->bits,	(void **)&w->page };
 	int rc;
 
-	for (size_t i = 0; i < 6; i++)
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		w->memory_bytes += round64(sizes[i]);
 	w->memory_bytes = (w->memory_bytes + NA_PAGE - 1) & ~(NA_PAGE - 1);
 	rc = na_os.map(NULL, w->memory_bytes, &w->memory);
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < 6; at += round64(sizes[i]), i++)
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); at += round64(sizes[i]), i++)
 		*fields[i] = (char *)w->memory + at;
 	for (; list; list = list->next_queued)
 		w->spans[w->span_count++] = list;
@@ -165,7 +136,7 @@ static int open_work(struct work *w, struct na_span *list, uint32_t spans)
 }
 
 /* By address: what is sorted is nearly so, for spans are cut from the low end. (qsort of the C library allocates.) */
-static void sort_spans(struct work *w)
+static void sort_spans(struct na_pack *w)
 {
 	for (uint32_t gap = w->span_count / 2; gap; gap /= 2)
 		for (uint32_t i = gap; i < w->span_count; i++) {
@@ -187,7 +158,7 @@ static const _Atomic uint64_t *living(const struct na_span *span)
 	return m ? m->own : span->taken;
 }
 
-static uint32_t unit_bits(const struct work *w, const struct na_span *span, uint32_t index, uint64_t *out)
+static uint32_t unit_bits(const struct na_pack *w, const struct na_span *span, uint32_t index, uint64_t *out)
 {
 	uint32_t live = 0;
 
@@ -200,12 +171,12 @@ static uint32_t unit_bits(const struct work *w, const struct na_span *span, uint
 	return live;
 }
 
-static void add_item(struct work *w, struct na_span *span, uint32_t index, struct na_frame *frame)
+static void add_item(struct na_pack *w, struct na_span *span, uint32_t index, struct na_frame *frame)
 {
-	struct item *item = &w->items[w->item_count];
+	struct na_pack_item *item = &w->items[w->item_count];
 	uint64_t *bits = w->bits + (size_t)w->item_count * w->words;
 
-	*item = (struct item){ span, frame, index, 0, NONE, w->item_count * w->words };
+	*item = (struct na_pack_item){ span, frame, index, 0, NONE, NONE };
 	memset(bits, 0, w->words * sizeof(*bits));
 	if (!frame)
 		item->live = unit_bits(w, span, index, bits);
@@ -221,7 +192,7 @@ static void add_item(struct work *w, struct na_span *span, uint32_t index, struc
 }
 
 /* Runs of private units in which nothing lives go back, if the span has emptied since that was last done. */
-static void purge_empty(struct work *w, struct na_span *span)
+static void purge_empty(struct na_pack *w, struct na_span *span)
 {
 	const struct na_merge *m = na_span_merge(span);
 	uint32_t live = m ? m->live : span->used, bytes = na_merge_unit_pages(w->cls) * (uint32_t)NA_PAGE,
@@ -244,7 +215,7 @@ static void purge_empty(struct work *w, struct na_span *span)
 	}
 }
 
-static void find_items(struct work *w)
+static void find_items(struct na_pack *w)
 {
 	for (uint32_t i = 0; i < w->span_count; i++) {
 		struct na_span *span = w->spans[i];
@@ -261,137 +232,10 @@ static void find_items(struct work *w)
 	}
 }
 
-/* ---- packing ---- */
-
-/* The order in which they are packed: the fullest first, and of equals by address. */
-static uint32_t order_by_live(struct work *w, uint32_t *order, uint32_t *place)
-{
-	uint32_t at = 0;
-
-	memset(place, 0, (w->per + 1) * sizeof(*place));
-	for (uint32_t i = 0; i < w->item_count; i++)
-		place[w->items[i].live]++;
-	for (uint32_t live = w->per + 1; live-- > 0;) {
-		uint32_t n = place[live];
-
-		place[live] = at;
-		at += n;
-	}
-	for (uint32_t i = 0; i < w->item_count; i++)
-		order[place[w->items[i].live]++] = i;
-	return at;
-}
-
-static bool fits(const struct work *w, const uint64_t *a, const uint64_t *b)
-{
-	for (uint32_t i = 0; i < w->words; i++)
-		if (a[i] & b[i])
-			return false;
-	return true;
-}
-
-static uint64_t *bin_bits(const struct work *w, const struct bin *bin)
-{
-	return w->bits +
-	       w->items[bin->first].bits; /* what lives in the bin is gathered where its first item's bits were */
-}
-
-static void put_into(struct work *w, struct bin *bin, uint32_t i)
-{
-	struct item *item = &w->items[i];
-	const uint64_t *bits = w->bits + item->bits;
-
-	w->items[bin->last].next = i;
-	bin->last = i;
-	bin->live += item->live;
-	for (uint32_t k = 0; k < w->words; k++)
-		bin_bits(w, bin)[k] |= bits[k];
-	if (item->frame && !w->items[bin->target].frame)
-		bin->target = i;
-}
-
-/* Two frames that become one cost a mapping for each of their units: it is done if the smaller has few. */
-#define FEW 8
-static bool worth_it(const struct work *w, const struct bin *bin, const struct item *item)
-{
-	const struct na_frame *there = w->items[bin->target].frame;
-
-	return !item->frame || !there || item->frame->count <= FEW || there->count <= FEW;
-}
-
-static void pack_item(struct work *w, uint32_t i)
-{
-	struct item *item = &w->items[i];
-
-	for (uint32_t k = 0, tries = 0; k < w->open_count && tries < PROBES; k++, tries++) {
-		struct bin *bin = &w->bins[w->open[k]];
-
-		if (bin->live + item->live > w->per || !fits(w, bin_bits(w, bin), w->bits + item->bits) ||
-		    !worth_it(w, bin, item))
-			continue;
-		put_into(w, bin, i);
-		if (bin->live == w->per)
-			memmove(&w->open[k], &w->open[k + 1], (--w->open_count - k) * sizeof(*w->open));
-		return;
-	}
-	/* All the older half of so many stood against it: the oldest are as full as they get. */
-	if (w->open_count >= 2 * PROBES) {
-		memmove(w->open, w->open + PROBES / 2, (w->open_count - PROBES / 2) * sizeof(*w->open));
-		w->open_count -= PROBES / 2;
-	}
-	w->bins[w->bin_count] = (struct bin){ i, i, i, item->live };
-	w->open[w->open_count++] = w->bin_count++;
-}
-
-static uintptr_t address_of(const struct work *w, const struct item *item)
-{
-	return item->span->base + (uintptr_t)item->index * w->unit_bytes;
-}
-
-/* Bins with something to merge, by the addresses of their targets. */
-static void sort_bins(struct work *w)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < w->bin_count; i++)
-		if (w->bins[i].first != w->bins[i].last)
-			w->bins[n++] = w->bins[i];
-	w->bin_count = n;
-	for (uint32_t gap = n / 2; gap; gap /= 2)
-		for (uint32_t i = gap; i < n; i++) {
-			struct bin b = w->bins[i];
-			uintptr_t at = address_of(w, &w->items[b.target]);
-			uint32_t k = i;
-
-			for (; k >= gap && address_of(w, &w->items[w->bins[k - gap].target]) > at; k -= gap)
-				w->bins[k] = w->bins[k - gap];
-			w->bins[k] = b;
-		}
-}
-
-/* The order lies where bins will: each is read before a bin can come there, for there are no more bins than items looked at. */
-static int pack(struct work *w)
-{
-	size_t bytes = ((size_t)w->item_count + w->per + 1) * sizeof(uint32_t);
-	void *order;
-	int rc;
-
-	bytes = (bytes + NA_PAGE - 1) & ~(NA_PAGE - 1);
-	rc = na_os.map(NULL, bytes, &order);
-	if (rc < 0)
-		return rc;
-	order_by_live(w, order, (uint32_t *)order + w->item_count);
-	for (uint32_t i = 0; i < w->item_count; i++)
-		pack_item(w, ((uint32_t *)order)[i]);
-	na_os.unmap(order, bytes);
-	sort_bins(w);
-	return 0;
-}
-
 /* ---- merging ---- */
 
 /* Live slots of a unit to where they lie in a frame. */
-static void copy_slots(const struct work *w, char *to, const struct na_span *span, uint32_t index)
+static void copy_slots(const struct na_pack *w, char *to, const struct na_span *span, uint32_t index)
 {
 	const char *from = (const char *)span->base + (size_t)index * w->unit_bytes;
 
@@ -409,7 +253,7 @@ static void copy_slots(const struct work *w, char *to, const struct na_span *spa
 }
 
 /* One private unit onto the frame, where its contents are already. */
-static int move_private(struct work *w, struct na_frame *frame, struct na_span *span, uint32_t index)
+static int move_private(struct na_pack *w, struct na_frame *frame, struct na_span *span, uint32_t index)
 {
 	struct na_merge *m = na_span_merge(span), *made = NULL;
 	int rc;
@@ -431,7 +275,7 @@ static int move_private(struct work *w, struct na_frame *frame, struct na_span *
 }
 
 /* Every unit of a frame onto another one. */
-static int move_frame(struct work *w, struct na_frame *to, struct na_frame *from)
+static int move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *from)
 {
 	while (from->units) {
 		struct na_unit *u = from->units;
@@ -454,31 +298,8 @@ static int move_frame(struct work *w, struct na_frame *to, struct na_frame *from
 	return 0;
 }
 
-/* A frame with the contents of all items of the bin, which are private. */
-static int new_frame(struct work *w, const struct bin *bin, struct na_frame **out)
-{
-	struct na_frame *frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
-	int rc;
-
-	if (!frame)
-		return -ENOMEM;
-	memset(frame, 0, sizeof(*frame));
-	memset(w->page, 0, w->unit_bytes);
-	for (uint32_t i = bin->first; i != NONE; i = w->items[i].next)
-		copy_slots(w, w->page, w->items[i].span, w->items[i].index);
-	frame->bytes = w->unit_bytes;
-	rc = na_frames_write(w->c->pool, w->page, w->unit_bytes, &frame->at);
-	if (rc < 0) {
-		na_arena_give(&w->c->pool->arena, frame, sizeof(*frame));
-		return rc;
-	}
-	na_merge_count(&na_merge_figures.frame_bytes, frame->bytes);
-	*out = frame;
-	return 0;
-}
-
 /* Contents of an item into a frame that is there, through its host's addresses. */
-static void store_item(struct work *w, const struct na_frame *frame, const struct item *item)
+static void store_item(struct na_pack *w, const struct na_frame *frame, const struct na_pack_item *item)
 {
 	char *to = (char *)frame->host->of->span->base + (size_t)frame->host->index * w->unit_bytes;
 
@@ -488,69 +309,208 @@ static void store_item(struct work *w, const struct na_frame *frame, const struc
 		copy_slots(w, to, u->of->span, u->index);
 }
 
-static int merge_bin(struct work *w, const struct bin *bin)
+/* ---- the first units of frames, those that follow each other at once ---- */
+
+static uintptr_t address_of(const struct na_pack *w, const struct na_pack_item *item)
 {
-	struct na_frame *frame = w->items[bin->target].frame;
-	bool fresh = !frame;
-	int rc = fresh ? new_frame(w, bin, &frame) : 0;
-
-	if (rc < 0)
-		return rc;
-	for (uint32_t i = bin->first; i != NONE && rc == 0; i = w->items[i].next) {
-		const struct item *item = &w->items[i];
-
-		if (item->frame == frame)
-			continue;
-		if (!fresh)
-			store_item(w, frame, item);
-		rc = item->frame ? move_frame(w, frame, item->frame) : move_private(w, frame, item->span, item->index);
-	}
-	if (!frame->mapped)
-		na_merge_end_frame(w->c, frame);
-	return rc;
+	return item->span->base + (uintptr_t)item->index * w->unit_bytes;
 }
 
-/* Mappings are counted before: a unit between two private ones costs two. */
-static bool has_mappings(const struct work *w, const struct bin *bin)
+/* Records and frames for a run; what was made before a failure is in w->made and the bins. */
+static int prepare_run(struct na_pack *w)
 {
-	uint64_t units = 0;
+	for (uint32_t i = 0; i < w->run_count; i++) {
+		struct na_pack_item *item = &w->items[w->run + i];
+		struct na_frame *frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
 
-	for (uint32_t i = bin->first; i != NONE; i = w->items[i].next)
-		units += w->items[i].frame ? w->items[i].frame->count : 1;
-	return __atomic_load_n(&na_merge_figures.edges, __ATOMIC_RELAXED) + 2 * units <= w->limits->edges;
-}
-
-static uint64_t bin_ns = 20000; /* under na_merging_lock: running mean of a bin */
-
-static int merge_bins(struct work *w, bool *more)
-{
-	for (uint32_t i = 0; i < w->bin_count; i++) {
-		uint64_t began = na_os_now_ns(), ns;
-		int rc;
-
-		if (w->limits->deadline && began + bin_ns > w->limits->deadline) {
-			*more = true;
-			return 0;
-		}
-		if (!has_mappings(w, &w->bins[i])) {
-			na_merge_count(&na_merge_figures.bound, 1);
+		if (!frame)
+			return -ENOMEM;
+		memset(frame, 0, sizeof(*frame));
+		frame->bytes = w->unit_bytes;
+		w->bins[item->bin].frame = frame;
+		if (na_span_merge(item->span) || (i && item[-1].span == item->span))
 			continue;
-		}
-		rc = merge_bin(w, &w->bins[i]);
-		if (rc < 0) {
-			na_merge_count(&na_merge_figures.refused, 1);
-			return rc;
-		}
-		ns = na_os_now_ns() - began;
-		ns = ns > 4 * bin_ns ? 4 * bin_ns : ns;
-		bin_ns = ns > bin_ns ? (ns + bin_ns) / 2 : bin_ns - (bin_ns - ns) / 8;
+		w->made[i] = na_merge_make(w->c, item->span, w->limits->grain);
+		if (!w->made[i])
+			return -ENOMEM;
 	}
 	return 0;
 }
 
+static void give_up_run(struct na_pack *w)
+{
+	for (uint32_t i = 0; i < w->run_count; i++) {
+		struct na_pack_bin *bin = &w->bins[w->items[w->run + i].bin];
+
+		if (bin->frame)
+			na_arena_give(&w->c->pool->arena, bin->frame, sizeof(*bin->frame));
+		bin->frame = NULL;
+		na_merge_unmake(w->c, w->made[i]);
+	}
+}
+
+static int map_run(struct na_pack *w, uint64_t *at)
+{
+	size_t bytes = (size_t)w->run_count * w->unit_bytes;
+	int rc;
+
+	memset(w->page, 0, bytes);
+	for (uint32_t i = 0; i < w->run_count; i++)
+		copy_slots(w, w->page + (size_t)i * w->unit_bytes, w->items[w->run + i].span,
+			   w->items[w->run + i].index);
+	rc = na_frames_write(w->c->pool, w->page, bytes, at);
+	if (rc < 0)
+		return rc;
+	rc = na_frames_map(w->c->pool, *at, bytes, (void *)address_of(w, &w->items[w->run]));
+	if (rc < 0)
+		na_frames_punch(w->c->pool, *at, bytes);
+	return rc;
+}
+
+static void join_run(struct na_pack *w, uint64_t at)
+{
+	struct na_merge *m = NULL;
+
+	na_lock(&w->c->lock);
+	for (uint32_t i = 0; i < w->run_count; i++) {
+		const struct na_pack_item *item = &w->items[w->run + i];
+		struct na_frame *frame = w->bins[item->bin].frame;
+
+		m = w->made[i] ? w->made[i] : na_span_merge(item->span);
+		frame->at = at + (uint64_t)i * w->unit_bytes;
+		na_merge_join(w->c, m, item->index, frame);
+		w->made[i] = NULL;
+	}
+	na_unlock(&w->c->lock);
+	na_merge_count(&na_merge_figures.frame_bytes, (int64_t)w->run_count * w->unit_bytes);
+	na_merge_count(&na_merge_figures.merges, w->run_count);
+}
+
+static int end_run(struct na_pack *w)
+{
+	uint64_t at = 0;
+	int rc;
+
+	if (!w->run_count)
+		return 0;
+	memset(w->made, 0, sizeof(w->made));
+	rc = prepare_run(w);
+	if (rc == 0)
+		rc = map_run(w, &at);
+	if (rc == 0)
+		join_run(w, at);
+	else
+		give_up_run(w);
+	w->run_count = 0;
+	return rc;
+}
+
+/* The item is the first of its frame. */
+static int add_to_run(struct na_pack *w, uint32_t i)
+{
+	int rc = 0;
+
+	if (w->run_count == w->run_most ||
+	    (w->run_count && (i != w->run + w->run_count ||
+			      address_of(w, &w->items[i]) != address_of(w, &w->items[i - 1]) + w->unit_bytes)))
+		rc = end_run(w);
+	if (rc < 0)
+		return rc;
+	if (!w->run_count)
+		w->run = i;
+	w->run_count++;
+	w->bins[w->items[i].bin].begun = true;
+	return 0;
+}
+
+/* ---- bin by bin, and by address ---- */
+
+/* A bin whose units come to a frame that is there. */
+static int merge_into(struct na_pack *w, const struct na_pack_bin *bin)
+{
+	struct na_frame *frame = w->items[bin->target].frame;
+	int rc = 0;
+
+	for (uint32_t i = bin->first; i != NONE && rc == 0; i = w->items[i].next) {
+		const struct na_pack_item *item = &w->items[i];
+
+		if (item->frame == frame)
+			continue;
+		store_item(w, frame, item);
+		rc = item->frame ? move_frame(w, frame, item->frame) : move_private(w, frame, item->span, item->index);
+	}
+	return rc;
+}
+
+static int merge_item(struct na_pack *w, uint32_t i)
+{
+	struct na_pack_item *item = &w->items[i];
+	struct na_pack_bin *bin = &w->bins[item->bin];
+	int rc;
+
+	if (w->items[bin->target].frame) {
+		if (bin->begun)
+			return 0;
+		bin->begun = true;
+		return merge_into(w, bin);
+	}
+	if (!bin->begun)
+		return add_to_run(w, i);
+	rc = end_run(w);
+	if (rc < 0 || !bin->frame)
+		return rc;
+	store_item(w, bin->frame, item);
+	return move_private(w, bin->frame, item->span, item->index);
+}
+
+/* Counted before: a unit between two private ones costs two. */
+static bool has_mappings(const struct na_pack *w, const struct na_pack_bin *bin)
+{
+	uint64_t units = w->run_count + 1;
+
+	if (w->items[bin->target].frame)
+		for (uint32_t i = bin->first; i != NONE; i = w->items[i].next)
+			units += w->items[i].frame ? w->items[i].frame->count : 1;
+	return __atomic_load_n(&na_merge_figures.edges, __ATOMIC_RELAXED) + 2 * units <= w->limits->edges;
+}
+
+static uint64_t item_ns = 10000; /* under na_merging_lock: running mean of a unit */
+
+static int merge_items(struct na_pack *w, bool *more)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < w->item_count && rc == 0; i++) {
+		const struct na_pack_bin *bin = &w->bins[w->items[i].bin];
+		uint64_t began = w->limits->deadline ? na_os_now_ns() : 0, ns;
+
+		if (bin->first == bin->last)
+			continue;
+		if (began && began + 2 * item_ns > w->limits->deadline) { /* this one, and the run */
+			*more = true;
+			break;
+		}
+		if (!has_mappings(w, bin)) {
+			na_merge_count(&na_merge_figures.bound, 1);
+			continue;
+		}
+		rc = merge_item(w, i);
+		if (!began)
+			continue;
+		ns = na_os_now_ns() - began;
+		ns = ns > 4 * item_ns ? 4 * item_ns : ns;
+		item_ns = ns > item_ns ? (ns + item_ns) / 2 : item_ns - (item_ns - ns) / 8;
+	}
+	if (rc == 0)
+		rc = end_run(w);
+	if (rc < 0)
+		na_merge_count(&na_merge_figures.refused, 1);
+	return rc;
+}
+
 int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_limits *limits, bool *more)
 {
-	struct work w = { .c = c, .cls = cls, .limits = limits };
+	struct na_pack w = { .c = c, .cls = cls, .limits = limits };
 	struct na_span *list;
 	uint32_t count;
 	int rc;
@@ -560,6 +520,8 @@ int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_l
 	w.per = (uint32_t)(w.unit_bytes / na_class_size(cls));
 	w.words = (w.per + 63) / 64;
 	w.units = (uint32_t)(na_class_slices(cls) * NA_SLICE / w.unit_bytes);
+	w.run_most = RUN_BYTES / w.unit_bytes < NA_PACK_RUN ? (uint32_t)(RUN_BYTES / w.unit_bytes) : NA_PACK_RUN;
+	w.run_most = w.run_most ? w.run_most : 1;
 	na_lock(&c->lock);
 	list = claim_all(c, cls, &count);
 	na_unlock(&c->lock);
@@ -573,9 +535,9 @@ int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_l
 	sort_spans(&w);
 	find_items(&w);
 	if (w.item_count > 1)
-		rc = pack(&w);
+		rc = na_pack(&w);
 	if (rc == 0 && w.item_count > 1)
-		rc = merge_bins(&w, more);
+		rc = merge_items(&w, more);
 	unclaim_all(&w);
 	na_os.unmap(w.memory, w.memory_bytes);
 	return rc;

@@ -66,7 +66,7 @@ static uint64_t each_class(struct na_pool *pool, uint64_t (*work)(struct na_cach
 
 static uint64_t count_class(struct na_cache *c, unsigned int cls)
 {
-	return c->kind[cls].partial ? na_merge_winnable(c, cls, &state.units) : 0;
+	return na_merge_winnable(c, cls, &state.units);
 }
 
 static uint64_t count_pool(struct na_pool *pool, void *unused)
@@ -195,7 +195,7 @@ static uint64_t merge_class(struct na_cache *c, unsigned int cls)
 	bool more;
 	int rc;
 
-	if (state.rc < 0 || state.more || (!c->kind[cls].partial && !c->kind[cls].span))
+	if (state.rc < 0 || state.more)
 		return 0;
 	rc = na_merge_class(c, cls, &state.limits, &more);
 	if (rc < 0)
@@ -216,7 +216,7 @@ static uint64_t restore_pool(struct na_pool *pool, void *unused)
 
 	(void)unused;
 	for (uint32_t i = 0; i < n->caches; i++)
-		if (na_named_cache(n, i) && na_named_cache(n, i)->retired && na_merge_restore(na_named_cache(n, i)) < 0)
+		if (na_named_cache(n, i) && na_merge_restore(na_named_cache(n, i)) < 0)
 			return 0;
 	return 0;
 }
