@@ -68,6 +68,30 @@ static void set_frame(struct na_unit *unit, struct na_frame *frame)
 
 /* ---- frames ---- */
 
+/* Addresses that show the frame past the first. */
+static int64_t shared(const struct na_frame *frame)
+{
+	return frame->empty || !frame->mapped ? 0 : (int64_t)(frame->mapped - 1) * frame->bytes;
+}
+
+/* Units more or less that map it; or it has no memory any more, or again. */
+static void account(struct na_cache *c, struct na_frame *frame, int more, bool empty)
+{
+	int64_t before = shared(frame);
+
+	if (empty != (frame->empty != 0))
+		na_merge_count(&na_merge_figures.frame_bytes, empty ? -(int64_t)frame->bytes : frame->bytes);
+	frame->mapped += (uint32_t)more;
+	frame->empty = empty;
+	na_merge_count(&na_merge_figures.mapped_bytes, more * (int64_t)frame->bytes);
+	atomic_fetch_add_explicit(&c->pool->shared, shared(frame) - before, memory_order_relaxed);
+}
+
+void na_merge_emptied(struct na_cache *c, struct na_frame *frame)
+{
+	account(c, frame, 0, true);
+}
+
 void na_merge_join(struct na_cache *c, struct na_merge *m, uint32_t index, struct na_frame *frame)
 {
 	struct na_unit *unit = &m->unit[index];
@@ -86,9 +110,8 @@ void na_merge_join(struct na_cache *c, struct na_merge *m, uint32_t index, struc
 	unit->next = frame->units;
 	frame->units = unit;
 	frame->count++;
-	frame->mapped++;
+	account(c, frame, 1, frame->empty);
 	set_frame(unit, frame);
-	na_merge_count(&na_merge_figures.mapped_bytes, frame->bytes);
 	if (!frame->host)
 		frame->host = unit;
 	na_merge_show(unit);
@@ -126,8 +149,8 @@ bool na_merge_leave(struct na_cache *c, struct na_unit *unit)
 
 	take_out(c, unit);
 	set_frame(unit, NULL);
-	na_merge_count(&na_merge_figures.mapped_bytes, -(int64_t)frame->bytes);
-	return --frame->mapped == 0;
+	account(c, frame, -1, frame->empty);
+	return frame->mapped == 0;
 }
 
 void na_merge_end_frame(struct na_cache *c, struct na_frame *frame)
@@ -259,6 +282,7 @@ void na_merge_took(const void *p)
 	const struct na_span *span = na_span_of(p);
 	struct na_merge *m = na_span_merge(span);
 	uint32_t slot = na_slot_of(span, p);
+	struct na_frame *frame;
 
 	if (!m)
 		return;
@@ -266,10 +290,9 @@ void na_merge_took(const void *p)
 			      atomic_load_explicit(&m->own[slot / 64], memory_order_relaxed) | UINT64_C(1) << slot % 64,
 			      memory_order_relaxed);
 	m->live++;
-	if (slot / m->per < m->units && m->unit[slot / m->per].frame && m->unit[slot / m->per].frame->empty) {
-		m->unit[slot / m->per].frame->empty = 0;
-		na_merge_count(&na_merge_figures.frame_bytes, m->bytes);
-	}
+	frame = slot / m->per < m->units ? m->unit[slot / m->per].frame : NULL;
+	if (frame && frame->empty)
+		account(atomic_load_explicit(&span->cache, memory_order_relaxed), frame, 0, false);
 }
 
 bool na_merge_put(struct na_cache *c, struct na_span *span, uint32_t slot)
@@ -308,8 +331,8 @@ static struct na_frame *let_go(struct na_cache *c, struct na_merge *m)
 		if (!m->retired)
 			take_out(c, &m->unit[i]);
 		set_frame(&m->unit[i], NULL);
-		na_merge_count(&na_merge_figures.mapped_bytes, -(int64_t)frame->bytes);
-		if (--frame->mapped)
+		account(c, frame, -1, frame->empty);
+		if (frame->mapped)
 			continue;
 		frame->units = (struct na_unit *)(void *)ended;
 		ended = frame;

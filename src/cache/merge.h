@@ -132,6 +132,8 @@ void na_merge_join(struct na_cache *c, struct na_merge *m, uint32_t index, struc
 bool na_merge_leave(struct na_cache *c, struct na_unit *unit);
 /* Given a frame that nobody maps: memory and structure. */
 void na_merge_end_frame(struct na_cache *c, struct na_frame *frame);
+/* Nothing lived on it, and its memory went back. Under the lock. */
+void na_merge_emptied(struct na_cache *c, struct na_frame *frame);
 void na_merge_begin(struct na_merge *m); /* `own` from what is taken; under the lock */
 void na_merge_retire(struct na_cache *c, struct na_merge *m);
 void na_merge_show(struct na_unit *unit); /* `taken` of a unit by what lives on its frame; under the lock */

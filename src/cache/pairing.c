@@ -186,8 +186,9 @@ static void add_item(struct na_pack *w, struct na_span *span, uint32_t index, st
 		w->item_count++;
 	/* A frame on which nothing lives any more: its memory goes back, and comes again when a slot of it is given out. */
 	if (frame && !item->live && !frame->empty && na_frames_punch(w->c->pool, frame->at, frame->bytes) == 0) {
-		frame->empty = 1;
-		na_merge_count(&na_merge_figures.frame_bytes, -(int64_t)frame->bytes);
+		na_lock(&w->c->lock);
+		na_merge_emptied(w->c, frame);
+		na_unlock(&w->c->lock);
 	}
 }
 

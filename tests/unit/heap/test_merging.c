@@ -226,6 +226,86 @@ static void a_pool_ends(void)
 	count = 0;
 }
 
+/* ---- what statistics and validation say ---- */
+
+static uint64_t resident(void)
+{
+	struct na_snapshot s;
+	uint64_t sum = 0;
+
+	na_heap_residency(&s);
+	for (uint32_t i = 0; i < s.node_count; i++)
+		sum += s.nodes[i].resident_bytes;
+	return sum;
+}
+
+static void resident_bytes_are_physical(void)
+{
+	uint64_t before, after;
+	struct na_merging m;
+
+	pool = make_pool();
+	scatter(pool, 40000, 256, 8);
+	before = resident();
+	m = merge();
+	after = resident();
+	CHECK_MSG(after + (m.mapped_bytes - m.frame_bytes) * 9 / 10 < before, "%llu bytes resident, were %llu, and %llu are shared",
+		  (unsigned long long)after, (unsigned long long)before,
+		  (unsigned long long)(m.mapped_bytes - m.frame_bytes));
+	CHECK(after > m.frame_bytes);
+	free_blocks();
+	na_named_destroy(pool);
+}
+
+static size_t faults(void)
+{
+	char first[160];
+	size_t found = 0;
+
+	CHECK_EQ(na_integrity_validate(&found, first), 0);
+	return found;
+}
+
+static void damage_is_found(void)
+{
+	struct na_integrity result;
+	struct na_merge *m;
+	struct na_unit *u = NULL;
+
+	pool = make_pool();
+	scatter(pool, 40000, 256, 8);
+	CHECK(merge().frame_bytes > 0);
+	m = pool->cache.merged;
+	REQUIRE(m);
+	m->live++;
+	CHECK(faults() > 0);
+	CHECK_EQ(na_integrity_repair(&result), 0);
+	CHECK(result.found > 0 && result.left == 0);
+	CHECK_EQ(faults(), 0);
+	/* A slot that another span's block lies under is free by the bitmap. */
+	for (; m && !u; m = m->next)
+		for (uint32_t i = 0; i < m->units && !u; i++)
+			if (m->unit[i].frame && m->unit[i].frame->host != &m->unit[i])
+				u = &m->unit[i];
+	REQUIRE(u);
+	m = u->of;
+	na_span_free(m->span, u->index * m->per / 64, UINT64_C(1) << u->index * m->per % 64);
+	m->span->used--;
+	CHECK(faults() > 0);
+	CHECK_EQ(na_integrity_repair(&result), 0);
+	CHECK_EQ(result.left, 0);
+	/* A word of the span that leads nowhere. */
+	atomic_store(&m->span->merge, (struct na_merge *)((uintptr_t)m ^ 0x10000));
+	CHECK(faults() > 0);
+	CHECK_EQ(na_integrity_repair(&result), 0);
+	CHECK_EQ(result.left, 0);
+	CHECK(m->span->merge == m);
+	CHECK_EQ(faults(), 0);
+	check_blocks();
+	free_blocks();
+	na_named_destroy(pool);
+}
+
 /* ---- fork ---- */
 
 static void fork_keeps_them_apart(void)
@@ -515,6 +595,8 @@ int main(void)
 	na_heap_start();
 	RUN(blocks_live_on);
 	RUN(a_pool_ends);
+	RUN(resident_bytes_are_physical);
+	RUN(damage_is_found);
 	RUN(fork_keeps_them_apart);
 	RUN(pinned_or_locked_memory);
 	RUN(a_registration_cache);
