@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Which units go together: they are packed like goods into bins, the fullest first, each into the first bin none of whose slots it needs. Pairs that are
- * merged in rounds, as Mesh does, copy each block once a round, and at an eighth alive leave half as much again (benchmarks/merging).
+ * merged in rounds, as Mesh does, copy each block once a round, and at an eighth alive leave half as much again (benchmarks/merged-pages).
  * Memory that pairing.c has mapped; no lock, for what is packed can only become less.
  *
  * Cost: a unit is tried against up to PROBES bins, half a nanosecond each for units of 64 slots, whose bits are one word.

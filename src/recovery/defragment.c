@@ -174,13 +174,13 @@ static bool bring_home(struct pass *p)
 	return false;
 }
 
-/* Only when the program has said that nobody writes: it asked for the pass, and for no other than such. */
+/* Only when the program has said that nobody writes. */
 static bool merge(struct pass *p)
 {
 	uint64_t bytes;
 	bool more;
 
-	if (!p->asked || atomic_load_explicit(&mode, memory_order_relaxed) != NA_DEFRAG_COORDINATED)
+	if (!p->quiescent)
 		return false;
 	na_merging_run(0, &bytes, &more);
 	p->merged += bytes;
@@ -197,7 +197,7 @@ static void log_merging(const struct pass *p)
 {
 	struct na_merging m;
 
-	if (!p->asked || atomic_load_explicit(&mode, memory_order_relaxed) != NA_DEFRAG_COORDINATED)
+	if (!p->quiescent)
 		return;
 	na_merging_figures(&m);
 	if (m.off != NA_MERGING_ON)
@@ -297,7 +297,7 @@ int na_defrag_pass(void)
 	uint64_t begin = na_os_now_ns();
 
 	pass_now(&p);
-	tell_pause(begin, p.won + p.purged);
+	tell_pause(begin, p.won + p.purged + p.merged);
 	return p.rc;
 }
 
@@ -359,7 +359,7 @@ static void quiescent_window(struct na_defrag_window *w, uint64_t begin)
 	struct pass p = { .whole = true, .asked = true, .quiescent = true };
 
 	pass_now(&p);
-	w->won = p.won + p.purged;
+	w->won = p.won + p.purged + p.merged;
 	w->more = false;
 	w->ns = na_os_now_ns() - begin;
 }
