@@ -90,8 +90,10 @@ static uint64_t fragmentation(void)
 bool na_defrag_due(bool near)
 {
 	uint64_t winnable = na_defrag_winnable();
+	/* The pool's own switch is no less a program's word than start_defragmentation(). */
+	bool off = atomic_load_explicit(&stopped, memory_order_relaxed) && !setting(&na_options.defragmentation);
 
-	return !atomic_load_explicit(&stopped, memory_order_relaxed) && winnable >= LEAST_WIN &&
+	return !off && winnable >= LEAST_WIN &&
 	       winnable >= atomic_load_explicit(&futile, memory_order_relaxed) + LEAST_WIN &&
 	       (near || fragmentation() > setting(&na_options.defrag_threshold));
 }
