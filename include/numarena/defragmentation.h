@@ -2,7 +2,9 @@
 /*
  * Defragmentation: what is free but scattered goes back to the system. A pass returns free spans, free pages of spans that are half
  * empty, and what is kept for reuse; compacts movable blocks (movable.h) toward few dense chunks; and moves pages home that lie on
- * another NUMA node than they should. Raw pointers and contents never change.
+ * another NUMA node than they should. Under DEFRAG_COORDINATED a pass that is asked for merges pages as well: sparse pages of small blocks of
+ * named pools, and of blocks with hints, come to share one page of memory where no two of their blocks lie on the same place of it. Raw pointers and
+ * contents never change.
  *
  *     defrag_config_t config = { .threshold = 0.3, .strategy = DEFRAG_INCREMENTAL };
  *     start_defragmentation(&config);
@@ -21,7 +23,9 @@ typedef enum defrag_strategy {
 	DEFRAG_INCREMENTAL, /* slices: a bounded time and a bounded number of bytes each */
 	DEFRAG_FULL,        /* whole passes */
 	DEFRAG_COORDINATED  /* nothing by itself: passes are made by trigger_defragmentation() and where the ranks of a job stand still anyway,
-	                     * in coordinate_defragmentation() (mpi.h) or by NUMARENA_COORDINATION=1 in windows after collectives */
+	                     * in coordinate_defragmentation() (mpi.h) or by NUMARENA_COORDINATION=1 in windows after collectives.
+	                     * trigger_defragmentation() is then the program's word that no thread writes to blocks of named pools or with hints,
+	                     * and that no transfer from or to them is pending: they may be merged */
 } defrag_strategy_t;
 
 typedef struct defrag_config {
@@ -40,8 +44,15 @@ typedef struct defrag_config {
  * named in the message, nothing changed. MEMORY_ERROR_UNSUPPORTED: enable_background, but NUMARENA_BACKGROUND=0. */
 memory_error_t start_defragmentation(const defrag_config_t *config) NUMARENA_CALL(start_defragmentation);
 
-/* One full pass now, started or not, whatever the threshold. MEMORY_ERROR_PERMISSION: the kernel does not let pages be moved to
- * their nodes, or refuses the barrier that moving blocks needs; all the rest was done. */
+/* One full pass now, started or not, whatever the threshold. After start_defragmentation() with DEFRAG_COORDINATED it merges pages too, and while it
+ * runs no thread may allocate, resize or write to small blocks of named pools or with hints, nor may a transfer from or to one be pending; reading and
+ * freeing may go on. Never merged: pools and hints with no_move, hints of high priority, placed blocks, blocks above 32 KiB, plain malloc and the default pool. Nothing at
+ * all is merged where memory may be registered with a device: while the process has pinned or locked pages (io_uring's registered buffers count), or
+ * where an InfiniBand transport of UCX (unless UCX_TLS names none that pins memory) or libfabric (unless FI_PROVIDER is tcp or shm) is loaded.
+ * merge_refusal says so.
+ *
+ * MEMORY_ERROR_PERMISSION: the kernel does not let pages be moved to their nodes, or refuses the barrier that moving blocks
+ * needs; all the rest was done. */
 memory_error_t trigger_defragmentation(void) NUMARENA_CALL(trigger_defragmentation);
 
 /* No pass begins any more; one that is being made ends with its slice, which this waits for. No error if none was started. */
@@ -65,6 +76,13 @@ typedef struct defrag_stats {
 	size_t longest_slice;  /* microseconds */
 	size_t late_slices;    /* that took more than twice their time */
 	size_t winnable_bytes; /* now */
+	size_t merged_bytes;   /* won by merging pages, in all passes */
+	size_t merge_addresses; /* now: bytes of addresses that share pages ... */
+	size_t merge_memory;    /* ... and of the memory that they share */
+	size_t merge_mappings;  /* mappings that this costs, now; at most merge_mappings_most, a third of vm.max_map_count */
+	size_t merge_mappings_most; /* 0: there was no pass yet */
+	unsigned int merge_grain; /* of the last pass: pages are merged one by one (1), or in runs of 2, 4, 8 or 16, so that there are enough mappings */
+	char merge_refusal[96]; /* why the last pass merged nothing; "" if it was not kept from it */
 } defrag_stats_t;
 
 /* MEMORY_ERROR_INVALID_ARGUMENT if stats is NULL. */

@@ -75,6 +75,8 @@ typedef struct named_pool_config {
 	int node;         /* kernel's node number, or MEMORY_NODE_ANY */
 	size_t limit;     /* bytes of memory the pool may hold; 0: no limit of its own */
 	size_t alignment; /* as memory_pool_config_t's */
+	bool no_move;     /* its blocks' pages are never replaced by others, as merging does (defragmentation.h): for buffers that a device,
+	                   * io_uring or another library has registered */
 } named_pool_config_t;
 
 #define MEMORY_NODE_ANY (-1)

@@ -2,11 +2,14 @@
 /* numarena/defragmentation.h. Settings are written under the configuration's lock, one word each; slices read them relaxed. */
 #include <numarena/defragmentation.h>
 
+#include <string.h>
+
 #include "api/error.h"
 #include "api/life.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "heap/heap.h"
+#include "heap/merging.h"
 #include "recovery/defragment.h"
 
 /* Messages are made without the C library's printf: three digits. */
@@ -113,10 +116,12 @@ memory_error_t run_defragmentation_slice(bool *more)
 memory_error_t get_defragmentation_statistics(defrag_stats_t *stats)
 {
 	struct na_defrag_figures f;
+	struct na_merging m;
 
 	if (!stats)
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "stats is NULL");
 	na_defrag_figures(&f);
+	na_merging_figures(&m);
 	*stats = (defrag_stats_t){ .running = f.running,
 				   .passes = f.passes,
 				   .slices = f.slices,
@@ -129,6 +134,13 @@ memory_error_t get_defragmentation_statistics(defrag_stats_t *stats)
 				   .time = f.ns / 1000,
 				   .longest_slice = f.longest_ns / 1000,
 				   .late_slices = f.late,
-				   .winnable_bytes = na_defrag_winnable() };
+				   .winnable_bytes = na_defrag_winnable(),
+				   .merged_bytes = f.merged,
+				   .merge_addresses = m.mapped_bytes,
+				   .merge_memory = m.frame_bytes,
+				   .merge_mappings = m.mappings,
+				   .merge_mappings_most = m.most_mappings,
+				   .merge_grain = m.grain };
+	memcpy(stats->merge_refusal, m.why, sizeof(stats->merge_refusal));
 	return MEMORY_ERROR_NONE;
 }

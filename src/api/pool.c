@@ -15,6 +15,7 @@
 #include "heap/groups.h"
 #include "heap/guard.h"
 #include "heap/heap.h"
+#include "heap/merging.h"
 #include "heap/beyond.h"
 #include "heap/placed.h"
 #include "heap/pressure.h"
@@ -279,6 +280,8 @@ memory_error_t create_memory_pool(const named_pool_config_t *config, memory_pool
 				config->node);
 	if (rc < 0)
 		return na_error(MEMORY_ERROR_ALLOCATION, "no memory for the pool \"%s\"", config->name);
+	if (!config->no_move)
+		na_merging_allow(named);
 	*pool = (memory_pool_t *)named;
 	return MEMORY_ERROR_NONE;
 }

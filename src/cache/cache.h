@@ -158,6 +158,8 @@ struct na_cache {
 	_Atomic uint32_t asleep; /* times in a row that they were the same; written under the lock, relaxed */
 	struct na_cache *next_idle;
 	struct na_cache *next_all; /* constant once registered */
+	struct na_merge *merged;   /* named pools': spans with units on shared pages, by next; under the lock */
+	struct na_merge *retired;  /* those in which nothing lives, which wait for memory of their own; same */
 
 	uint64_t seal; /* na_cache_sealing(), constant once it is set up */
 	int error;     /* the thread's last memory_error_t, and its sentence */
@@ -296,6 +298,7 @@ void na_cache_flush_pending(struct na_cache *c);
 void na_cache_list(struct na_cache *c, struct na_span *span); /* under c's lock */
 void na_cache_unlist(struct na_cache *c, struct na_span *span);
 bool na_cache_release_if_empty(struct na_cache *c, struct na_span *span); /* under c's lock */
+void na_cache_settle(struct na_cache *c, struct na_span *span);		  /* slots of it were freed; under c's lock */
 /* Walks a class's ring of partial spans, of which the body may take out the one it is at. */
 #define na_cache_each(kind, span, after, count)                                                                        \
 	for ((count) = na_cache_count(kind), (span) = (kind)->partial; (count) && ((after) = (span)->next, 1);         \

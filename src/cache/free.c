@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cache/check.h"
 #include "cache/fast.h"
+#include "cache/merge.h"
 #include "pool/lost.h"
 
 #define MANY_SPILLS    3     /* in a row, from which on a thread is taken to go on freeing */
@@ -67,7 +68,7 @@ bool na_cache_release_if_empty(struct na_cache *c, struct na_span *span)
 
 /* Slots of a span of c's have been freed: it may be empty now, or it was full, and nobody's business, and from now
  * on is partial. Under the lock. */
-static void settle_span(struct na_cache *c, struct na_span *span)
+void na_cache_settle(struct na_cache *c, struct na_span *span)
 {
 	uint32_t silent = NA_SILENT;
 
@@ -95,7 +96,7 @@ static bool put_slot(struct na_cache *c, struct na_span *span, const void *p)
 	if (!clear_slot(span, na_slot_of(span, p)))
 		return false;
 	span->used--;
-	settle_span(c, span);
+	na_cache_settle(c, span);
 	return true;
 }
 
@@ -240,7 +241,7 @@ static int free_named(struct na_cache *owner, struct na_span *span, const void *
 	bool put;
 
 	na_lock(&owner->lock);
-	put = put_slot(owner, span, p);
+	put = na_span_merge(span) ? na_merge_put(owner, span, na_slot_of(span, p)) : put_slot(owner, span, p);
 	if (put) {
 		na_kind_hold(&owner->kind[cls], -1);
 		na_cache_tally(owner, -size);
@@ -367,7 +368,7 @@ static na_entry *give_own(struct na_cache *c, struct na_span *span, na_entry *bl
 	span->used = used;
 	span->parity ^= cleared;
 	if (na_unlikely(used == 0 || !span->listed))
-		settle_span(c, span);
+		na_cache_settle(c, span);
 	return block;
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cache/check.h"
 #include "cache/fast.h"
+#include "cache/merge.h"
 #include "cache/traps.h"
 #include "os/os.h"
 
@@ -385,6 +386,8 @@ void *na_cache_take_one(struct na_cache *c, unsigned int cls)
 			__atomic_store_n(&c->out[cls].word, c->out[cls].word + NA_BIN_POP + 1, __ATOMIC_RELAXED);
 			__atomic_store_n(&c->refills, c->refills + 1, __ATOMIC_RELAXED);
 			na_cache_tally(c, (int64_t)na_class_size(cls));
+			if (c->merged)
+				na_merge_took(p);
 		}
 		na_cache_enforce(c, "take_one");
 		na_unlock(&c->lock);

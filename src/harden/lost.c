@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "cache/merge.h"
 #include "heap/guard.h"
 #include "heap/heap.h"
 #include "pool/lost.h"
@@ -57,7 +58,7 @@ static void tell_slots(const struct na_pool *pool, const struct na_span *span, u
 		if (start >= page + bytes)
 			break;
 		/* Only the bitmaps: a look at the block itself would meet the page. One in a stack counts as live. */
-		if (!(na_span_taken(span, slot / 64) >> (slot % 64) & 1) ||
+		if (!na_slot_is_out(span, slot) ||
 		    (atomic_load_explicit(&span->remote[slot / 64], memory_order_relaxed) >> (slot % 64) & 1))
 			continue;
 		block.start = start;

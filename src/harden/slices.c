@@ -106,6 +106,11 @@ static bool mend_small(struct na_survey *v, struct na_span *copy, const struct n
 		atomic_store_explicit(&copy->cache, NULL, memory_order_relaxed);
 		if (whole(copy))
 			return true;
+		atomic_store_explicit(&copy->cache, atomic_load_explicit(&was.cache, memory_order_relaxed),
+				      memory_order_relaxed);
+		atomic_store_explicit(&copy->merge, NULL, memory_order_relaxed);
+		if (whole(copy))
+			return true;
 	}
 	*copy = was;
 	return false;

@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "cache/fast.h"
+#include "cache/merge.h"
 #include "harden/survey.h"
 #include "pool/lost.h"
 
@@ -130,6 +131,7 @@ void na_survey_small(struct na_survey *v, struct na_span *span)
 		mend_carved(v, span);
 	if (na_span_carved(span) > span->slots)
 		return;
+	na_survey_merged(v, span);
 	check_bits(v, span);
 	check_remote(v, span);
 	if (span->moving && span->moving != NA_MOVING &&
@@ -274,7 +276,7 @@ static void count_out(struct na_survey *v, int64_t *out)
 			named = shared_index(v, v->known[i].pool,
 					     atomic_load_explicit(&span->cache, memory_order_relaxed));
 			if (named != UINT32_MAX) {
-				v->named_out[named * NA_CLASSES + span->cls] += span->used;
+				v->named_out[named * NA_CLASSES + span->cls] += span->used - na_merge_shadows(span);
 				continue;
 			}
 			out[span->cls] += span->used;

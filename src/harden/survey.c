@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cache/traps.h"
 #include "harden/guard.h"
+#include "heap/merging.h"
 #include "os/os.h"
 
 #define SPARE	     64	   /* segments, caches and pools that may come while we map */
@@ -332,6 +333,7 @@ void na_survey_run(struct na_survey *v, bool fix)
 	v->known_count = v->stacked_count = v->range_count = 0;
 	v->cramped = false;
 	find_map_pages(v);
+	na_lock(&na_merging_lock); /* spans that are being merged are in no list */
 	na_maintenance_pause();
 	na_survey_chunks(v);
 	lock_all(v);
@@ -346,4 +348,5 @@ void na_survey_run(struct na_survey *v, bool fix)
 	na_guard_survey(v);
 	unlock_all(v);
 	na_maintenance_resume();
+	na_unlock(&na_merging_lock);
 }

@@ -135,6 +135,9 @@ void na_survey_arenas(struct na_survey *v);   /* chunks and free lists */
 /* One small span, its seal apart: its slots. */
 void na_survey_small(struct na_survey *v, struct na_span *span);
 
+/* What is known of its units that share pages, if it has any; before its slots, for what is not to be believed is made to fit. */
+void na_survey_merged(struct na_survey *v, struct na_span *span);
+
 /* Rebuilds a cache's rings, or its queue, out of the spans that it owns. */
 void na_survey_relist(struct na_survey *v, struct na_cache *c);
 void na_survey_requeue(struct na_survey *v, struct na_cache *c);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cache/merge.h"
 #include "cache/traps.h"
 #include "heap/beyond.h"
 #include "heap/guard.h"
@@ -260,7 +261,7 @@ bool na_heap_find(const void *p, struct na_block *out)
 		/* A block is free if its bit says so; one that is in a stack, or on its way home, has the mark too.
 		 * Racing with other threads' business in other slots is harmless. */
 		out->live =
-			(na_span_taken(span, slot / 64) >> (slot % 64) & 1) &&
+			na_slot_is_out(span, slot) &&
 			!(atomic_load_explicit(&span->remote[slot / 64], memory_order_relaxed) >> (slot % 64) & 1) &&
 			!(*na_mark_of((void *)out->start) == NA_FREED_MARK &&
 			  na_cache_holds(na_cache_current, span, (void *)out->start));
@@ -381,7 +382,7 @@ void *na_heap_resize(void *p, size_t size)
 		return resize_other(p, size);
 	span = na_span_of(p);
 	if (na_span_kind(span) != NA_SPAN_SMALL || !na_slot_starts(span, p) || *na_mark_of(p) == NA_FREED_MARK ||
-	    !(na_span_taken(span, na_slot_of(span, p) / 64) >> (na_slot_of(span, p) % 64) & 1))
+	    !na_slot_is_out(span, na_slot_of(span, p)))
 		return resize_other(p, size);
 	if (stays(span->size, size))
 		return p;

@@ -6,8 +6,9 @@
 #include "heap/heap.h"
 #include "os/os.h"
 
-#define CHUNK  256 /* pages a call */
-#define RANGES 8   /* huge blocks copied at a time */
+#define CHUNK  512 /* pages a call: a unit of 2 MiB, aligned, so that a huge page is asked about, and moved, as one */
+#define UNIT   (CHUNK * NA_PAGE)
+#define RANGES 8 /* huge blocks copied at a time */
 
 struct range {
 	uintptr_t base;
@@ -34,6 +35,9 @@ static void move_chunk(struct work *w, void **pages, int *wanted, int *status, s
 	if (!n)
 		return;
 	w->rc = na_os.move(pages, wanted, status, n);
+	/* What the call says of a page is not where it lies now: that is asked again. */
+	if (w->rc == 0 && na_os.locate(pages, status, n) < 0)
+		return;
 	for (size_t i = 0; w->rc == 0 && i < n; i++)
 		*(status[i] == wanted[i] ? &w->out.moved : &w->out.refused) += NA_PAGE;
 }
@@ -47,7 +51,7 @@ static void bring_home(struct work *w, const struct range *r, int node)
 	for (size_t done = 0; done < r->length && w->rc == 0;) {
 		size_t n = 0;
 
-		for (; n < CHUNK && done < r->length; n++, done += NA_PAGE) {
+		for (; n < CHUNK && done < r->length && (!n || (r->base + done) % UNIT); n++, done += NA_PAGE) {
 			pages[n] = (void *)(r->base + done);
 			wanted[n] =
 				r->placement.kind ? na_placement_node(&r->placement, r->placement.length, done) : node;

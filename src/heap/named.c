@@ -18,6 +18,7 @@
 #include "heap/groups.h"
 #include "heap/guard.h"
 #include "heap/heap.h"
+#include "heap/merging.h"
 #include "heap/named.h"
 #include "heap/pressure.h"
 #include "heap/request.h"
@@ -246,6 +247,7 @@ static uint64_t purge(struct na_pool *pool, void *all)
 
 uint64_t na_named_purge(bool all)
 {
+	na_merging_restore();
 	return na_named_each(purge, &all);
 }
 
@@ -299,6 +301,8 @@ void na_named_reset(struct na_named *named)
 	uint64_t blocks;
 	int64_t live;
 
+	na_lock(&na_merging_lock);
+	na_merging_drop(named);
 	if (atomic_load_explicit(&na_sample_hooked, memory_order_acquire))
 		na_sample_hooks.emptied(&named->pool);
 	na_lock(&named->lock);
@@ -317,6 +321,7 @@ void na_named_reset(struct na_named *named)
 	na_unlock(&named->cache.lock);
 	na_pool_reset(&named->pool);
 	na_unlock(&named->lock);
+	na_unlock(&na_merging_lock);
 	na_live_add(-live);
 	na_cache_count_given(blocks, (uint64_t)live);
 }
@@ -388,6 +393,9 @@ void na_named_destroy(struct na_named *named)
 	unlist(named);
 	na_named_reset(named);
 	unmap_segments(&named->pool);
+	na_lock(&na_merging_lock);
+	na_merging_forget(named);
+	na_unlock(&na_merging_lock);
 	na_arena_release(&named->pool.arena);
 	na_arena_give(&na_named_list.arena, named, sizeof(*named));
 }

@@ -17,6 +17,7 @@ struct na_named {
 	uint32_t magic;
 	uint32_t users; /* under the list's lock: threads that purge it, for whom its end waits */
 	bool guarded;	/* of the hardened mode: see guard.h; set before the first block */
+	bool merges;	/* its blocks may come to share pages: merging.h; relaxed */
 	size_t alignment;
 	int64_t peak;	 /* under lock */
 	uint32_t caches; /* constant: 1; of groups NA_GROUP_CACHES */

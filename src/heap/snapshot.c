@@ -212,6 +212,7 @@ static void locate_pool(struct na_pool *pool, struct na_node_figures *f, bool *n
 {
 	struct na_segment **lists[] = { &pool->huge_live, &pool->huge_kept };
 	struct range ranges[RANGES];
+	int64_t shared = atomic_load_explicit(&pool->shared, memory_order_relaxed);
 
 	for (uint32_t i = 0; segment_range(pool, i, ranges); i++)
 		locate(ranges[0].base, ranges[0].length, pool->node, f, nodes_known);
@@ -221,6 +222,8 @@ static void locate_pool(struct na_pool *pool, struct na_node_figures *f, bool *n
 			for (size_t i = 0; i < n; i++)
 				locate(ranges[i].base, ranges[i].length, ranges[i].node, f, nodes_known);
 		}
+	/* Memory that several addresses show was counted for each. */
+	f->resident_bytes -= shared > 0 && (uint64_t)shared < f->resident_bytes ? (uint64_t)shared : 0;
 }
 
 /* Mappings of ours, by the pool that has them. Another's that is one with ours in the kernel's eyes counts as ours: where

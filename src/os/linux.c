@@ -24,6 +24,7 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "os/fault.h"
+#include "os/memfile.h"
 #include "os/perf.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -476,6 +477,12 @@ struct na_os na_os = {
 	.fault_wake = na_fault_wake,
 	.fault_read = na_fault_read,
 	.barrier = os_barrier,
+	.file_make = na_memfile_make,
+	.file_close = na_memfile_close,
+	.file_write = na_memfile_write,
+	.file_punch = na_memfile_punch,
+	.file_map = na_memfile_map,
+	.file_unmap = na_memfile_unmap,
 };
 
 static uint64_t node_figure(int node, const char *what)

@@ -27,6 +27,7 @@ struct na_counter_value {
 
 struct na_faults;
 struct na_fault;
+struct na_memfile;
 
 struct na_os {
 	/* New zeroed memory, not committed; at `at` and nowhere else if that is not NULL
@@ -100,6 +101,14 @@ struct na_os {
 	int (*fault_read)(const struct na_faults *faults, struct na_fault *out, size_t capacity);
 	/* Every thread of this process passes a full memory barrier before it returns. */
 	int (*barrier)(void);
+
+	/* Memory files, see memfile.h. */
+	int (*file_make)(const char *name, struct na_memfile *out);
+	int (*file_close)(const struct na_memfile *file);
+	int (*file_write)(const struct na_memfile *file, const void *from, size_t size, uint64_t at);
+	int (*file_punch)(const struct na_memfile *file, uint64_t at, size_t size);
+	int (*file_map)(const struct na_memfile *file, uint64_t at, size_t size, void **to);
+	int (*file_unmap)(void *at, size_t size);
 };
 
 extern struct na_os na_os;

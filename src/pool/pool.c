@@ -429,6 +429,7 @@ struct na_span *na_pool_take_span(struct na_pool *pool, unsigned int cls)
 	set_bitmaps(span, block, fresh, slots);
 	span->reciprocal = (UINT64_C(0x100000000) + size - 1) / size;
 	span->used = 0;
+	atomic_store_explicit(&span->merge, NULL, memory_order_relaxed);
 	span->size = (uint32_t)size;
 	span->slots = (uint16_t)slots;
 	na_span_set_carved(span, 0);

@@ -53,6 +53,8 @@ struct na_pool {
 	uint64_t huge_bytes, huge_kept_bytes; /* committed */
 	_Atomic uint32_t huge_count;	      /* mappings; relaxed */
 	uint64_t large_live, large_count, large_freed, large_reused;
+	_Atomic int64_t
+		shared; /* bytes of merged addresses less the memory that they show: counted twice by who asks for pages by address; relaxed */
 	char name[32];
 	uint64_t seal; /* na_pool_sealing(), constant */
 };

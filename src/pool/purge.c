@@ -282,7 +282,9 @@ void na_pool_reset(struct na_pool *pool)
 		for (uint32_t at = 0; at < slices; at++) {
 			struct na_span *span = &segment->span[at];
 
-			if (na_span_kind(span) == NA_SPAN_SMALL)
+			/* One that is still merged could not be given memory of its own, and waits for it. */
+			if (na_span_kind(span) == NA_SPAN_SMALL &&
+			    !atomic_load_explicit(&span->merge, memory_order_relaxed))
 				na_pool_give_span(pool, span);
 			else if (na_span_kind(span) == NA_SPAN_LARGE)
 				na_large_give(span, (void *)span->base);

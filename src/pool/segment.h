@@ -39,6 +39,7 @@
 
 struct na_cache;
 struct na_bin;
+struct na_merge;
 struct na_pool;
 
 /* No two differ in one bit alone, so that a flipped one is none of them; so it is with na_span_flag. */
@@ -71,11 +72,16 @@ struct na_span {
 	uint64_t reciprocal;		  /* ceil(2^32 / size) */
 	struct na_span *next, *prev;	  /* list of partial spans; owner, under its lock */
 	struct na_span *next_queued;	  /* while QUEUED: whoever holds the queue */
-	size_t length;			  /* large and huge: bytes usable */
-	uint32_t used;			  /* owner, under its lock: carved slots that are not free */
-	uint32_t size;			  /* bytes a slot */
-	uint32_t slices;		  /* length of the run; tail: distance to the first slice */
-	_Atomic uint32_t flag;		  /* enum na_span_flag */
+	union {
+		size_t length; /* large and huge: bytes usable */
+		/* Small: what is known of its merged units (cache/merge.h), or NULL. Written under the owner's lock, with release;
+		 * acquire by any that asks about a block. */
+		_Atomic(struct na_merge *) merge;
+	};
+	uint32_t used;	       /* owner, under its lock: carved slots that are not free */
+	uint32_t size;	       /* bytes a slot */
+	uint32_t slices;       /* length of the run; tail: distance to the first slice */
+	_Atomic uint32_t flag; /* enum na_span_flag */
 	uint16_t slots;
 	_Atomic uint16_t
 		carved;	  /* slots ever given out, from the first on; the others' memory is untouched. Owner, under its
@@ -197,6 +203,7 @@ static inline uint32_t na_span_sealing(const struct na_span *s)
 		seal = na_seal_add(seal, (uintptr_t)atomic_load_explicit(&s->cache, memory_order_relaxed));
 		seal = na_seal_add(seal, s->reciprocal);
 		seal = na_seal_add(seal, (uint64_t)s->size << 32 | (uint64_t)s->slots << 8 | s->cls);
+		seal = na_seal_add(seal, (uintptr_t)atomic_load_explicit(&s->merge, memory_order_relaxed));
 	} else {
 		seal = na_seal_add(seal, s->length);
 	}

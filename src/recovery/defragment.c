@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "heap/heap.h"
 #include "heap/homing.h"
+#include "heap/merging.h"
 #include "movable/movable.h"
 #include "os/lock.h"
 #include "os/os.h"
@@ -27,7 +28,7 @@ struct pass {
 	bool asked;	/* may wait for whoever moves blocks: a slice may not, for its thread may be restoring one */
 	bool quiescent; /* no thread writes to blocks, nor does a transfer: for steps that need it */
 	/* of the pass */
-	uint64_t purged, moved_blocks, moved_bytes, refused, won, homed, ns, slices;
+	uint64_t purged, moved_blocks, moved_bytes, refused, won, merged, homed, ns, slices;
 	int rc;
 };
 
@@ -42,8 +43,8 @@ void (*na_defrag_paused)(uint64_t ns, uint64_t won);
 static _Atomic bool logging;		/* relaxed */
 static _Atomic uint64_t futile;		/* winnable bytes when a pass last won nothing; relaxed: a hint */
 static uint64_t purge_ns = FIRST_PURGE; /* under lock: running mean of a piece */
-static _Atomic uint64_t passes, slices, purged, moved_blocks, moved_bytes, refused, won, homed, total_ns, longest_ns,
-	late; /* relaxed: statistics */
+static _Atomic uint64_t passes, slices, purged, moved_blocks, moved_bytes, refused, won, merged, homed, total_ns,
+	longest_ns, late; /* relaxed: statistics */
 
 static uint64_t setting(const uint64_t *field)
 {
@@ -68,7 +69,9 @@ static uint64_t kept(void)
 
 uint64_t na_defrag_winnable(void)
 {
-	return na_movable_winnable() + kept();
+	bool merges = atomic_load_explicit(&mode, memory_order_relaxed) == NA_DEFRAG_COORDINATED;
+
+	return na_movable_winnable() + kept() + (merges ? na_merging_winnable() : 0);
 }
 
 /* Fragmentation in thousandths, chunks of movable blocks counted by what lives in them. */
@@ -87,8 +90,10 @@ static uint64_t fragmentation(void)
 bool na_defrag_due(bool near)
 {
 	uint64_t winnable = na_defrag_winnable();
+	/* The pool's own switch is no less a program's word than start_defragmentation(). */
+	bool off = atomic_load_explicit(&stopped, memory_order_relaxed) && !setting(&na_options.defragmentation);
 
-	return !atomic_load_explicit(&stopped, memory_order_relaxed) && winnable >= LEAST_WIN &&
+	return !off && winnable >= LEAST_WIN &&
 	       winnable >= atomic_load_explicit(&futile, memory_order_relaxed) + LEAST_WIN &&
 	       (near || fragmentation() > setting(&na_options.defrag_threshold));
 }
@@ -171,11 +176,43 @@ static bool bring_home(struct pass *p)
 	return false;
 }
 
-/* In this order: what compaction empties is purged after it. */
-static bool (*const steps[])(struct pass *) = { compact, purge, bring_home };
+/* Only when the program has said that nobody writes. */
+static bool merge(struct pass *p)
+{
+	uint64_t bytes;
+	bool more;
+
+	if (!p->quiescent)
+		return false;
+	na_merging_run(0, &bytes, &more);
+	p->merged += bytes;
+	return false;
+}
+
+/* In this order: what compaction empties is purged after it, and what merging can do without need not be moved home. */
+static bool (*const steps[])(struct pass *) = { compact, merge, purge, bring_home };
 #define STEPS (sizeof(steps) / sizeof(*steps))
 
 /* ---- passes ---- */
+
+static void log_merging(const struct pass *p)
+{
+	struct na_merging m;
+
+	if (!p->quiescent)
+		return;
+	na_merging_figures(&m);
+	if (m.off != NA_MERGING_ON)
+		na_log(NA_LOG_WARNING, "defragmentation: no pages merged: %s", m.why);
+	else
+		na_log(NA_LOG_WARNING,
+		       "defragmentation: %llu bytes won by merging: %llu bytes of addresses on %llu of memory, by %llu "
+		       "mappings "
+		       "of %llu allowed (units of %u); %llu us in all passes",
+		       (unsigned long long)p->merged, (unsigned long long)m.mapped_bytes,
+		       (unsigned long long)m.frame_bytes, (unsigned long long)m.mappings,
+		       (unsigned long long)m.most_mappings, m.grain, (unsigned long long)m.ns / 1000);
+}
 
 static void end(struct pass *p)
 {
@@ -185,9 +222,11 @@ static void end(struct pass *p)
 	count(&moved_bytes, p->moved_bytes);
 	count(&refused, p->refused);
 	count(&won, p->won);
+	count(&merged, p->merged);
 	count(&homed, p->homed);
-	atomic_store_explicit(&futile, p->won || p->purged ? 0 : na_defrag_winnable(), memory_order_relaxed);
-	if (atomic_load_explicit(&logging, memory_order_relaxed))
+	atomic_store_explicit(&futile, p->won || p->purged || p->merged ? 0 : na_defrag_winnable(),
+			      memory_order_relaxed);
+	if (atomic_load_explicit(&logging, memory_order_relaxed)) {
 		na_log(NA_LOG_WARNING,
 		       "defragmentation: pass %llu: %llu bytes purged, %llu blocks of %llu bytes moved (%llu pinned), "
 		       "%llu bytes "
@@ -196,6 +235,8 @@ static void end(struct pass *p)
 		       (unsigned long long)p->purged, (unsigned long long)p->moved_blocks,
 		       (unsigned long long)p->moved_bytes, (unsigned long long)p->refused, (unsigned long long)p->won,
 		       (unsigned long long)p->homed, (unsigned long long)p->ns / 1000, (unsigned long long)p->slices);
+		log_merging(p);
+	}
 }
 
 static void time_slice(struct pass *p, uint64_t ns, uint64_t most)
@@ -258,7 +299,7 @@ int na_defrag_pass(void)
 	uint64_t begin = na_os_now_ns();
 
 	pass_now(&p);
-	tell_pause(begin, p.won + p.purged);
+	tell_pause(begin, p.won + p.purged + p.merged);
 	return p.rc;
 }
 
@@ -320,7 +361,7 @@ static void quiescent_window(struct na_defrag_window *w, uint64_t begin)
 	struct pass p = { .whole = true, .asked = true, .quiescent = true };
 
 	pass_now(&p);
-	w->won = p.won + p.purged;
+	w->won = p.won + p.purged + p.merged;
 	w->more = false;
 	w->ns = na_os_now_ns() - begin;
 }
@@ -400,6 +441,7 @@ void na_defrag_figures(struct na_defrag_figures *out)
 		.moved_bytes = atomic_load_explicit(&moved_bytes, memory_order_relaxed),
 		.refused = atomic_load_explicit(&refused, memory_order_relaxed),
 		.won = atomic_load_explicit(&won, memory_order_relaxed),
+		.merged = atomic_load_explicit(&merged, memory_order_relaxed),
 		.homed = atomic_load_explicit(&homed, memory_order_relaxed),
 		.ns = atomic_load_explicit(&total_ns, memory_order_relaxed),
 		.longest_ns = atomic_load_explicit(&longest_ns, memory_order_relaxed),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Passes of defragmentation, whole or in slices. A pass is a list of steps (defragment.c), each of which does as much as a slice leaves it and says
- * whether it has more to do; page merging of raw blocks will be one more (doc/design/merging.md).
+ * whether it has more to do.
  *
  * One pass at a time, under a lock of its own that is outside all others: who finds it taken does nothing, but for a pass that
  * was asked for, which waits. Any thread, no lock of the heap held. Not within a system call of ours (na_os_inside).
@@ -69,7 +69,7 @@ uint64_t na_defrag_make_room(void);
 
 struct na_defrag_figures {
 	bool running;
-	uint64_t passes, slices, purged, moved_blocks, moved_bytes, refused, won, homed, ns, longest_ns, late;
+	uint64_t passes, slices, purged, moved_blocks, moved_bytes, refused, won, merged, homed, ns, longest_ns, late;
 };
 void na_defrag_figures(struct na_defrag_figures *out);
 

@@ -62,6 +62,11 @@ NTH_WRAP(remap, -ENOMEM, (void *at, size_t size, size_t grown, void *to), (at, s
 NTH_WRAP(locate, -EPERM, (void **pages, int *status, size_t count), (pages, status, count))
 NTH_WRAP(move, -EPERM, (void **pages, const int *nodes, int *status, size_t count), (pages, nodes, status, count))
 NTH_WRAP(resident, -ENOMEM, (void *at, size_t size, unsigned char *map), (at, size, map))
+NTH_WRAP(file_make, -EMFILE, (const char *name, struct na_memfile *out), (name, out))
+NTH_WRAP(file_write, -ENOSPC, (const struct na_memfile *file, const void *from, size_t size, uint64_t at), (file, from, size, at))
+NTH_WRAP(file_punch, -ENOSPC, (const struct na_memfile *file, uint64_t at, size_t size), (file, at, size))
+NTH_WRAP(file_map, -ENOMEM, (const struct na_memfile *file, uint64_t at, size_t size, void **to), (file, at, size, to))
+NTH_WRAP(file_unmap, -ENOMEM, (void *at, size_t size), (at, size))
 
 static int nth_unmap(void *at, size_t size)
 {
@@ -90,6 +95,11 @@ static void nth_begin(long n, int mode)
 	na_os.locate = nth_locate;
 	na_os.move = nth_move;
 	na_os.resident = nth_resident;
+	na_os.file_make = nth_file_make;
+	na_os.file_write = nth_file_write;
+	na_os.file_punch = nth_file_punch;
+	na_os.file_map = nth_file_map;
+	na_os.file_unmap = nth_file_unmap;
 }
 
 static long nth_end(void)

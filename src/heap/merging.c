@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * See merging.h. fork: a child's stores to a shared page would reach the parent, so each merged span of the child gets memory of its own
+ * with its contents before fork returns there, and fork returns in the parent only when that is done, lest the child see what
+ * the parent wrote later. The parent learns of it by a pipe, which also ends if there is no child, or it dies.
+ */
+#include "heap/merging.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "cache/merge.h"
+#include "heap/heap.h"
+#include "heap/named.h"
+#include "os/limit.h"
+#include "os/os.h"
+#include "pool/frames.h"
+
+#define LEAST_MAPPINGS 256 /* fewer are not worth the trouble */
+#define GRAIN_MOST     16
+
+struct na_lock na_merging_lock;
+
+/* Under na_merging_lock. */
+static struct {
+	struct na_merge_limits limits;
+	uint64_t units; /* of grain 1, while they are counted */
+	uint64_t winnable;
+	int rc;
+	bool more;
+	enum na_merging_off off;
+	char why[96];
+	uint64_t ns;
+	int gate[2]; /* while forking: the pipe's ends; -1: none */
+} state = { .gate = { -1, -1 } };
+
+/* ---- which pools ---- */
+
+static bool takes_part(const struct na_named *n)
+{
+	struct na_hint hint = na_hint_unpack(n->hint);
+
+	if (n->guarded || n->pool.beyond)
+		return false;
+	if (na_group_is(n))
+		return n->hint && !hint.no_move && hint.priority != NA_PRIORITY_HIGH;
+	return __atomic_load_n(&n->merges, __ATOMIC_RELAXED);
+}
+
+static uint64_t each_class(struct na_pool *pool, uint64_t (*work)(struct na_cache *, unsigned int))
+{
+	struct na_named *n = na_named_of(pool);
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; takes_part(n) && i < n->caches; i++)
+		for (unsigned int cls = 0; na_named_cache(n, i) && cls < NA_CLASSES; cls++)
+			sum += work(na_named_cache(n, i), cls);
+	return sum;
+}
+
+static uint64_t count_class(struct na_cache *c, unsigned int cls)
+{
+	return na_merge_winnable(c, cls, &state.units);
+}
+
+static uint64_t count_pool(struct na_pool *pool, void *unused)
+{
+	(void)unused;
+	return each_class(pool, count_class);
+}
+
+static uint64_t winnable_of_class(struct na_cache *c, unsigned int cls)
+{
+	return na_merge_winnable(c, cls, NULL);
+}
+
+static uint64_t winnable_of_pool(struct na_pool *pool, void *unused)
+{
+	(void)unused;
+	return each_class(pool, winnable_of_class);
+}
+
+uint64_t na_merging_winnable(void)
+{
+	return na_named_each(winnable_of_pool, NULL);
+}
+
+/* ---- when not ---- */
+
+static int say(enum na_merging_off off, const char *format, const char *what, unsigned long long figure)
+{
+	if (what)
+		na_format(state.why, sizeof(state.why), format, what);
+	else
+		na_format(state.why, sizeof(state.why), format, figure);
+	state.off = off;
+	return -EBUSY;
+}
+
+/* A line such as "VmPin:	     1024 kB" of /proc/self/status. */
+static uint64_t status_kib(const char *text, const char *key)
+{
+	const char *line = strstr(text, key);
+	uint64_t n = 0;
+
+	for (line = line ? line + strlen(key) : ""; *line == ' ' || *line == '\t'; line++)
+		;
+	for (; *line >= '0' && *line <= '9'; line++)
+		n = n * 10 + (uint64_t)(*line - '0');
+	return n;
+}
+
+/* Whether each name of a list such as "self,posix,tcp" is one of the words. */
+static bool all_of(const char *list, const char *const *words)
+{
+	while (*list) {
+		size_t n = strcspn(list, ",;");
+		bool found = n == 0;
+
+		for (const char *const *w = words; *w && !found; w++)
+			found = strlen(*w) == n && memcmp(*w, list, n) == 0;
+		if (!found)
+			return false;
+		list += n + (list[n] != '\0');
+	}
+	return true;
+}
+
+static const char *const ucx_unpinned[] = { "self", "posix", "sysv", "tcp", "cma", "sm", NULL };
+static const char *const ofi_unpinned[] = { "tcp", "shm", "sockets", "udp", "ofi_rxm", "ofi_rxd", "net", NULL };
+
+/* dl_iterate_phdr() calls it for each object loaded: one that may keep a registration cache ends the walk. */
+static int look_at_library(struct dl_phdr_info *info, size_t size, void *found)
+{
+	static const struct {
+		const char *name, *variable;
+		const char *const *unpinned;
+	} known[] = {
+		{ "libuct_ib", "UCX_TLS", ucx_unpinned },	 { "libuct_rdmacm", "UCX_TLS", ucx_unpinned },
+		{ "libuct_cuda", "UCX_TLS", ucx_unpinned },	 { "libuct_xpmem", "UCX_TLS", ucx_unpinned },
+		{ "libfabric.so", "FI_PROVIDER", ofi_unpinned }, { "libpsm", NULL, NULL },
+	};
+	const char *base = info->dlpi_name ? strrchr(info->dlpi_name, '/') : NULL;
+
+	(void)size;
+	base = base ? base + 1 : info->dlpi_name ? info->dlpi_name : "";
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		const char *chosen = known[i].variable ? getenv(known[i].variable) : NULL;
+
+		if (strncmp(base, known[i].name, strlen(known[i].name)) != 0)
+			continue;
+		if (chosen && *chosen && all_of(chosen, known[i].unpinned))
+			continue;
+		*(const char **)found = known[i].name;
+		return 1;
+	}
+	return 0;
+}
+
+/* 0 if it may be done, with what mappings it may use. */
+static int look_around(void)
+{
+	uint64_t most = na_limits_most_maps();
+	const char *library = NULL;
+	char text[4096];
+
+	state.off = NA_MERGING_ON;
+	state.why[0] = '\0';
+	if (na_limits_text("/proc/self/status", text, sizeof(text)) <= 0)
+		return say(NA_MERGING_PINNED, "whether pages are pinned is unknown: no %s", "/proc/self/status", 0);
+	if (status_kib(text, "VmPin:"))
+		return say(NA_MERGING_PINNED, "%llu KiB of this process are pinned or registered", NULL,
+			   status_kib(text, "VmPin:"));
+	if (status_kib(text, "VmLck:"))
+		return say(NA_MERGING_LOCKED, "%llu KiB of this process are locked", NULL, status_kib(text, "VmLck:"));
+	dl_iterate_phdr(look_at_library, &library);
+	if (library)
+		return say(NA_MERGING_REGISTERED, "%s is loaded, which may keep a registration cache", library, 0);
+	if (most == NA_LIMIT_NONE || most / 3 < LEAST_MAPPINGS)
+		return say(NA_MERGING_MAPPINGS, "too few mappings are allowed: vm.max_map_count is %llu", NULL, most);
+	state.limits.edges = most / 3;
+	return 0;
+}
+
+/* ---- a pass ---- */
+
+static uint64_t merge_class(struct na_cache *c, unsigned int cls)
+{
+	bool more;
+	int rc;
+
+	if (state.rc < 0 || state.more)
+		return 0;
+	rc = na_merge_class(c, cls, &state.limits, &more);
+	if (rc < 0)
+		state.rc = rc;
+	state.more = more;
+	return 0;
+}
+
+static uint64_t merge_pool(struct na_pool *pool, void *unused)
+{
+	(void)unused;
+	return each_class(pool, merge_class);
+}
+
+static uint64_t restore_pool(struct na_pool *pool, void *unused)
+{
+	struct na_named *n = na_named_of(pool);
+
+	(void)unused;
+	for (uint32_t i = 0; i < n->caches; i++)
+		if (na_named_cache(n, i) && na_merge_restore(na_named_cache(n, i)) < 0)
+			return 0;
+	return 0;
+}
+
+static uint64_t figure(const uint64_t *f)
+{
+	return __atomic_load_n(f, __ATOMIC_RELAXED);
+}
+
+/* What is on frames would take mapped bytes without, and takes frames' bytes. */
+static uint64_t saved(void)
+{
+	uint64_t mapped = figure(&na_merge_figures.mapped_bytes), frames = figure(&na_merge_figures.frame_bytes);
+
+	return mapped > frames ? mapped - frames : 0;
+}
+
+static void choose_grain(void)
+{
+	uint64_t used = figure(&na_merge_figures.edges);
+
+	state.units = 0;
+	state.limits.grain = 1;
+	na_named_each(count_pool, NULL);
+	/* Most units of a sparse heap get a mapping, which their neighbours end where they have one as well. */
+	while (state.limits.grain < GRAIN_MOST && used + state.units / state.limits.grain > state.limits.edges)
+		state.limits.grain *= 2;
+}
+
+int na_merging_run(uint64_t deadline, uint64_t *won, bool *more)
+{
+	uint64_t began = na_os_now_ns(), before, purged;
+
+	na_lock(&na_merging_lock);
+	before = saved();
+	purged = figure(&na_merge_figures.purged);
+	na_named_each(restore_pool, NULL);
+	state.rc = 0;
+	state.more = false;
+	if (look_around() == 0) {
+		state.limits.deadline = deadline;
+		choose_grain();
+		na_named_each(merge_pool, NULL);
+		na_named_each(restore_pool, NULL);
+		if (state.rc < 0)
+			say(NA_MERGING_REFUSED, "the system refused a call: error %llu", NULL,
+			    (unsigned long long)-state.rc);
+	}
+	state.ns += na_os_now_ns() - began;
+	*won = (saved() > before ? saved() - before : 0) + figure(&na_merge_figures.purged) - purged;
+	*more = state.more;
+	began = (uint64_t)-state.rc;
+	na_unlock(&na_merging_lock);
+	return -(int)began;
+}
+
+void na_merging_figures(struct na_merging *out)
+{
+	na_lock(&na_merging_lock);
+	*out = (struct na_merging){ .merges = figure(&na_merge_figures.merges),
+				    .restored = figure(&na_merge_figures.restored),
+				    .frame_bytes = figure(&na_merge_figures.frame_bytes),
+				    .mapped_bytes = figure(&na_merge_figures.mapped_bytes),
+				    .mappings = figure(&na_merge_figures.edges),
+				    .bound = figure(&na_merge_figures.bound),
+				    .purged = figure(&na_merge_figures.purged),
+				    .copied = figure(&na_merge_figures.copied),
+				    .refused = figure(&na_merge_figures.refused),
+				    .ns = state.ns,
+				    .grain = state.limits.grain,
+				    .most_mappings = state.limits.edges,
+				    .off = state.off };
+	memcpy(out->why, state.why, sizeof(out->why));
+	na_unlock(&na_merging_lock);
+}
+
+/* ---- pools ---- */
+
+void na_merging_allow(struct na_named *named)
+{
+	__atomic_store_n(&named->merges, true, __ATOMIC_RELAXED);
+}
+
+void na_merging_restore(void)
+{
+	if (!figure(&na_merge_figures.mapped_bytes) || !na_trylock(&na_merging_lock))
+		return;
+	na_named_each(restore_pool, NULL);
+	na_unlock(&na_merging_lock);
+}
+
+void na_merging_drop(struct na_named *named)
+{
+	for (uint32_t i = 0; i < named->caches; i++)
+		if (na_named_cache(named, i))
+			na_merge_drop(na_named_cache(named, i));
+}
+
+void na_merging_forget(struct na_named *named)
+{
+	for (uint32_t i = 0; i < named->caches; i++)
+		if (na_named_cache(named, i))
+			na_merge_forget(na_named_cache(named, i));
+}
+
+/* ---- fork ---- */
+
+void na_merging_before_fork(void)
+{
+	na_lock(&na_merging_lock);
+	if (!figure(&na_merge_figures.mapped_bytes))
+		return;
+	if (pipe2(state.gate, O_CLOEXEC) < 0) {
+		state.gate[0] = state.gate[1] = -1;
+		na_log(NA_LOG_WARNING,
+		       "fork: no pipe (error %d): the child may see what this process writes to merged memory before "
+		       "its "
+		       "own copies are made",
+		       errno);
+	}
+}
+
+static void close_gate(int end)
+{
+	if (state.gate[end] >= 0)
+		close(state.gate[end]);
+	state.gate[end] = -1;
+}
+
+static void wait_for_child(void)
+{
+	int saved = errno;
+	char byte;
+
+	close_gate(1);
+	while (state.gate[0] >= 0 && read(state.gate[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	close_gate(0);
+	errno = saved;
+}
+
+/* There are no other threads, and no locks held. */
+static uint64_t part_pool(struct na_pool *pool, void *unused)
+{
+	struct na_named *n = na_named_of(pool);
+	int rc;
+
+	(void)unused;
+	for (uint32_t i = 0; i < n->caches; i++) {
+		rc = na_named_cache(n, i) ? na_merge_part(na_named_cache(n, i), true) : 0;
+		if (rc < 0) { /* it would write into the parent's memory */
+			na_log(NA_LOG_ERROR,
+			       "fork: no memory for the child's copies of merged pages (error %d): the child ends here",
+			       -rc);
+			abort();
+		}
+	}
+	return 0;
+}
+
+void na_merging_after_fork(bool child)
+{
+	int saved = errno;
+
+	if (!child) {
+		wait_for_child();
+		na_unlock(&na_merging_lock);
+		return;
+	}
+	na_lock_reset(&na_merging_lock);
+	close_gate(0);
+	if (figure(&na_merge_figures.mapped_bytes))
+		na_named_each(part_pool, NULL);
+	na_frames_forget();
+	close_gate(1);
+	errno = saved;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Merging pages of sparse spans (cache/merge.h), as far as it is a matter of the whole process: which pools take part, when it must not be done at
+ * all, how many mappings it may cost, fork.
+ *
+ * Pools that take part are those that the program made itself without `no_move`, and groups of hinted blocks, but for: no_move, high priority,
+ * placed blocks, and pools of the hardened mode. numarena's own (of movable blocks, of images) never do.
+ *
+ * It is done only when the program says that nobody writes to blocks of its pools and no transfer is pending: the caller's word for it is
+ * the call. And not at all where memory may be registered with a device behind our back:
+ *   - the process has pinned pages (VmPin of /proc/self/status counts what io_uring, InfiniBand and the like have registered), or locked ones
+ *     (VmLck: a remapped page would not be);
+ *   - a library is loaded that keeps a registration cache: UCX's InfiniBand transport, unless UCX_TLS names none but those that pin nothing; libfabric,
+ *     unless FI_PROVIDER is tcp, shm or the like.
+ */
+#ifndef NA_HEAP_MERGING_H
+#define NA_HEAP_MERGING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "os/lock.h"
+
+/* Held by who merges, gives merged spans private memory, resets a pool, looks at all metadata, or forks. Outside of all locks of the heap. */
+extern struct na_lock na_merging_lock;
+
+enum na_merging_off {
+	NA_MERGING_ON,
+	NA_MERGING_PINNED,     /* pages of the process are pinned */
+	NA_MERGING_LOCKED,     /* or locked */
+	NA_MERGING_REGISTERED, /* a registration cache may exist */
+	NA_MERGING_MAPPINGS,   /* vm.max_map_count is unknown, or too small */
+	NA_MERGING_REFUSED     /* the kernel has no memory files for us */
+};
+
+struct na_merging {
+	uint64_t merges, restored, frame_bytes, mapped_bytes, mappings, bound, purged, copied, refused, ns;
+	uint32_t grain;		 /* of the last pass: units taken as one, 1, 2, 4, ... */
+	uint64_t most_mappings;	 /* that it may use */
+	enum na_merging_off off; /* why the last pass merged nothing */
+	char why[96];		 /* the same as a sentence, with the figure or the library; "" if it did */
+};
+
+/* Every pool that takes part. 0, or -errno of what the kernel refused. *won: bytes of physical memory; *more: the deadline came first (0: none). */
+int na_merging_run(uint64_t deadline, uint64_t *won, bool *more);
+void na_merging_figures(struct na_merging *out);
+/* Bytes that a perfect packing of what takes part would free. */
+uint64_t na_merging_winnable(void);
+
+struct na_named;
+/* A pool that is no group takes part from now on. */
+void na_merging_allow(struct na_named *named);
+
+/* What emptied goes back; does nothing while somebody merges. */
+void na_merging_restore(void);
+/* Before a pool is emptied, with na_merging_lock held; and after its memory was unmapped. */
+void na_merging_drop(struct na_named *named);
+void na_merging_forget(struct na_named *named);
+
+/* The first and last of fork's handlers of the heap. */
+void na_merging_before_fork(void);
+void na_merging_after_fork(bool child);
+
+#endif

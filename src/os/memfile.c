@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See memfile.h. */
+#include "os/memfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "os/os.h"
+
+#define HIGH 200 /* programs that use descriptors by fixed numbers use lower ones */
+
+static int begin(void)
+{
+	na_os_inside++;
+	return errno;
+}
+
+static int finish(int rc, int saved)
+{
+	na_os_inside--;
+	errno = saved;
+	return rc;
+}
+
+static int look(const struct na_memfile *file)
+{
+	struct stat s;
+
+	if (fstat(file->fd, &s) < 0)
+		return -ESTALE;
+	return s.st_dev == file->device && s.st_ino == file->inode ? 0 : -ESTALE;
+}
+
+int na_memfile_make(const char *name, struct na_memfile *out)
+{
+	int saved = begin(), fd = memfd_create(name, MFD_CLOEXEC), high, rc = 0;
+	struct stat s;
+
+	if (fd < 0)
+		return finish(-errno, saved);
+	high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH);
+	if (high >= 0) {
+		close(fd);
+		fd = high;
+	}
+	if (fstat(fd, &s) < 0) {
+		rc = -errno;
+		close(fd);
+	} else {
+		*out = (struct na_memfile){ fd, s.st_dev, s.st_ino };
+	}
+	return finish(rc, saved);
+}
+
+int na_memfile_close(const struct na_memfile *file)
+{
+	int saved = begin(), rc = look(file);
+
+	if (rc == 0 && close(file->fd) < 0)
+		rc = -errno;
+	return finish(rc, saved);
+}
+
+int na_memfile_write(const struct na_memfile *file, const void *from, size_t size, uint64_t at)
+{
+	int saved = begin(), rc = look(file);
+
+	while (rc == 0 && size) {
+		ssize_t n = pwrite(file->fd, from, size, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			rc = n < 0 ? -errno : -ENOSPC;
+			break;
+		}
+		from = (const char *)from + n;
+		at += (uint64_t)n;
+		size -= (size_t)n;
+	}
+	return finish(rc, saved);
+}
+
+int na_memfile_punch(const struct na_memfile *file, uint64_t at, size_t size)
+{
+	int saved = begin(), rc = look(file);
+
+	if (rc == 0 && fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)size) < 0)
+		rc = -errno;
+	return finish(rc, saved);
+}
+
+int na_memfile_map(const struct na_memfile *file, uint64_t at, size_t size, void **to)
+{
+	int saved = begin(), rc = look(file);
+	void *p;
+
+	if (rc < 0)
+		return finish(rc, saved);
+	p = mmap(*to, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | (*to ? MAP_FIXED : 0), file->fd,
+		 (off_t)at);
+	if (p == MAP_FAILED)
+		rc = -errno;
+	else
+		*to = p;
+	return finish(rc, saved);
+}
+
+int na_memfile_unmap(void *at, size_t size)
+{
+	int saved = begin();
+	void *p =
+		mmap(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+
+	return finish(p == MAP_FAILED ? -errno : 0, saved);
+}
+
+uint64_t na_memfile_most(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}

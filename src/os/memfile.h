@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Memory files: memory without a name in any folder, of which several address ranges can map the same page. The calls are entries of the
+ * table in os.h; none may be made with a lock of ours held but one that is taken around such calls alone.
+ *
+ * A program may close descriptors that it did not open (daemons do), and another file may get the number: each call that uses the
+ * descriptor looks first whether it is still our file (-ESTALE if not), so that nothing is ever mapped from, or written to, another's.
+ */
+#ifndef NA_OS_MEMFILE_H
+#define NA_OS_MEMFILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct na_memfile {
+	int fd;
+	uint64_t device, inode;
+};
+
+int na_memfile_make(const char *name, struct na_memfile *out);
+int na_memfile_close(const struct na_memfile *file);
+/* Gives the file memory and contents at the offset. */
+int na_memfile_write(const struct na_memfile *file, const void *from, size_t size, uint64_t at);
+/* Its memory there goes back; it reads as zero then. */
+int na_memfile_punch(const struct na_memfile *file, uint64_t at, size_t size);
+/* A range of the file, shared, in place of whatever pages are at `to`; on failure these are as they were. At a place of the system's choice if
+ * *to is NULL. */
+int na_memfile_map(const struct na_memfile *file, uint64_t at, size_t size, void **to);
+/* New private zeroed memory in place of whatever is there; on failure that is as it was. */
+int na_memfile_unmap(void *at, size_t size);
+
+/* The largest size that a file of this process may have (RLIMIT_FSIZE); writing past it would be a signal. */
+uint64_t na_memfile_most(void);
+
+#endif

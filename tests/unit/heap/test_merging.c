@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Pages of sparse spans that are merged: what is given out and given back afterwards, fork, the end of pools, when it must not be done, how many mappings it
+ * takes, and each of its system calls failing in turn. tests/stress/merging does it at random.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "cache/merge.h"
+#include "harden/integrity.h"
+#include "heap/groups.h"
+#include "heap/merging.h"
+#include "heap/named.h"
+#include "os/limit.h"
+#include "os/memfile.h"
+#include "recovery/defragment.h"
+#include "support/nth.h"
+
+#define MOST 65536
+
+static unsigned char *blocks[MOST];
+static size_t count, size_of_blocks;
+static struct na_named *pool;
+
+static uint64_t random_next(void)
+{
+	static uint64_t state = 42;
+	uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	return z ^ z >> 31;
+}
+
+static struct na_named *make_pool(void)
+{
+	struct na_named *n = NULL;
+
+	if (na_named_create("merged", -1, 0, 16, &n) < 0)
+		return NULL;
+	na_merging_allow(n);
+	return n;
+}
+
+/* `n` blocks, of which one in `keep` lives on, chosen at random. */
+static void scatter(struct na_named *n, size_t blocks_wanted, size_t size, uint64_t keep)
+{
+	count = blocks_wanted;
+	size_of_blocks = size;
+	REQUIRE(count <= MOST);
+	for (size_t i = 0; i < count; i++) {
+		blocks[i] = na_named_allocate(n, size);
+		REQUIRE(blocks[i]);
+	}
+	for (size_t i = 0; i < count; i++)
+		if (random_next() % keep) {
+			CHECK_EQ(na_heap_release_checked(blocks[i]), 0);
+			blocks[i] = NULL;
+		} else {
+			check_fill(blocks[i], 0, size, i);
+		}
+}
+
+static void check_blocks(void)
+{
+	for (size_t i = 0; i < count; i++)
+		if (blocks[i])
+			CHECK_EQ(check_filled(blocks[i], 0, size_of_blocks, i), size_of_blocks);
+}
+
+static void free_blocks(void)
+{
+	for (size_t i = 0; i < count; i++)
+		if (blocks[i])
+			CHECK_EQ(na_heap_release_checked(blocks[i]), 0);
+	count = 0;
+}
+
+static struct na_merging merge(void)
+{
+	struct na_merging m;
+
+	na_defrag_start(NA_DEFRAG_COORDINATED, false, false);
+	na_defrag_pass();
+	na_merging_figures(&m);
+	return m;
+}
+
+static void validate(void)
+{
+	char first[160] = "";
+	size_t faults = 0;
+
+	CHECK_EQ(na_integrity_validate(&faults, first), 0);
+	CHECK_MSG(faults == 0, "%zu faults: %s", faults, first);
+}
+
+/* Physical memory in KiB. */
+static uint64_t pss(void)
+{
+	char text[4096];
+	int fd = open("/proc/self/smaps_rollup", O_RDONLY);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	const char *line;
+
+	close(fd);
+	REQUIRE(n > 0);
+	text[n] = '\0';
+	line = strstr(text, "\nPss:");
+	return line ? strtoull(line + 5, NULL, 10) : 0;
+}
+
+static size_t mappings(void)
+{
+	char text[65536];
+	int fd = open("/proc/self/maps", O_RDONLY);
+	size_t lines = 0;
+	ssize_t n;
+
+	while ((n = read(fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	close(fd);
+	return lines;
+}
+
+/* ---- what is given out, and comes back ---- */
+
+static int lives_on(void *argument)
+{
+	size_t size = *(size_t *)argument;
+	static unsigned char *more[MOST / 2];
+	struct na_merging m;
+	uint64_t before, held;
+	size_t n;
+
+	pool = make_pool();
+	scatter(pool, (size_t)12 * 1024 * 1024 / size < MOST ? (size_t)12 * 1024 * 1024 / size : MOST, size, 8);
+	before = pss();
+	m = merge();
+	CHECK_MSG(m.off == NA_MERGING_ON, "%s", m.why);
+	CHECK(m.mapped_bytes > m.frame_bytes);
+	CHECK_MSG(pss() * 10 < before * 9, "%llu KiB before, %llu after", (unsigned long long)before,
+		  (unsigned long long)pss());
+	check_blocks();
+	validate();
+	/* Slots that are free in all spans of a page: no two blocks lie on one place of it. */
+	held = pool->pool.used_slices;
+	for (n = 0; n < count / 32; n++) {
+		more[n] = na_named_allocate(pool, size);
+		REQUIRE(more[n]);
+		check_fill(more[n], 0, size, n + 1000000);
+	}
+	CHECK_EQ(pool->pool.used_slices, held); /* there was room */
+	check_blocks();
+	for (size_t i = 0; i < n; i++)
+		CHECK_EQ(check_filled(more[i], 0, size, i + 1000000), size);
+	validate();
+	/* Once more, merged with merged. */
+	merge();
+	check_blocks();
+	for (size_t i = 0; i < n; i++)
+		CHECK_EQ(check_filled(more[i], 0, size, i + 1000000), size);
+	/* A block that is freed twice is told, wherever it lay. */
+	CHECK_EQ(na_heap_release_checked(more[0]), 0);
+	CHECK(na_heap_release_checked(more[0]) != 0);
+	for (size_t i = 1; i < n; i++)
+		CHECK_EQ(na_heap_release_checked(more[i]), 0);
+	check_blocks();
+	validate();
+	free_blocks();
+	na_merging_restore();
+	na_merging_figures(&m);
+	CHECK_EQ(m.mapped_bytes, 0);
+	CHECK_EQ(m.frame_bytes, 0);
+	CHECK_EQ(m.mappings, 0);
+	CHECK(m.restored > 0);
+	validate();
+	/* What was shared is private, and zero or not, nobody else's. */
+	scatter(pool, 20000, size, 1);
+	check_blocks();
+	free_blocks();
+	na_named_destroy(pool);
+	return check_failures != 0;
+}
+
+static void blocks_live_on(void)
+{
+	static size_t sizes[] = { 16, 48, 64, 112, 256, 1024, 1536 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct child c;
+		char what[60];
+
+		snprintf(what, sizeof(what), "blocks of %zu bytes", sizes[i]);
+		child_run(lives_on, &sizes[i], &c);
+		CHILD_GOOD(&c, what);
+	}
+}
+
+/* ---- the end of pools ---- */
+
+static void a_pool_ends(void)
+{
+	struct na_merging m;
+
+	pool = make_pool();
+	scatter(pool, 40000, 256, 8);
+	m = merge();
+	CHECK(m.frame_bytes > 0);
+	na_named_reset(pool);
+	na_merging_figures(&m);
+	CHECK_EQ(m.frame_bytes, 0);
+	validate();
+	scatter(pool, 40000, 256, 8);
+	check_blocks();
+	m = merge();
+	CHECK(m.frame_bytes > 0);
+	check_blocks();
+	na_named_destroy(pool);
+	na_merging_figures(&m);
+	CHECK_EQ(m.frame_bytes, 0);
+	CHECK_EQ(m.mapped_bytes, 0);
+	CHECK_EQ(m.mappings, 0);
+	validate();
+	count = 0;
+}
+
+/* ---- what statistics and validation say ---- */
+
+static uint64_t resident(void)
+{
+	struct na_snapshot s;
+	uint64_t sum = 0;
+
+	na_heap_residency(&s);
+	for (uint32_t i = 0; i < s.node_count; i++)
+		sum += s.nodes[i].resident_bytes;
+	return sum;
+}
+
+static void resident_bytes_are_physical(void)
+{
+	uint64_t before, after;
+	struct na_merging m;
+
+	pool = make_pool();
+	scatter(pool, 40000, 256, 8);
+	before = resident();
+	m = merge();
+	after = resident();
+	CHECK_MSG(after + (m.mapped_bytes - m.frame_bytes) * 9 / 10 < before, "%llu bytes resident, were %llu, and %llu are shared",
+		  (unsigned long long)after, (unsigned long long)before,
+		  (unsigned long long)(m.mapped_bytes - m.frame_bytes));
+	CHECK(after > m.frame_bytes);
+	free_blocks();
+	na_named_destroy(pool);
+}
+
+static size_t faults(void)
+{
+	char first[160];
+	size_t found = 0;
+
+	CHECK_EQ(na_integrity_validate(&found, first), 0);
+	return found;
+}
+
+static void damage_is_found(void)
+{
+	struct na_integrity result;
+	struct na_merge *m;
+	struct na_unit *u = NULL;
+
+	pool = make_pool();
+	scatter(pool, 40000, 256, 8);
+	CHECK(merge().frame_bytes > 0);
+	m = pool->cache.merged;
+	REQUIRE(m);
+	m->live++;
+	CHECK(faults() > 0);
+	CHECK_EQ(na_integrity_repair(&result), 0);
+	CHECK(result.found > 0 && result.left == 0);
+	CHECK_EQ(faults(), 0);
+	/* A slot that another span's block lies under is free by the bitmap. */
+	for (; m && !u; m = m->next)
+		for (uint32_t i = 0; i < m->units && !u; i++)
+			if (m->unit[i].frame && m->unit[i].frame->host != &m->unit[i])
+				u = &m->unit[i];
+	REQUIRE(u);
+	m = u->of;
+	na_span_free(m->span, u->index * m->per / 64, UINT64_C(1) << u->index * m->per % 64);
+	m->span->used--;
+	CHECK(faults() > 0);
+	CHECK_EQ(na_integrity_repair(&result), 0);
+	CHECK_EQ(result.left, 0);
+	/* A word of the span that leads nowhere. */
+	atomic_store(&m->span->merge, (struct na_merge *)((uintptr_t)m ^ 0x10000));
+	CHECK(faults() > 0);
+	CHECK_EQ(na_integrity_repair(&result), 0);
+	CHECK_EQ(result.left, 0);
+	CHECK(m->span->merge == m);
+	CHECK_EQ(faults(), 0);
+	check_blocks();
+	free_blocks();
+	na_named_destroy(pool);
+}
+
+/* ---- fork ---- */
+
+static void fork_keeps_them_apart(void)
+{
+	int pipes[2], status;
+	char byte = 0;
+
+	pool = make_pool();
+	scatter(pool, 40000, 64, 8);
+	CHECK(merge().frame_bytes > 0);
+	for (int i = 0; i < 3; i++) {
+		pid_t pid;
+
+		REQUIRE(pipe(pipes) == 0);
+		pid = fork();
+		REQUIRE(pid >= 0);
+		if (pid == 0) {
+			size_t faults = 0;
+			char first[160];
+
+			close(pipes[1]);
+			if (read(pipes[0], &byte, 1) != 1) /* the parent has written to all of its own meanwhile */
+				_exit(9);
+			check_blocks();
+			for (size_t k = 0; k < count; k++)
+				if (blocks[k])
+					memset(blocks[k], 0x77, size_of_blocks);
+			na_integrity_validate(&faults, first);
+			CHECK_MSG(faults == 0, "%zu faults: %s", faults, first);
+			/* The child has memory of its own, and merges it as well. */
+			if (merge().frame_bytes == 0)
+				_exit(8);
+			for (size_t k = 0; k < count; k++)
+				if (blocks[k] && (blocks[k][0] != 0x77 || blocks[k][size_of_blocks - 1] != 0x77))
+					_exit(7);
+			_exit(check_failures || faults ? 6 : 0);
+		}
+		close(pipes[0]);
+		for (size_t k = 0; k < count; k++)
+			if (blocks[k])
+				memset(blocks[k], 0x33, size_of_blocks);
+		REQUIRE(write(pipes[1], &byte, 1) == 1);
+		close(pipes[1]);
+		REQUIRE(waitpid(pid, &status, 0) == pid);
+		CHECK_EQ(status, 0);
+		for (size_t k = 0; k < count; k++)
+			if (blocks[k]) {
+				CHECK(blocks[k][0] == 0x33 && blocks[k][size_of_blocks - 1] == 0x33);
+				check_fill(blocks[k], 0, size_of_blocks, k);
+			}
+	}
+	validate();
+	free_blocks();
+	na_named_destroy(pool);
+}
+
+/* ---- when it must not be done ---- */
+
+static char root[] = "/tmp/numarena-merging-XXXXXX";
+
+static void put_file(const char *path, const char *text)
+{
+	char full[200];
+	int fd;
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	for (char *c = strchr(full + sizeof(root), '/'); c; c = strchr(c + 1, '/')) {
+		*c = '\0';
+		mkdir(full, 0700);
+		*c = '/';
+	}
+	fd = open(full, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+	REQUIRE(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void refused(enum na_merging_off off, const char *why)
+{
+	struct na_merging m = merge();
+
+	CHECK_EQ(m.off, off);
+	CHECK_MSG(strstr(m.why, why) != NULL, "\"%s\" does not say \"%s\"", m.why, why);
+	CHECK_EQ(m.frame_bytes, 0);
+}
+
+static void pinned_or_locked_memory(void)
+{
+	REQUIRE(mkdtemp(root));
+	put_file("/proc/sys/vm/max_map_count", "65530\n");
+	pool = make_pool();
+	scatter(pool, 20000, 256, 8);
+	na_limits_root = root;
+	refused(NA_MERGING_PINNED, "/proc/self/status");
+	put_file("/proc/self/status", "Name:\ttest\nVmLck:\t       0 kB\nVmPin:\t     128 kB\nVmRSS:\t 1 kB\n");
+	refused(NA_MERGING_PINNED, "128 KiB");
+	put_file("/proc/self/status", "Name:\ttest\nVmLck:\t      64 kB\nVmPin:\t       0 kB\n");
+	refused(NA_MERGING_LOCKED, "64 KiB");
+	put_file("/proc/self/status", "Name:\ttest\nVmLck:\t       0 kB\nVmPin:\t       0 kB\n");
+	put_file("/proc/sys/vm/max_map_count", "300\n");
+	refused(NA_MERGING_MAPPINGS, "300");
+	put_file("/proc/sys/vm/max_map_count", "65530\n");
+	CHECK(merge().frame_bytes > 0);
+	na_limits_root = "";
+	check_blocks();
+	free_blocks();
+	na_named_destroy(pool);
+}
+
+static int a_library(void *unused)
+{
+	char path[200], copy[300], command[1200];
+	void *library;
+
+	(void)unused;
+	snprintf(path, sizeof(path), "%s/libuct_ib.so.0", root);
+	snprintf(copy, sizeof(copy), "/lib/x86_64-linux-gnu/libutil.so.1");
+	snprintf(command, sizeof(command), "cp %s %s 2>/dev/null || cp /lib64/libutil.so.1 %s 2>/dev/null", copy, path, path);
+	if (system(command) != 0)
+		return 0; /* another layout: nothing to load */
+	pool = make_pool();
+	scatter(pool, 20000, 256, 8);
+	library = dlopen(path, RTLD_NOW);
+	unlink(path);
+	if (!library)
+		return 0;
+	unsetenv("UCX_TLS");
+	refused(NA_MERGING_REGISTERED, "libuct_ib");
+	setenv("UCX_TLS", "rc,tcp", 1);
+	refused(NA_MERGING_REGISTERED, "libuct_ib");
+	setenv("UCX_TLS", "self,posix,sysv,tcp", 1);
+	CHECK(merge().frame_bytes > 0);
+	check_blocks();
+	return check_failures != 0;
+}
+
+static void a_registration_cache(void)
+{
+	struct child c;
+	char command[100];
+
+	child_run(a_library, NULL, &c);
+	CHILD_GOOD(&c, "a library with a registration cache");
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	CHECK_EQ(system(command), 0);
+}
+
+static void blocks_that_may_not_move(void)
+{
+	struct na_named *fixed = na_group_of(&na_pools[0], na_hint_pack((struct na_hint){ .no_move = true })), *own, *loose;
+
+	REQUIRE(na_named_create("fixed", -1, 0, 16, &own) == 0);
+	REQUIRE(fixed);
+	scatter(fixed, 20000, 256, 8);
+	CHECK_EQ(merge().frame_bytes, 0);
+	check_blocks();
+	free_blocks();
+	scatter(own, 20000, 256, 8);
+	CHECK_EQ(merge().frame_bytes, 0);
+	free_blocks();
+	na_named_destroy(own);
+	loose = na_group_of(&na_pools[0], na_hint_pack((struct na_hint){ .lifetime = NA_LIFETIME_LONG }));
+	REQUIRE(loose);
+	scatter(loose, 20000, 256, 8);
+	CHECK(merge().frame_bytes > 0);
+	check_blocks();
+	validate();
+	free_blocks();
+	na_merging_restore();
+}
+
+/* A daemon closes all that it did not open. */
+static int closed(void *unused)
+{
+	struct na_merging m;
+
+	(void)unused;
+	pool = make_pool();
+	scatter(pool, 20000, 256, 8);
+	CHECK(merge().frame_bytes > 0);
+	for (int fd = 3; fd < 1024; fd++)
+		close(fd);
+	for (int i = 0; i < 300; i++) /* and another file has the number */
+		CHECK(open("/dev/null", O_RDWR) >= 0);
+	check_blocks();
+	for (size_t i = 0; i < count; i += 2)
+		if (blocks[i]) {
+			CHECK_EQ(na_heap_release_checked(blocks[i]), 0);
+			blocks[i] = NULL;
+		}
+	check_blocks();
+	free_blocks();
+	scatter(pool, 20000, 1024, 8);
+	m = merge();
+	CHECK(m.off == NA_MERGING_REFUSED);
+	check_blocks();
+	free_blocks();
+	na_merging_restore();
+	na_merging_figures(&m);
+	CHECK_EQ(m.mapped_bytes, 0);
+	return check_failures != 0;
+}
+
+static void a_closed_descriptor(void)
+{
+	struct child c;
+
+	child_run(closed, NULL, &c);
+	CHILD_GOOD(&c, "a closed descriptor");
+}
+
+/* ---- mappings ---- */
+
+static void few_mappings(void)
+{
+	char limited[] = "/tmp/numarena-merging-XXXXXX", command[100];
+	size_t before;
+	struct na_merging m;
+
+	REQUIRE(mkdtemp(limited));
+	strcpy(root, limited);
+	put_file("/proc/sys/vm/max_map_count", "3000\n");
+	put_file("/proc/self/status", "VmLck:\t       0 kB\nVmPin:\t       0 kB\n");
+	pool = make_pool();
+	scatter(pool, 60000, 256, 16);
+	before = mappings();
+	na_limits_root = root;
+	m = merge();
+	na_limits_root = "";
+	CHECK_EQ(m.most_mappings, 1000);
+	CHECK(m.grain > 1);
+	CHECK(m.frame_bytes > 0);
+	CHECK_MSG(mappings() <= before + m.mappings + 8, "%zu mappings, were %zu, and it counts %llu", mappings(), before,
+		  (unsigned long long)m.mappings);
+	CHECK(m.mappings <= 1000);
+	check_blocks();
+	validate();
+	free_blocks();
+	na_named_destroy(pool);
+	CHECK(mappings() <= before + 8);
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	CHECK_EQ(system(command), 0);
+}
+
+/* ---- failures ---- */
+
+static struct na_named *failing;
+
+static void merging(void)
+{
+	failing = make_pool();
+	if (!failing)
+		return;
+	for (size_t i = 0; i < 500; i++) {
+		size_t size = i < 200 ? 1024 : 256;
+		void *p = na_named_allocate(failing, size);
+
+		if (!p)
+			continue;
+		if (i % 5 == 0)
+			nth_keep(p, size);
+		else
+			blocks[count++] = p;
+	}
+	while (count)
+		CHECK_EQ(na_heap_release_checked(blocks[--count]), 0);
+	merge();
+	nth_check_blocks();
+	merge(); /* what failed is done now, or fails again */
+	nth_check_blocks();
+	na_merging_restore();
+	for (size_t i = 0; i < 60; i++)
+		nth_keep(na_named_try(failing, 16, 256), 256);
+}
+
+static void no_pool(void)
+{
+	na_defrag_stop();
+	if (failing)
+		na_named_destroy(failing);
+	failing = NULL;
+}
+
+int main(void)
+{
+	check_watchdog(300);
+	na_pools_boot();
+	na_heap_start();
+	RUN(blocks_live_on);
+	RUN(a_pool_ends);
+	RUN(resident_bytes_are_physical);
+	RUN(damage_is_found);
+	RUN(fork_keeps_them_apart);
+	RUN(pinned_or_locked_memory);
+	RUN(a_registration_cache);
+	RUN(blocks_that_may_not_move);
+	RUN(a_closed_descriptor);
+	RUN(few_mappings);
+	nth_scenario("merging", merging, no_pool);
+	return check_result();
+}
