@@ -59,7 +59,7 @@ static void wrong_arguments_are_named(void)
 
 	ERROR(kernel_copy_f64(a + 1, a, 500), MEMORY_ERROR_INVALID_ARGUMENT, "kernel_copy_f64", "overlaps src");
 	ERROR(kernel_copy_f64(a, a + 499, 500), MEMORY_ERROR_INVALID_ARGUMENT, "overlaps src");
-	ERROR(kernel_copy_f64((double *)((char *)a + 1), a, 1), MEMORY_ERROR_INVALID_ARGUMENT, "overlaps");
+	ERROR(kernel_copy_f64((double *)hide((char *)a + 1), a, 1), MEMORY_ERROR_INVALID_ARGUMENT, "overlaps");
 	ERROR(kernel_triad_f64(a, b, a + 3, 1, 500), MEMORY_ERROR_INVALID_ARGUMENT, "kernel_triad_f64", "overlaps b");
 	ERROR(kernel_add_f64(a, NULL, b, 5), MEMORY_ERROR_INVALID_ARGUMENT, "a is NULL");
 	ERROR(kernel_add_f64(a, b, NULL, 5), MEMORY_ERROR_INVALID_ARGUMENT, "b is NULL");
