@@ -16,7 +16,10 @@
 
 #include <numarena/kernels.h>
 
-#ifndef NUMARENA_KERNEL_INLINE
+#ifdef NUMARENA_KERNEL_INLINE
+#define KERNEL_COPY_INLINE_ NUMARENA_KERNEL_INLINE
+#else
+#define KERNEL_COPY_INLINE_ 16384 /* memcpy() has the registers of the machine */
 #if defined(__AVX__)
 #define NUMARENA_KERNEL_INLINE 16384
 #else
@@ -181,7 +184,7 @@ KERNEL_SMALL_CALL_ bool kernel_in_line_(const void *const *soa, const void *aos,
 	{                                                                                                              \
 		const size_t distance = (uintptr_t)dst - (uintptr_t)src, bytes = n * sizeof(T);                        \
                                                                                                                        \
-		if (__builtin_expect(n - 1 < NUMARENA_KERNEL_INLINE / 2 / sizeof(T) && dst && src &&                   \
+		if (__builtin_expect(n - 1 < KERNEL_COPY_INLINE_ / 2 / sizeof(T) && dst && src &&                   \
 					     distance + (bytes - 1) >= 2 * bytes - 1,                                  \
 				     1)) {                                                                             \
 			__builtin_memcpy(dst, src, bytes);                                                             \
