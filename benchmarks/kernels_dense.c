@@ -76,11 +76,11 @@ static int setup_dot(struct kernel_run *r)
 		ours;                                                                                                  \
 	}
 
-PAIR(copy, plain_copy(A, B, r->n), kernel_copy_f64(A, B, r->n))
-PAIR(fill, plain_fill(A, 1.5, r->n), kernel_fill_f64(A, 1.5, r->n))
-PAIR(scale, plain_scale(A, B, 3, r->n), kernel_scale_f64(A, B, 3, r->n))
-PAIR(add, plain_add(A, B, C, r->n), kernel_add_f64(A, B, C, r->n))
-PAIR(triad, plain_triad(A, B, C, 3, r->n), kernel_triad_f64(A, B, C, 3, r->n))
+PAIR(copy, plain_copy(A, B, r->n), ours_copy(A, B, r->n))
+PAIR(fill, plain_fill(A, 1.5, r->n), ours_fill(A, 1.5, r->n))
+PAIR(scale, plain_scale(A, B, 3, r->n), ours_scale(A, B, 3, r->n))
+PAIR(add, plain_add(A, B, C, r->n), ours_add(A, B, C, r->n))
+PAIR(triad, plain_triad(A, B, C, 3, r->n), ours_triad(A, B, C, 3, r->n))
 PAIR(sum, r->result = plain_sum(A, r->n), r->result = kernel_sum_f64(A, r->n))
 PAIR(dot, r->result = plain_dot(A, B, r->n), r->result = kernel_dot_f64(A, B, r->n))
 
@@ -137,7 +137,7 @@ static double check_floats(struct kernel_run *r)
 }
 
 PAIR(triad_f32, plain_triad_f32(r->data[0], r->data[1], r->data[2], 3, r->n),
-     kernel_triad_f32(r->data[0], r->data[1], r->data[2], 3, r->n))
+     ours_triad_f32(r->data[0], r->data[1], r->data[2], 3, r->n))
 PAIR(sum_f32, r->result = plain_sum_f32(r->data[0], r->n), r->result = kernel_sum_f32(r->data[0], r->n))
 
 /* A cube, or nearly: rows of whole lines, as codes have them. */
@@ -190,9 +190,9 @@ static double check_join(struct kernel_run *r)
 }
 
 #define SOA ((double *const *)r->data)
-PAIR(split3, plain_split3(SOA, r->data[11], r->n), kernel_aos_to_soa_f64(SOA, r->data[11], 3, r->n))
-PAIR(split7, plain_split7(SOA, r->data[11], r->n), kernel_aos_to_soa_f64(SOA, r->data[11], 7, r->n))
-PAIR(join7, plain_join7(r->data[11], SOA, r->n), kernel_soa_to_aos_f64(r->data[11], (const double *const *)SOA, 7, r->n))
+PAIR(split3, plain_split3(SOA, r->data[11], r->n), ours_split3(SOA, r->data[11], r->n))
+PAIR(split7, plain_split7(SOA, r->data[11], r->n), ours_split7(SOA, r->data[11], r->n))
+PAIR(join7, plain_join7(r->data[11], SOA, r->n), ours_join7(r->data[11], SOA, r->n))
 
 static int setup_process(struct kernel_run *r)
 {
@@ -207,7 +207,18 @@ void process_elsewhere(double *element)
 	*element = *element * 0.999 + 0.001;
 }
 
+void process_longer(double *element)
+{
+	double v = *element;
+
+	for (int k = 0; k < 4; k++)
+		v = v * v * 0.5 + 0.25;
+	*element = v > 0.9 ? v - 0.5 : v + 0.01;
+}
+
 PAIR(elsewhere, plain_process_elsewhere(A, r->n), documented_process_elsewhere(A, r->n))
+PAIR(longer, plain_process_longer(A, r->n), documented_process_longer(A, r->n))
+PAIR(exp, plain_process_exp(A, r->n), documented_process_exp(A, r->n))
 PAIR(branching, plain_process_branching(A, r->n), documented_process_branching(A, r->n))
 PAIR(linear, plain_process_linear(A, r->n), documented_process_linear(A, r->n))
 
@@ -249,6 +260,18 @@ static const struct kernel_case dense[] = {
 	  .size = 256 << 10,
 	  .setup = setup_process,
 	  BOTH(elsewhere) },
+	{ .name = "documented-loop-longer",
+	  .what = "the same, with a function of twenty instructions",
+	  .goal = 0.98,
+	  .size = 256 << 10,
+	  .setup = setup_process,
+	  BOTH(longer) },
+	{ .name = "documented-loop-exp",
+	  .what = "the same, with an exponential inlined",
+	  .goal = 0.98,
+	  .size = 256 << 10,
+	  .setup = setup_process,
+	  BOTH(exp) },
 	{ .name = "documented-loop-inlined",
 	  .what = "the same, with some dependent operations and a branch inlined",
 	  .goal = 0.98,

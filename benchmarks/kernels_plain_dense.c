@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Dense loops as a user would write them. */
-#include <numarena/cache.h>
+#include <numarena/kernels.h>
 
 #include "kernels_plain.h"
 
@@ -38,6 +38,52 @@ void plain_triad_f32(float *restrict dst, const float *restrict a, const float *
 {
 	for (size_t i = 0; i < n; i++)
 		dst[i] = a[i] + s * b[i];
+}
+
+/* And ours in their place: what is small is compiled with the program's flags. */
+void ours_copy(double *dst, const double *src, size_t n)
+{
+	kernel_copy_f64(dst, src, n);
+}
+
+void ours_fill(double *dst, double value, size_t n)
+{
+	kernel_fill_f64(dst, value, n);
+}
+
+void ours_scale(double *dst, const double *src, double s, size_t n)
+{
+	kernel_scale_f64(dst, src, s, n);
+}
+
+void ours_add(double *dst, const double *a, const double *b, size_t n)
+{
+	kernel_add_f64(dst, a, b, n);
+}
+
+void ours_triad(double *dst, const double *a, const double *b, double s, size_t n)
+{
+	kernel_triad_f64(dst, a, b, s, n);
+}
+
+void ours_triad_f32(float *dst, const float *a, const float *b, float s, size_t n)
+{
+	kernel_triad_f32(dst, a, b, s, n);
+}
+
+void ours_split3(double *const *soa, const struct plain_record3 *aos, size_t n)
+{
+	kernel_aos_to_soa_f64(soa, aos->f, 3, n);
+}
+
+void ours_split7(double *const *soa, const struct plain_record7 *aos, size_t n)
+{
+	kernel_aos_to_soa_f64(soa, aos->f, 7, n);
+}
+
+void ours_join7(struct plain_record7 *aos, double *const *soa, size_t n)
+{
+	kernel_soa_to_aos_f64(aos->f, (const double *const *)soa, 7, n);
 }
 
 double plain_sum(const double *a, size_t n)
@@ -166,40 +212,3 @@ void stream_triad_prefetching(double *a, const double *b, const double *c, doubl
 	stream_triad(a, b, c, s, n);
 }
 #endif
-
-/* The documentation's processing loop, without its prefetch and as it stands: with a function of another file, as on the page; one with a few
- * dependent operations and a branch, inlined; and one that compilers make vector code of, which a prefetch keeps them from. */
-static inline void process_branching(double *element)
-{
-	double v = *element;
-
-	for (int k = 0; k < 4; k++)
-		v = v * v * 0.5 + 0.25;
-	*element = v > 0.9 ? v - 0.5 : v + 0.01;
-}
-
-static inline void process_linear(double *element)
-{
-	*element = *element * 0.999 + 0.001;
-}
-
-#define PROCESS(name, process_element)                                                                                 \
-	void plain_process_##name(double *data, size_t size)                                                           \
-	{                                                                                                              \
-		data = align_to_cache_line(data);                                                                      \
-		for (size_t i = 0; i < size; i++)                                                                      \
-			process_element(&data[i]);                                                                     \
-	}                                                                                                              \
-                                                                                                                       \
-	void documented_process_##name(double *data, size_t size)                                                      \
-	{                                                                                                              \
-		data = align_to_cache_line(data);                                                                      \
-		for (size_t i = 0; i < size; i++) {                                                                    \
-			prefetch_next_block(&data[i + PREFETCH_DISTANCE]);                                             \
-			process_element(&data[i]);                                                                     \
-		}                                                                                                      \
-	}
-
-PROCESS(elsewhere, process_elsewhere)
-PROCESS(branching, process_branching)
-PROCESS(linear, process_linear)

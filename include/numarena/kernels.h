@@ -6,7 +6,8 @@
  *     double norm = kernel_dot(a, a, n);
  *
  * Each is for double (_f64) and float (_f32); in C the name without picks by what the first argument points to. They are compiled for the
- * processor's vector registers and chosen when the program runs (NUMARENA_KERNELS). A call that touches more than the
+ * processor's vector registers and chosen when the program runs (NUMARENA_KERNELS); elementwise calls that touch little are compiled into
+ * the program, where that is optimized (numarena/kernels_small.h). A call that touches more than the
  * last-level cache holds (NUMARENA_KERNEL_STREAM) stores past the caches: it leaves the caches to others, and saves reading what it
  * overwrites.
  *
@@ -89,7 +90,7 @@ memory_error_t kernel_soa_to_aos_f64(double *aos, const double *const soa[], siz
 memory_error_t kernel_soa_to_aos_f32(float *aos, const float *const soa[], size_t fields, size_t n)
 	NUMARENA_CALL(kernel_soa_to_aos_f32);
 
-/* Which loops run in this process: "portable", "avx2" or "avx512". */
+/* Which loops run in this process: "portable", "avx2", "avx512" or "sve". */
 const char *kernel_variant(void) NUMARENA_CALL(kernel_variant);
 
 #ifndef __cplusplus
@@ -103,5 +104,7 @@ const char *kernel_variant(void) NUMARENA_CALL(kernel_variant);
 #endif
 
 NUMARENA_END
+
+#include <numarena/kernels_small.h>
 
 #endif

@@ -275,5 +275,6 @@ size_t get_kernel_tuning(kernel_tuning_t *tuning, size_t capacity)
 
 void reset_kernel_tuning(void)
 {
+	na_tune_shared_leave();
 	na_tune_reset();
 }

@@ -3,6 +3,7 @@
  * numarena/kernels.h: what is wrong with arguments is found here, in a handful of instructions before each call goes on to the processor's
  * loops (src/kernels); the sentences about it are made out of line. Each function is there twice, for double and for float, by one macro.
  */
+#define NUMARENA_KERNEL_INLINE 0 /* here are the calls themselves */
 #include <numarena/kernels.h>
 
 #include <math.h>
@@ -226,7 +227,7 @@ static memory_error_t check_grid(const char *call, const void *dst, const void *
                                                                                                                        \
 		if (e != MEMORY_ERROR_NONE || n == 0)                                                                  \
 			return n == 0 ? MEMORY_ERROR_NONE : e;                                                         \
-		na_kernels()->suffix.stencil7(dst, src, nx, ny, nz, weights, na_kernels_stream(2 * n * sizeof(T)));    \
+		na_kernels()->suffix.stencil7(dst, src, nx, ny, nz, weights, na_kernels_streams(2 * n * sizeof(T)));   \
 		return MEMORY_ERROR_NONE;                                                                              \
 	}
 
@@ -247,18 +248,23 @@ static memory_error_t check_field(const char *call, const void *const *soa, size
 	return MEMORY_ERROR_NONE;
 }
 
-/* What most programs have: arrays by rising addresses, the structures behind or in front of all. Then nothing overlaps. */
-static bool rising(const void *const *soa, const void *aos, size_t fields, size_t bytes)
+/* What most programs have: arrays by rising or by falling addresses, the structures behind or in front of all. Then nothing overlaps. */
+static inline bool in_line(const void *const *soa, const void *aos, size_t fields, size_t bytes)
 {
-	for (size_t f = 1; f < fields; f++)
-		if ((uintptr_t)soa[f] < (uintptr_t)soa[f - 1] + bytes)
+	bool up = fields < 2 || (uintptr_t)soa[1] > (uintptr_t)soa[0];
+	uintptr_t first = (uintptr_t)soa[up ? 0 : fields - 1], last = (uintptr_t)soa[up ? fields - 1 : 0];
+
+	for (size_t f = 1; f < fields; f++) {
+		intptr_t step = (intptr_t)((uintptr_t)soa[f] - (uintptr_t)soa[f - 1]);
+
+		if ((up ? step : -step) < (intptr_t)bytes)
 			return false;
-	return soa[0] && ((uintptr_t)aos >= (uintptr_t)soa[fields - 1] + bytes ||
-			  (uintptr_t)aos + fields * bytes <= (uintptr_t)soa[0]);
+	}
+	return first && ((uintptr_t)aos >= last + bytes || (uintptr_t)aos + fields * bytes <= first);
 }
 
-static memory_error_t check_fields(const char *call, const void *const *soa, const void *aos, size_t fields, size_t n,
-				   size_t size, bool soa_written)
+COLD memory_error_t check_fields_closely(const char *call, const void *const *soa, const void *aos, size_t fields,
+					 size_t n, size_t size, bool soa_written)
 {
 	memory_error_t e = MEMORY_ERROR_NONE;
 
@@ -269,11 +275,21 @@ static memory_error_t check_fields(const char *call, const void *const *soa, con
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: n is %zu: no address space holds so many", call, n);
 	if (n && (!soa || !aos))
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", call, aos ? "soa" : "aos");
-	if (n == 0 || rising(soa, aos, fields, n * size))
+	if (n == 0)
 		return e;
 	for (size_t f = 0; f < fields && e == MEMORY_ERROR_NONE; f++)
 		e = check_field(call, soa, f, aos, fields, n * size, soa_written);
 	return e;
+}
+
+/* Most calls are seen to be right at once. */
+static inline memory_error_t check_fields(const char *call, const void *const *soa, const void *aos, size_t fields,
+					  size_t n, size_t size, bool soa_written)
+{
+	if (!UNLIKELY(fields - 1 >= KERNEL_MAX_FIELDS || n >= (size_t)1 << 48 || !soa || !aos ||
+		      !in_line(soa, aos, fields, n * size)))
+		return MEMORY_ERROR_NONE;
+	return check_fields_closely(call, soa, aos, fields, n, size, soa_written);
 }
 
 #define FIELDS(T, suffix)                                                                                              \
@@ -284,7 +300,7 @@ static memory_error_t check_fields(const char *call, const void *const *soa, con
                                                                                                                        \
 		if (e == MEMORY_ERROR_NONE && n)                                                                       \
 			na_kernels()->suffix.split(soa, aos, fields, n,                                                \
-						   na_kernels_stream(2 * n * fields * sizeof(T)));                     \
+						   na_kernels_streams(2 * n * fields * sizeof(T)));                    \
 		return e;                                                                                              \
 	}                                                                                                              \
                                                                                                                        \
@@ -294,7 +310,8 @@ static memory_error_t check_fields(const char *call, const void *const *soa, con
 						n, sizeof(T), false);                                                  \
                                                                                                                        \
 		if (e == MEMORY_ERROR_NONE && n)                                                                       \
-			na_kernels()->suffix.join(aos, soa, fields, n, na_kernels_stream(2 * n * fields * sizeof(T))); \
+			na_kernels()->suffix.join(aos, soa, fields, n,                                                 \
+						  na_kernels_streams(2 * n * fields * sizeof(T)));                     \
 		return e;                                                                                              \
 	}
 

@@ -171,7 +171,7 @@ static int parse_fallback(const char *text, uint64_t *value)
 
 const char *na_kernels_name(uint64_t variant)
 {
-	static const char *const names[NA_KERNELS_COUNT_] = { "auto", "portable", "avx2", "avx512" };
+	static const char *const names[NA_KERNELS_COUNT_] = { "auto", "portable", "avx2", "avx512", "sve" };
 
 	return variant < NA_KERNELS_COUNT_ ? names[variant] : "?";
 }
@@ -275,7 +275,7 @@ static void complain(char *out, size_t capacity, const struct na_option_info *in
 		na_text_add(&t, "must be none, system or node");
 		break;
 	case NA_KIND_KERNELS:
-		na_text_add(&t, "must be auto, portable, avx2 or avx512");
+		na_text_add(&t, "must be auto, portable, avx2, avx512 or sve");
 		break;
 	case NA_KIND_RATIO:
 		na_text_add(&t, "must be a fraction above 0, up to 1");

@@ -86,7 +86,14 @@ enum na_fallback { NA_FALLBACK_NONE, NA_FALLBACK_SYSTEM, NA_FALLBACK_NODE, NA_FA
 const char *na_fallback_name(uint64_t fallback);
 
 /* Values of kind KERNELS, and their names: which loops src/kernels runs. */
-enum na_kernels_variant { NA_KERNELS_AUTO, NA_KERNELS_PORTABLE, NA_KERNELS_AVX2, NA_KERNELS_AVX512, NA_KERNELS_COUNT_ };
+enum na_kernels_variant {
+	NA_KERNELS_AUTO,
+	NA_KERNELS_PORTABLE,
+	NA_KERNELS_AVX2,
+	NA_KERNELS_AVX512,
+	NA_KERNELS_SVE,
+	NA_KERNELS_COUNT_
+};
 const char *na_kernels_name(uint64_t variant);
 
 /* Parses one value of a kind, as the environment's are; 0 or -EINVAL. */

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The dense loops with registers of 64 bytes: a streaming store is a whole line. */
+/* The dense loops with registers of 64 bytes: a streaming store is a whole line. tests/unit/kernels/emulated.c includes this file with the
+ * instructions replaced, for processors that have none such. */
 #ifdef __x86_64__
+#ifndef NA_KERNELS_EMULATED
 #include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f")))
+#else
+#define TARGET
+#endif
 
 #define VARIANT avx512
 #define WIDTH	64
-#define TARGET	__attribute__((target("avx512f")))
 
 #define STREAM_F64(p, v)	_mm512_stream_pd((double *)(p), (__m512d)(v))
 #define STREAM_F32(p, v)	_mm512_stream_ps((float *)(p), (__m512)(v))

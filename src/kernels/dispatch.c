@@ -32,6 +32,26 @@ const struct na_kernels *na_kernels_table(uint64_t variant)
 		return NULL;
 	}
 }
+#elif defined(__aarch64__) && (!defined(__clang__) || defined(__ARM_FEATURE_SVE)) /* as sve.c is there */
+#include <sys/auxv.h>
+
+#define HWCAP_SVE_ (1ul << 22)
+
+const struct na_kernels *na_kernels_table(uint64_t variant)
+{
+	bool sve = getauxval(AT_HWCAP) & HWCAP_SVE_;
+
+	switch (variant) {
+	case NA_KERNELS_AUTO:
+		return sve && na_kernels_sve_bytes() > 16 ? &na_kernels_sve : &na_kernels_portable;
+	case NA_KERNELS_PORTABLE:
+		return &na_kernels_portable;
+	case NA_KERNELS_SVE:
+		return sve ? &na_kernels_sve : NULL;
+	default:
+		return NULL;
+	}
+}
 #else
 const struct na_kernels *na_kernels_table(uint64_t variant)
 {

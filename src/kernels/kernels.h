@@ -2,7 +2,7 @@
 /*
  * Dense loops, once for each instruction set, and which of them this processor runs.
  *
- * A variant is a file that includes loops.inc with the width of its registers (portable.c, avx2.c, avx512.c) and fills a table of
+ * A variant is a file that includes loops.inc with the width of its registers (portable.c, avx2.c, avx512.c, sve.c) and fills a table of
  * pointers. All compute the same bits: elementwise loops have one order of operations and no fused multiply-add (the layer is
  * compiled with -ffp-contract=off), and sums run in NA_KERNEL_LANES lanes whatever the width. Streaming stores go past
  * the caches: a variant uses them when it is told to, for whole cache lines, and ends with a fence, so that what was written is visible to
@@ -44,7 +44,10 @@ struct na_kernels {
 	struct NA_KERNEL_LOOPS(float) f32;
 };
 
-extern const struct na_kernels na_kernels_portable, na_kernels_avx2, na_kernels_avx512;
+extern const struct na_kernels na_kernels_portable, na_kernels_avx2, na_kernels_avx512, na_kernels_sve;
+
+/* Bytes of a scalable register. Only on a processor that has them. */
+size_t na_kernels_sve_bytes(void);
 
 /* One of enum na_kernels_variant, base/options.h: its table; NULL if this build or this processor has none such. AUTO: the best. */
 const struct na_kernels *na_kernels_table(uint64_t variant);
@@ -78,6 +81,13 @@ static inline const struct na_kernels *na_kernels_small(size_t bytes)
 
 /* Whether a call that touches so many bytes streams. The first of 1 MiB or more asks the topology. */
 bool na_kernels_stream(size_t bytes);
+
+/* The same, found in a comparison where it does not. */
+static inline bool na_kernels_streams(size_t bytes)
+{
+	return __builtin_expect(bytes >= atomic_load_explicit(&na_kernels_stream_bytes, memory_order_relaxed), 0) &&
+	       na_kernels_stream(bytes);
+}
 
 /* The threshold in force, asking for it now; what the setting says, or the last-level cache. */
 size_t na_kernels_stream_threshold(void);

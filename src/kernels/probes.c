@@ -2,6 +2,8 @@
 /* Hash probes: the slots of a group of keys are on their way before the first of them is searched. */
 #include "kernels/indexed.h"
 
+#define NEAR ((size_t)256 << 10) /* bytes: nothing is to be hidden, see tune.h */
+
 /* The key's slot, or SIZE_MAX, and the free one where it belongs in *place: SIZE_MAX if all are taken, by others. Free is asked first:
  * the key that stands for none is nowhere. */
 static inline size_t search(const kernel_hash_t *table, uint64_t key, size_t *place)
@@ -45,13 +47,14 @@ size_t na_kernel_hash_insert(const kernel_hash_t *of, const uint64_t *keys, size
 	return done;
 }
 
-/* From a copy of the table's description: the compiler cannot know that slots are not stored into it. */
+/* From a copy of the table's description: the compiler cannot know that slots are not stored into it. A table that is near is searched
+ * by a loop that has nothing else in it. */
 void na_kernel_hash_probe(const kernel_hash_t *of, const uint64_t *keys, size_t n, size_t *slot)
 {
 	const kernel_hash_t copy = *of, *table = &copy;
 	size_t free_slot;
 
-	if (n < KERNEL_LEAST) {
+	if (n < KERNEL_LEAST || table->slots < NEAR / sizeof(*keys)) {
 		for (size_t k = 0; k < n; k++)
 			slot[k] = search(table, keys[k], &free_slot);
 		return;

@@ -119,6 +119,7 @@ static void settle(struct na_cell *cell, uint32_t variant, uint32_t rival, uint3
 	cell->stored = false;
 	cell->rival = cell->value[rival];
 	atomic_store_explicit(&cell->settled, cell->value[variant] + 1, memory_order_relaxed);
+	na_tune_shared_publish(cell, cell->value[variant]);
 	na_tune_file_changed();
 }
 
@@ -382,6 +383,27 @@ static uint64_t key_of(kernel_site_t *site, const struct na_tune_judged *what)
 	return na_tune_hash(mark, kind, sizeof(kind)) | 1;
 }
 
+/* Whether another process of the node is finding this out; what it has found is taken over. */
+static bool is_others(struct na_cell *cell)
+{
+	enum na_tune_turn turn = NA_TUNE_OURS;
+	struct na_tune_stored found;
+
+	if (!na_tune_board() || atomic_load_explicit(&cell->settled, memory_order_relaxed) || !na_trylock(&cell->lock))
+		return false;
+	if (cell->phase != NA_TUNE_SETTLED && cell->retuned == 0)
+		turn = na_tune_shared_turn(cell, &found);
+	if (turn == NA_TUNE_FOUND) {
+		cell->epoch++; /* chunks of ours that are under way do not count */
+		cell->phase = NA_TUNE_SETTLED;
+		cell->stored = true;
+		cell->gain = found.gain;
+		atomic_store_explicit(&cell->settled, found.value + 1, memory_order_relaxed);
+	}
+	na_unlock(&cell->lock);
+	return turn == NA_TUNE_THEIRS;
+}
+
 void na_tune_begin(kernel_run_t *run, kernel_site_t *site, const void *const *probe, enum na_tune_kind kind)
 {
 	uint64_t fixed = __atomic_load_n(&na_options.prefetch_distance, __ATOMIC_RELAXED), key;
@@ -413,7 +435,7 @@ void na_tune_begin(kernel_run_t *run, kernel_site_t *site, const void *const *pr
 		na_tune_file_look();
 	}
 	cell = na_tune_find(key, site->name, &what, kind);
-	if (!cell)
+	if (!cell || is_others(cell))
 		return;
 	run->cell = cell;
 	run->stage = 0;

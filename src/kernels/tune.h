@@ -88,6 +88,19 @@ struct na_tune_stored {
 /* false if the table is full, or the key there already. */
 bool na_tune_adopt(const struct na_tune_stored *stored, const char *name);
 
+/*
+ * The processes of a job on this node find out once. Who meets a loop first claims it and renews that with each run; the others run it plain
+ * until it has told, or has not renewed its claim for two seconds. What has drifted is found out anew by each for itself. Under the cell's lock.
+ */
+enum na_tune_turn { NA_TUNE_OURS, NA_TUNE_THEIRS, NA_TUNE_FOUND };
+enum na_tune_turn na_tune_shared_turn(const struct na_cell *cell, struct na_tune_stored *out);
+void na_tune_shared_publish(const struct na_cell *cell, uint32_t value);
+void na_tune_shared_leave(void); /* from now on this process is alone */
+
+/* The board, or NULL; and who this process is, 0 until it has asked. Tests replace both. */
+extern void *(*na_tune_board)(void);
+extern _Atomic uint32_t na_tune_process;
+
 /* What the clock is: tests replace it. Nanoseconds. */
 extern uint64_t (*na_tune_clock)(void);
 

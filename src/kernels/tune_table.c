@@ -196,6 +196,7 @@ void na_tune_reset(void)
 void na_tune_after_fork(void)
 {
 	na_lock_reset(&making);
+	atomic_store_explicit(&na_tune_process, 0, memory_order_relaxed);
 	for (size_t i = 0; i < NA_TUNE_CELLS; i++)
 		na_lock_reset(&cells[i].lock);
 }

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "topology/board.h"
 #include "topology/rundir.h"
 #include "topology/sysfs.h"
 #include "topology/xmlfile.h"
@@ -278,6 +279,7 @@ int na_topology_obtain(const struct na_topology_job *job, const struct na_topolo
 	if (rc < 0)
 		return rc;
 	if (is_shared(job) && open_exchange(job, &x) == 0) {
+		na_board_open(&x.folder);
 		rc = exchange(&x, job->wait_ms, out);
 		check_in(&x.folder, job->local_size);
 		close_exchange(&x);
@@ -295,6 +297,7 @@ void na_topology_check_in(const struct na_topology_job *job)
 
 	if (!is_shared(job) || na_rundir_open(job, true, &folder) < 0)
 		return;
+	na_board_open(&folder);
 	check_in(&folder, job->local_size);
 	na_rundir_close(&folder);
 }

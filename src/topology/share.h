@@ -9,6 +9,7 @@
  *     topology-HASH.PID     being written
  *     topology-HASH         complete: renamed into place
  *     topology-seen         one byte from each process that has its topology
+ *     topology-board.shared mapped by each before it is counted there, see board.h
  *
  * A process reads the file if it is there and whole; else it tries the lock. Whoever gets it looks
  * once more, discovers and renames its file into place; the others sleep and look again, 0.1 ms at

@@ -139,6 +139,11 @@ int na_topology_share(const struct na_topology_job *job, struct na_topology_cost
  */
 void na_topology_unshare(const struct na_topology_job *job);
 
+/* Pages that the job's processes on this machine share, zero at first, for atomics only; NULL: there are no others, none has called
+ * na_topology_share(), or it could not be had. */
+void *na_topology_board(void);
+#define NA_TOPOLOGY_BOARD 8192
+
 /* What it cost; valid once na_topology_get() or na_topology_share() returned 0. */
 const struct na_topology_cost *na_topology_cost(void);
 

@@ -4,7 +4,7 @@
  * elements and of bytes, streaming and ordinary stores, in place. Arrays lie against closed pages, once with their end and
  * once with their start, so that a read beyond either faults; what is around a written array is compared afterwards.
  *
- * Built for another architecture with NA_TEST_ALONE, from this file and portable.c (tests/unit/kernels/aarch64).
+ * With NA_TEST_ALONE, a variant's name, of that alone and without the library: for other architectures (aarch64), and emulated.c.
  */
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -13,9 +13,11 @@
 #include "support/check.h"
 
 #ifdef NA_TEST_ALONE
+#define ALONE__(variant) na_kernels_##variant
+#define ALONE_(variant)	 ALONE__(variant)
 enum { NA_KERNELS_PORTABLE = 1, NA_KERNELS_COUNT_ };
-#define na_kernels_table(variant) (&na_kernels_portable)
-#define na_kernels_name(variant)  "portable"
+#define na_kernels_table(variant) (&ALONE_(NA_TEST_ALONE))
+#define na_kernels_name(variant)  (ALONE_(NA_TEST_ALONE).name)
 #else
 #include "base/options.h"
 #endif
@@ -94,6 +96,9 @@ int main(void)
 	int ran = 0;
 
 	brief = getenv("NA_TEST_BRIEF") != NULL;
+#ifdef NA_TEST_SVE
+	CHECK_EQ(na_kernels_sve_bytes(), atoi(getenv("NA_TEST_SVE_BYTES"))); /* the registers that were asked for */
+#endif
 	make_rooms();
 	for (int v = NA_KERNELS_PORTABLE; v < NA_KERNELS_COUNT_; v++) {
 		const struct na_kernels *k = na_kernels_table((uint64_t)v);

@@ -517,10 +517,52 @@ static void a_process_that_has_its_topology_is_not_waited_for(void **state)
 	assert_int_equal(test_folder_count(f->path), 0);
 }
 
+static void be_one_of_two(const struct na_topology_job *job, int from, int to, uint64_t expect)
+{
+	_Atomic uint64_t *board;
+	char c = 0;
+
+	if (expect && read(from, &c, 1) != 1)
+		_exit(2);
+	na_topology_check_in(job);
+	board = na_topology_board();
+	if (!board || atomic_load(board) != expect)
+		_exit(3);
+	atomic_store(board, expect + 1);
+	if (write(to, &c, 1) != 1 || (!expect && read(from, &c, 1) != 1))
+		_exit(4);
+	_exit(atomic_load(board) == 2 ? 0 : 5);
+}
+
+static void processes_share_a_board_and_leave_none(void **state)
+{
+	struct folder *f = *state;
+	struct na_topology_job job = job_of(f, 2);
+	int one[2], two[2], status;
+	pid_t child[2];
+
+	assert_null(na_topology_board());
+	assert_int_equal(pipe(one) | pipe(two), 0);
+	child[0] = fork();
+	if (child[0] == 0)
+		be_one_of_two(&job, two[0], one[1], 0);
+	child[1] = fork();
+	if (child[1] == 0)
+		be_one_of_two(&job, one[0], two[1], 1);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(waitpid(child[i], &status, 0), child[i]);
+		assert_int_equal(status, 0);
+		close(one[i]);
+		close(two[i]);
+	}
+	assert_int_equal(test_folder_count(f->path), 0);
+}
+
 int main(void)
 {
 #define SHARE_TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
 	const struct CMUnitTest tests[] = {
+		SHARE_TEST(processes_share_a_board_and_leave_none), /* first: a board that is mapped stays so */
 		SHARE_TEST(of_two_processes_one_discovers_and_one_reads),
 		SHARE_TEST(of_eight_processes_one_discovers_and_seven_read),
 		SHARE_TEST(each_process_applies_its_own_binding),

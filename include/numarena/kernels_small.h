@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Part of numarena/kernels.h: calls of the elementwise kernels that touch little, compiled into the program. A call of the library costs
+ * about 5 ns, half of what a loop over 1 KiB takes. What is not small, too small for a register, wrong or in part on
+ * one another goes to the library, which says what is wrong.
+ *
+ * The bits are those of the library whatever the program's flags: products are kept from being fused with the addition, or anything
+ * reordered, by an empty statement of assembler. The loop is the library's: whole registers, and one at the end that takes in some of
+ * the elements before it again; it is computed first, so that an array may be written in place.
+ *
+ * NUMARENA_KERNEL_INLINE, defined before numarena/kernels.h: the most bytes that such a call touches; 0: all are calls. Optimized
+ * programs only. Taking a kernel's address gives the library's.
+ */
+#ifndef NUMARENA_KERNELS_SMALL_H
+#define NUMARENA_KERNELS_SMALL_H
+
+#include <numarena/kernels.h>
+
+#ifdef NUMARENA_KERNEL_INLINE
+#define KERNEL_COPY_INLINE_ NUMARENA_KERNEL_INLINE
+#else
+#define KERNEL_COPY_INLINE_ 16384 /* memcpy() has the registers of the machine */
+#if defined(__AVX__)
+#define NUMARENA_KERNEL_INLINE 16384
+#else
+#define NUMARENA_KERNEL_INLINE 2048 /* beyond, the library's wider registers gain more than the call costs */
+#endif
+#endif
+
+#if defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__) && NUMARENA_KERNEL_INLINE > 0 &&                              \
+	(defined(__SSE2__) || (defined(__aarch64__) && defined(__ARM_NEON)))
+
+#ifdef __AVX__
+#define KERNEL_WIDTH_ 32
+#define KERNEL_ALL_f64_(x)                                                                                             \
+	{                                                                                                              \
+		x, x, x, x                                                                                             \
+	}
+#define KERNEL_ALL_f32_(x)                                                                                             \
+	{                                                                                                              \
+		x, x, x, x, x, x, x, x                                                                                 \
+	}
+#else
+#define KERNEL_WIDTH_ 16
+#define KERNEL_ALL_f64_(x)                                                                                             \
+	{                                                                                                              \
+		x, x                                                                                                   \
+	}
+#define KERNEL_ALL_f32_(x)                                                                                             \
+	{                                                                                                              \
+		x, x, x, x                                                                                             \
+	}
+#endif
+
+/* The value is rounded here, and no operation before may become one with an operation behind. */
+#ifdef __aarch64__
+#define KERNEL_ROUND_(v) __asm__("" : "+w"(v))
+#else
+#define KERNEL_ROUND_(v) __asm__("" : "+x"(v))
+#endif
+
+/* Where few instructions share a line of code with other branches, a round takes twice as long. */
+#ifdef __clang__
+#define KERNEL_SMALL_UNROLL_ _Pragma("clang loop unroll_count(4)")
+#define KERNEL_SMALL_FIELDS_ _Pragma("clang loop unroll(full)")
+#else
+#define KERNEL_SMALL_UNROLL_ _Pragma("GCC unroll 4")
+#define KERNEL_SMALL_FIELDS_ _Pragma("GCC unroll 8")
+#endif
+
+#define KERNEL_SMALL_CALL_ extern __attribute__((gnu_inline, always_inline)) inline
+
+NUMARENA_BEGIN
+
+/* Partly on one another, as the library sees it; likely is: apart. */
+KERNEL_SMALL_CALL_ bool kernel_clear_(const void *dst, const void *src, size_t bytes)
+{
+	const uintptr_t distance = (uintptr_t)dst - (uintptr_t)src;
+
+	return __builtin_expect(distance + (bytes - 1) >= 2 * bytes - 1, 1) || distance == 0;
+}
+
+/* Arrays by rising or by falling addresses, structures behind or in front of all: nothing overlaps. Unrolled, as fields is a constant. */
+KERNEL_SMALL_CALL_ bool kernel_in_line_(const void *const *soa, const void *aos, size_t fields, size_t bytes)
+{
+	const bool up = fields < 2 || (uintptr_t)soa[1] > (uintptr_t)soa[0];
+	const uintptr_t first = (uintptr_t)soa[up ? 0 : fields - 1], last = (uintptr_t)soa[up ? fields - 1 : 0];
+	bool clear = first != 0 && ((uintptr_t)aos >= last + bytes || (uintptr_t)aos + fields * bytes <= first);
+
+	KERNEL_SMALL_FIELDS_
+	for (size_t f = 1; f < fields; f++) {
+		const intptr_t step = (intptr_t)((uintptr_t)soa[f] - (uintptr_t)soa[f - 1]);
+
+		clear &= (up ? step : -step) >= (intptr_t)bytes;
+	}
+	return clear;
+}
+
+#define KERNEL_SMALL_LOOP_(T, suffix, arrays, easy, work, call)                                                        \
+	{                                                                                                              \
+		const size_t per = KERNEL_WIDTH_ / sizeof(T), most = NUMARENA_KERNEL_INLINE / (arrays) / sizeof(T);    \
+                                                                                                                       \
+		if (__builtin_expect(n - per <= most - per && (easy), 1)) {                                            \
+			const size_t last = n - per;                                                                   \
+			kernel_vector_##suffix##_ end_, v_;                                                            \
+                                                                                                                       \
+			work(T, suffix, end_, last);                                                                   \
+			KERNEL_SMALL_UNROLL_                                                                           \
+			for (size_t i = 0; i < last; i += per) {                                                       \
+				work(T, suffix, v_, i);                                                                \
+				*(kernel_vector_##suffix##_ *)(dst + i) = v_;                                          \
+			}                                                                                              \
+			*(kernel_vector_##suffix##_ *)(dst + last) = end_;                                             \
+			return MEMORY_ERROR_NONE;                                                                      \
+		}                                                                                                      \
+		return call;                                                                                           \
+	}
+
+#define KERNEL_AT_(suffix, p, i) (*(const kernel_vector_##suffix##_ *)((p) + (i)))
+#define KERNEL_FILL_(T, suffix, v, i)                                                                                  \
+	do {                                                                                                           \
+		const kernel_vector_##suffix##_ all_ = KERNEL_ALL_##suffix##_(value);                                  \
+		(v) = all_;                                                                                            \
+	} while (0)
+#define KERNEL_SCALE_(T, suffix, v, i)                                                                                 \
+	do {                                                                                                           \
+		(v) = scalar * KERNEL_AT_(suffix, src, i);                                                             \
+		KERNEL_ROUND_(v);                                                                                      \
+	} while (0)
+#define KERNEL_ADD_(T, suffix, v, i)                                                                                   \
+	do {                                                                                                           \
+		(v) = KERNEL_AT_(suffix, a, i) + KERNEL_AT_(suffix, b, i);                                             \
+		KERNEL_ROUND_(v);                                                                                      \
+	} while (0)
+#define KERNEL_TRIAD_(T, suffix, v, i)                                                                                 \
+	do {                                                                                                           \
+		(v) = scalar * KERNEL_AT_(suffix, b, i);                                                               \
+		KERNEL_ROUND_(v);                                                                                      \
+		(v) = KERNEL_AT_(suffix, a, i) + (v);                                                                  \
+		KERNEL_ROUND_(v);                                                                                      \
+	} while (0)
+
+/* Structures of a constant number of fields, up to 8, by elements: below some 4 KiB that is as fast as turning squares. */
+#define KERNEL_SMALL_STRUCTURES_(T, suffix, soa_type, move)                                                            \
+	{                                                                                                              \
+		if (__builtin_constant_p(fields) && fields >= 1 && fields <= 8 &&                                      \
+		    n - 1 < KERNEL_SMALL_STRUCTURE_BYTES_ / 2 / sizeof(T) / (fields ? fields : 1) && soa && aos &&     \
+		    __builtin_expect(kernel_in_line_((const void *const *)soa, aos, fields, n * sizeof(T)), 1)) {      \
+			soa_type *p[8], *at = (soa_type *)(uintptr_t)aos;                                              \
+                                                                                                                       \
+			KERNEL_SMALL_FIELDS_                                                                           \
+			for (size_t f = 0; f < fields; f++)                                                            \
+				p[f] = (soa_type *)(uintptr_t)soa[f];                                                  \
+			for (size_t i = 0; i < n; i++) {                                                               \
+				KERNEL_SMALL_FIELDS_                                                                   \
+				for (size_t f = 0; f < fields; f++)                                                    \
+					move;                                                                          \
+				at += fields;                                                                          \
+			}                                                                                              \
+			return MEMORY_ERROR_NONE;                                                                      \
+		}                                                                                                      \
+	}
+#define KERNEL_SMALL_STRUCTURE_BYTES_ (NUMARENA_KERNEL_INLINE < 4096 ? NUMARENA_KERNEL_INLINE : 4096)
+
+#define KERNEL_SMALL_(T, suffix)                                                                                       \
+	typedef T kernel_one_##suffix##_ __attribute__((aligned(1), may_alias));                                       \
+	typedef T kernel_vector_##suffix##_ __attribute__((vector_size(KERNEL_WIDTH_), aligned(1), may_alias));        \
+                                                                                                                       \
+	memory_error_t kernel_copy_##suffix##_(T *dst, const T *src, size_t n) NUMARENA_CALL(kernel_copy_##suffix);    \
+	memory_error_t kernel_fill_##suffix##_(T *dst, T value, size_t n) NUMARENA_CALL(kernel_fill_##suffix);         \
+	memory_error_t kernel_scale_##suffix##_(T *dst, const T *src, T scalar, size_t n)                              \
+		NUMARENA_CALL(kernel_scale_##suffix);                                                                  \
+	memory_error_t kernel_add_##suffix##_(T *dst, const T *a, const T *b, size_t n)                                \
+		NUMARENA_CALL(kernel_add_##suffix);                                                                    \
+	memory_error_t kernel_triad_##suffix##_(T *dst, const T *a, const T *b, T scalar, size_t n)                    \
+		NUMARENA_CALL(kernel_triad_##suffix);                                                                  \
+	memory_error_t kernel_aos_to_soa_##suffix##_(T *const soa[], const T *aos, size_t fields, size_t n)            \
+		NUMARENA_CALL(kernel_aos_to_soa_##suffix);                                                             \
+	memory_error_t kernel_soa_to_aos_##suffix##_(T *aos, const T *const soa[], size_t fields, size_t n)            \
+		NUMARENA_CALL(kernel_soa_to_aos_##suffix);                                                             \
+                                                                                                                       \
+	/* memcpy() is what the plain loop becomes. */                                                                 \
+	KERNEL_SMALL_CALL_ memory_error_t kernel_copy_##suffix(T *dst, const T *src, size_t n)                         \
+	{                                                                                                              \
+		const size_t distance = (uintptr_t)dst - (uintptr_t)src, bytes = n * sizeof(T);                        \
+                                                                                                                       \
+		if (__builtin_expect(n - 1 < KERNEL_COPY_INLINE_ / 2 / sizeof(T) && dst && src &&                   \
+					     distance + (bytes - 1) >= 2 * bytes - 1,                                  \
+				     1)) {                                                                             \
+			__builtin_memcpy(dst, src, bytes);                                                             \
+			return MEMORY_ERROR_NONE;                                                                      \
+		}                                                                                                      \
+		return kernel_copy_##suffix##_(dst, src, n);                                                           \
+	}                                                                                                              \
+	KERNEL_SMALL_CALL_ memory_error_t kernel_fill_##suffix(T *dst, T value, size_t n) KERNEL_SMALL_LOOP_(          \
+		T, suffix, 1, dst != NULL, KERNEL_FILL_, kernel_fill_##suffix##_(dst, value, n))                       \
+		KERNEL_SMALL_CALL_ memory_error_t kernel_scale_##suffix(                                               \
+			T *dst, const T *src, T scalar,                                                                \
+			size_t n) KERNEL_SMALL_LOOP_(T, suffix, 2, dst &&src &&kernel_clear_(dst, src, n * sizeof(T)), \
+						     KERNEL_SCALE_, kernel_scale_##suffix##_(dst, src, scalar, n))     \
+			KERNEL_SMALL_CALL_ memory_error_t kernel_add_##suffix(T *dst, const T *a, const T *b,          \
+									      size_t n)                                \
+				KERNEL_SMALL_LOOP_(T, suffix, 3,                                                       \
+						   dst &&a &&b &&kernel_clear_(dst, a, n * sizeof(T)) &&               \
+							   kernel_clear_(dst, b, n * sizeof(T)),                       \
+						   KERNEL_ADD_, kernel_add_##suffix##_(dst, a, b, n))                  \
+					KERNEL_SMALL_CALL_ memory_error_t kernel_triad_##suffix(                       \
+						T *dst, const T *a, const T *b, T scalar, size_t n)                    \
+						KERNEL_SMALL_LOOP_(                                                    \
+							T, suffix, 3,                                                  \
+							dst &&a &&b &&kernel_clear_(dst, a, n * sizeof(T)) &&          \
+								kernel_clear_(dst, b, n * sizeof(T)),                  \
+							KERNEL_TRIAD_, kernel_triad_##suffix##_(dst, a, b, scalar, n)) \
+							KERNEL_SMALL_CALL_ memory_error_t kernel_aos_to_soa_##suffix(  \
+								T *const soa[], const T *aos, size_t fields, size_t n) \
+	{                                                                                                              \
+		KERNEL_SMALL_STRUCTURES_(T, suffix, kernel_one_##suffix##_, p[f][i] = at[f])                           \
+		return kernel_aos_to_soa_##suffix##_(soa, aos, fields, n);                                             \
+	}                                                                                                              \
+	KERNEL_SMALL_CALL_ memory_error_t kernel_soa_to_aos_##suffix(T *aos, const T *const soa[], size_t fields,      \
+								     size_t n)                                         \
+	{                                                                                                              \
+		KERNEL_SMALL_STRUCTURES_(T, suffix, kernel_one_##suffix##_, at[f] = p[f][i])                           \
+		return kernel_soa_to_aos_##suffix##_(aos, soa, fields, n);                                             \
+	}
+
+KERNEL_SMALL_(double, f64)
+KERNEL_SMALL_(float, f32)
+
+NUMARENA_END
+
+#endif
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Processes of a node that tune once: a board in this process's memory, other processes by their number, and made-up time. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/settings.h"
+#include "heap/heap.h"
+#include "kernels/tune.h"
+#include "os/chase.h"
+#include "support/unit.h"
+#include "topology/topology.h"
+
+enum { N = 100000, LONG_RUNS = 8 }; /* a run has not chunks enough to settle */
+
+static uint64_t now = 1000000000, timed;
+static _Atomic uint64_t pages[NA_TOPOLOGY_BOARD / sizeof(uint64_t)];
+
+static uint64_t fake_clock(void)
+{
+	return now;
+}
+
+static void *board(void)
+{
+	return pages;
+}
+
+static void *none(void)
+{
+	return NULL;
+}
+
+/* One call of a loop that is thrice as fast with any prefetching; the distance that most of it ran with. */
+static size_t run_loop(kernel_site_t *site)
+{
+	kernel_run_t run = kernel_plain_(0, N);
+	size_t at[1025] = { 0 }, most = 0;
+	const void *probe[KERNEL_PROBES];
+
+	for (uint64_t i = 0; i < KERNEL_PROBES; i++)
+		probe[i] = (const void *)(uintptr_t)(0x10000000000 + 0x1000000 * (i * 11 % KERNEL_PROBES));
+	na_tune_begin(&run, site, probe, NA_TUNE_DISTANCE);
+	while (run.from < N) {
+		now += (run.until - run.from) * (run.distance > 0 ? 10 : 30);
+		at[run.distance] += run.until - run.from;
+		timed += run.cell != NULL;
+		if (run.cell)
+			na_tune_next(&run, run.until);
+		else
+			run.from = run.until;
+	}
+	for (size_t d = 0; d <= 1024; d++)
+		most = at[d] > at[most] ? d : most;
+	return most;
+}
+
+/* As another process would begin: nothing known. */
+static void become(uint32_t process)
+{
+	na_tune_reset();
+	na_tune_process = process;
+	timed = 0;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	na_chase_measure();
+	na_tune_clock = fake_clock;
+	na_tune_board = board;
+	na_options.tuning_cache = 0;
+	memset(pages, 0, sizeof(pages));
+	become(1);
+	return 0;
+}
+
+static size_t settle(kernel_site_t *site)
+{
+	for (int i = 0; i < LONG_RUNS; i++)
+		run_loop(site);
+	return run_loop(site);
+}
+
+static kernel_tuning_t only(void)
+{
+	kernel_tuning_t t;
+
+	assert_int_equal(get_kernel_tuning(&t, 1), 1);
+	return t;
+}
+
+static void what_one_has_found_the_others_take(void **state)
+{
+	static kernel_site_t site = { "share.c:1", 0 };
+	size_t found = settle(&site);
+	kernel_tuning_t t;
+
+	(void)state;
+	assert_true(found > 0);
+	become(2);
+	assert_int_equal(run_loop(&site), found); /* from its first run */
+	t = only();
+	assert_true(t.settled && t.stored && t.distance == found);
+	assert_true(t.gain > 2);
+}
+
+static void who_comes_second_runs_plain_meanwhile(void **state)
+{
+	static kernel_site_t site = { "share.c:2", 0 };
+
+	(void)state;
+	run_loop(&site); /* process 1 has begun */
+	assert_false(only().settled && only().stored);
+	become(2);
+	assert_int_equal(run_loop(&site), 0);
+	assert_int_equal(timed, 0);
+	assert_false(only().settled);
+}
+
+static void a_claim_that_is_not_renewed_is_void(void **state)
+{
+	static kernel_site_t site = { "share.c:3", 0 };
+	size_t found;
+
+	(void)state;
+	run_loop(&site);
+	become(2);
+	now += 2100000000;
+	found = settle(&site);
+	assert_true(found > 0 && timed > 0);
+	become(1);
+	assert_int_equal(run_loop(&site), found);
+}
+
+static void a_loop_that_has_drifted_is_tuned_by_each(void **state)
+{
+	static kernel_site_t site = { "share.c:4", 0 };
+	size_t found = settle(&site);
+	struct na_cell *cell = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < NA_TUNE_CELLS && !cell; i++)
+		cell = na_tune_cell(i);
+	assert_non_null(cell);
+	cell->retuned = 1;
+	cell->phase = NA_TUNE_PLAIN;
+	atomic_store(&cell->settled, 0);
+	timed = 0;
+	run_loop(&site);
+	assert_true(timed > 1 && !only().stored);
+	assert_true(found > 0);
+}
+
+/* A board with anything on it: nothing of it is believed that cannot be. */
+static void a_board_that_is_damaged_does_no_harm(void **state)
+{
+	static kernel_site_t site = { "share.c:5", 0 };
+	uint64_t seed = 1;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "share.c:%d", 100 + round);
+		site = (kernel_site_t){ name, 0 };
+		na_tune_reset();
+		run_loop(&site); /* has a slot now */
+		na_tune_reset();
+		for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+			if (i % 4) {
+				seed = seed * 6364136223846793005u + 1442695040888963407u;
+				pages[i] = seed ^ seed >> 29;
+			}
+		assert_true(run_loop(&site) <= NA_TUNE_FARTHEST);
+	}
+}
+
+static void alone_nothing_is_shared(void **state)
+{
+	static kernel_site_t site = { "share.c:6", 0 };
+
+	(void)state;
+	na_tune_board = none;
+	assert_true(settle(&site) > 0);
+	become(2);
+	run_loop(&site);
+	assert_true(timed > 0);
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		assert_int_equal(pages[i], 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(what_one_has_found_the_others_take, begin),
+		cmocka_unit_test_setup(who_comes_second_runs_plain_meanwhile, begin),
+		cmocka_unit_test_setup(a_claim_that_is_not_renewed_is_void, begin),
+		cmocka_unit_test_setup(a_loop_that_has_drifted_is_tuned_by_each, begin),
+		cmocka_unit_test_setup(a_board_that_is_damaged_does_no_harm, begin),
+		cmocka_unit_test_setup(alone_nothing_is_shared, begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
