@@ -223,12 +223,16 @@ static int by_bytes(const void *a, const void *b)
 
 static void put_site(FILE *f, const struct na_report *r, const struct na_site_sum *s)
 {
-	char line[101], name[NA_SITE_TEXT];
-	int n;
+	char line[101], name[2 * NA_SITE_TEXT] = "";
+	int n = 0;
 
-	na_name_ascii(name, s->frames, sizeof(name)); /* a newline becomes a question mark */
-	for (char *c = name; (c = strchr(c, '?')) != NULL; c++)
-		*c = '<';
+	for (const char *frame = s->frames, *end; *frame && n < NA_SITE_TEXT; frame = *end ? end + 1 : end) {
+		char clean[NA_SITE_TEXT];
+
+		end = frame + strcspn(frame, "\n");
+		na_name_ascii(clean, frame, (size_t)(end - frame) + 1);
+		n += snprintf(name + n, sizeof(name) - (size_t)n, "%s%s", n ? " < " : "", clean);
+	}
 	n = snprintf(line, sizeof(line), "  call site               %s (%.0f %%) on %llu: %s", bytes(s->bytes).text,
 		     r->breakdown->sites_bytes ? (double)s->bytes / (double)r->breakdown->sites_bytes * 100 : 0,
 		     (unsigned long long)s->processes, name);
