@@ -274,6 +274,15 @@ static void put_outliers(FILE *f, const struct na_report *r)
 	}
 }
 
+static void put_latency(FILE *f, const struct na_report *r)
+{
+	if (r->breakdown->latency.samples)
+		na_text_latency(f, r);
+	else
+		fprintf(f,
+			"  latency, call sites     unavailable: no allocation was sampled (NUMARENA_SAMPLE_BYTES)\n");
+}
+
 static void put_phases(FILE *f, const struct na_report *r)
 {
 	na_text_phases(f, r, PHASES);
@@ -293,7 +302,7 @@ static const struct section {
 } sections[] = {
 	{ na_text_head, 0 },	{ put_table, 0 },     { put_peak, 0 },	  { put_course, 4 },
 	{ put_headroom, 1 },	{ put_request, 2 },   { put_numa, 5 },	  { put_rates, 7 },
-	{ put_phases, 6 },	{ put_outliers, 3 },  { put_sites, 8 },	  { na_text_latency, 9 },
+	{ put_phases, 6 },	{ put_outliers, 3 },  { put_sites, 8 },	  { put_latency, 9 },
 	{ na_text_cost, 10 },	{ put_findings, 0 },  { na_text_oom, 0 }, { na_text_incomplete, 0 },
 	{ na_text_missing, 0 }, { na_text_notes, 0 },
 };
