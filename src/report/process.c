@@ -58,7 +58,7 @@ static struct {
 	struct stat error_stat;
 	int error_stream;	    /* standard error as it was at the start, plus 1; 0: none */
 	int local_rank, local_size; /* as given to the topology; 0, 0: not yet */
-} self;				    /* all zero: 110 KiB that a process without a report never touches */
+} self;				    /* all zero: 120 KiB that a process without a report never touches */
 
 _Atomic bool na_process_started;
 
