@@ -139,12 +139,16 @@ static void leaf(struct sum *out, int rank)
 	keep(&leaves, now_us() - begin);
 }
 
-static void merge(struct sum *into, const struct sum *other, struct times *t)
+/* top, others: of hosts; NULL within a node. */
+static void merge(struct sum *into, const struct sum *other, struct na_fullest *top, const struct na_fullest *others,
+		  struct times *t)
 {
 	double begin = now_us();
 
 	na_job_merge(&into->job, &other->job);
 	na_job_breakdown_merge(&into->breakdown, &other->breakdown);
+	if (top && (ranks + per_node - 1) / per_node > NA_JOB_HOSTS)
+		na_fullest_merge(top, others);
 	keep(t, now_us() - begin);
 }
 
@@ -161,7 +165,7 @@ static void node(struct sum *out, int first, int count, int level)
 		half *= 2;
 	node(out, first, half, level + 1);
 	node(stack[0][level], first + half, count - half, level + 1);
-	merge(out, stack[0][level], &levels[0][level]);
+	merge(out, stack[0][level], NULL, NULL, &levels[0][level]);
 }
 
 static void nodes(struct sum *out, struct na_fullest *top, int first, int count, int level)
@@ -179,8 +183,7 @@ static void nodes(struct sum *out, struct na_fullest *top, int first, int count,
 		half *= 2;
 	nodes(out, top, first, half, level + 1);
 	nodes(stack[1][level], fullest[level], first + half, count - half, level + 1);
-	merge(out, stack[1][level], &levels[1][level]);
-	na_fullest_merge(top, fullest[level]);
+	merge(out, stack[1][level], top, fullest[level], &levels[1][level]);
 }
 
 static int by_time(const void *a, const void *b)

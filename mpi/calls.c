@@ -164,6 +164,7 @@ static memory_error_t write_report(const struct na_reduction *all, const char *f
 				    .host_count = all->host_count,
 				    .rows = all->rows,
 				    .row_count = all->row_count,
+				    .row_axis = all->row_axis,
 				    .mpi = 1,
 				    .reduce_ns = NA_UNKNOWN };
 	int rc;

@@ -8,7 +8,7 @@
  *
  * Memory: two of each a rank that has others below it, one else: 50 KiB, and 750 KiB for the breakdowns where they are wanted. Rank 0 gathers besides
  * one aggregate a node up to NA_JOB_HOSTS (1.6 MiB); of more nodes those with the least room come up the tree, 1.6 MiB; and one row a rank up
- * to NA_JOB_ROWS of them (3.5 MiB), none of more. benchmarks/report-scale measures it.
+ * to NA_JOB_ROWS of them (5.4 MiB), none of more. benchmarks/report-scale measures it.
  */
 #ifndef NA_MPI_REDUCE_H
 #define NA_MPI_REDUCE_H

@@ -327,10 +327,23 @@ void na_fullest_add(struct na_fullest *into, const struct na_job *host)
 	into->hosts[at] = *host;
 }
 
+/* Each host moves once at most, from the last place backwards: they are large. */
 void na_fullest_merge(struct na_fullest *into, const struct na_fullest *other)
 {
-	for (uint32_t i = 0; i < other->count && i < NA_JOB_FULLEST; i++)
-		na_fullest_add(into, &other->hosts[i]);
+	uint32_t mine = 0, theirs = 0, at;
+
+	while (mine + theirs < NA_JOB_FULLEST && (mine < into->count || theirs < other->count))
+		if (theirs == other->count ||
+		    (mine < into->count && compare_room(&into->hosts[mine], &other->hosts[theirs]) <= 0))
+			mine++;
+		else
+			theirs++;
+	at = into->count = mine + theirs;
+	while (theirs)
+		if (mine && compare_room(&into->hosts[mine - 1], &other->hosts[theirs - 1]) > 0)
+			into->hosts[--at] = into->hosts[--mine];
+		else
+			into->hosts[--at] = other->hosts[--theirs];
 }
 
 /* ---- rows ---- */

@@ -24,6 +24,7 @@
 #include "report/folder.h"
 #include "report/gather.h"
 #include "report/identity.h"
+#include "report/live.h"
 #include "report/paused.h"
 #include "report/place.h"
 #include "report/procfs.h"
@@ -60,7 +61,7 @@ static struct {
 	struct stat error_stat;
 	int error_stream;	    /* standard error as it was at the start, plus 1; 0: none */
 	int local_rank, local_size; /* as given to the topology; 0, 0: not yet */
-} self;				    /* all zero: 64 KiB that a process without a report never touches */
+} self;				    /* all zero: 120 KiB that a process without a report never touches */
 
 _Atomic bool na_process_started;
 
@@ -369,6 +370,7 @@ static void forget(void)
 	if (self.error_stream)
 		close(self.error_stream - 1);
 	self.error_stream = 0;
+	na_live_forget();
 }
 
 /* A forked child that lives long enough to tick opens a record of its own. */
@@ -383,9 +385,26 @@ static void open_after_fork(void)
 		self.slots = NULL;
 }
 
+/* Under the lock: what the file of live figures needs, if it falls to this process. */
+static bool is_reporter(char job_folder[PATH_MAX], char job[NA_RECORD_NAME], char host[NA_RECORD_NAME])
+{
+	bool first =
+		self.record.role == NA_RECORD_RANK ? self.record.local_rank == 0 : self.id.root && !self.id.launched;
+
+	if (!na_options.metrics_file[0] || !self.slots || self.measured_last || !first)
+		return false;
+	memcpy(job_folder, self.job_folder, PATH_MAX);
+	memcpy(job, self.record.job, NA_RECORD_NAME);
+	memcpy(host, self.record.host, NA_RECORD_NAME);
+	return true;
+}
+
 uint32_t na_process_tick(uint64_t now_ns)
 {
-	(void)now_ns;
+	char job_folder[PATH_MAX], job[NA_RECORD_NAME], host[NA_RECORD_NAME];
+	uint32_t again = (uint32_t)na_options.sampling_interval, live;
+	bool reports;
+
 	if (!atomic_load_explicit(&na_process_started, memory_order_acquire))
 		return UINT32_MAX;
 	if (!na_trylock(&self.lock)) /* a call of the MPI layer measures just now */
@@ -396,8 +415,13 @@ uint32_t na_process_tick(uint64_t now_ns)
 		open_after_fork();
 	if (!self.measured_last)
 		measure(false);
+	reports = is_reporter(job_folder, job, host);
 	na_unlock(&self.lock);
-	return (uint32_t)na_options.sampling_interval;
+	if (reports) { /* without the lock: it may take a while */
+		live = na_live_tick(&(struct na_live_of){ job_folder, job, host }, now_ns);
+		again = live < again ? live : again;
+	}
+	return again;
 }
 
 void na_process_forked(void)
@@ -659,7 +683,7 @@ static int still_there(void)
 
 void na_process_finish(void)
 {
-	bool report = false;
+	bool report = false, mine;
 
 	if (!atomic_load_explicit(&na_process_started, memory_order_acquire))
 		return;
@@ -672,7 +696,13 @@ void na_process_finish(void)
 			measure_last(NA_RECORD_EXITED);
 		}
 	}
+	mine = self.id.pid == getpid();
 	na_unlock(&self.lock);
+	if (mine && na_options.metrics_file[0]) {
+		na_maintenance_pause(); /* waits for a tick that is just writing it */
+		na_live_end();
+		na_maintenance_resume();
+	}
 	if (report) /* without the lock: it allocates, and ticks may come in */
 		na_finish_tree(self.folder, self.job_folder, &self.id, kept_error_stream());
 }

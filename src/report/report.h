@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From aggregates to the two files that people and scripts read: report.txt and report.json.
+ * From aggregates to the files that people, scripts and monitoring systems read: report.txt, report.json and report.prom.
  *
  * na_report_check_path() is for the start: it creates the folder and tries it, so that a wrong path is an error
  * before the program has run. na_report_write() is for the end, and never loses the report: if the folder has
@@ -48,6 +48,7 @@ struct na_report {
 struct na_report_paths {
 	char json[PATH_MAX];
 	char text[PATH_MAX]; /* "" if it went to standard error */
+	char metrics[PATH_MAX];
 };
 
 /* Creates the folder (and parents) if need be, and tries it with a file. 0 or -errno, with a sentence that names it. */
@@ -64,6 +65,7 @@ int na_report_write(const struct na_report *report, const char *folder, struct n
 char *na_report_text(const struct na_report *report);
 char *na_report_text_full(const struct na_report *report);
 char *na_report_json(const struct na_report *report);
+char *na_report_metrics(const struct na_report *report); /* in the OpenMetrics format: report.prom */
 
 /* Holds a report.json against the contract. 0, or -errno with a sentence that says what is wrong and where. */
 int na_report_validate(const char *path, char *complaint, size_t capacity);

@@ -223,12 +223,16 @@ static int by_bytes(const void *a, const void *b)
 
 static void put_site(FILE *f, const struct na_report *r, const struct na_site_sum *s)
 {
-	char line[101], name[NA_SITE_TEXT];
-	int n;
+	char line[101], name[2 * NA_SITE_TEXT] = "";
+	int n = 0;
 
-	na_name_ascii(name, s->frames, sizeof(name)); /* a newline becomes a question mark */
-	for (char *c = name; (c = strchr(c, '?')) != NULL; c++)
-		*c = '<';
+	for (const char *frame = s->frames, *end; *frame && n < NA_SITE_TEXT; frame = *end ? end + 1 : end) {
+		char clean[NA_SITE_TEXT];
+
+		end = frame + strcspn(frame, "\n");
+		na_name_ascii(clean, frame, (size_t)(end - frame) + 1);
+		n += snprintf(name + n, sizeof(name) - (size_t)n, "%s%s", n ? " < " : "", clean);
+	}
 	n = snprintf(line, sizeof(line), "  call site               %s (%.0f %%) on %llu: %s", bytes(s->bytes).text,
 		     r->breakdown->sites_bytes ? (double)s->bytes / (double)r->breakdown->sites_bytes * 100 : 0,
 		     (unsigned long long)s->processes, name);
@@ -270,6 +274,15 @@ static void put_outliers(FILE *f, const struct na_report *r)
 	}
 }
 
+static void put_latency(FILE *f, const struct na_report *r)
+{
+	if (r->breakdown->latency.samples)
+		na_text_latency(f, r);
+	else
+		fprintf(f,
+			"  latency, call sites     unavailable: no allocation was sampled (NUMARENA_SAMPLE_BYTES)\n");
+}
+
 static void put_phases(FILE *f, const struct na_report *r)
 {
 	na_text_phases(f, r, PHASES);
@@ -289,7 +302,7 @@ static const struct section {
 } sections[] = {
 	{ na_text_head, 0 },	{ put_table, 0 },     { put_peak, 0 },	  { put_course, 4 },
 	{ put_headroom, 1 },	{ put_request, 2 },   { put_numa, 5 },	  { put_rates, 7 },
-	{ put_phases, 6 },	{ put_outliers, 3 },  { put_sites, 8 },	  { na_text_latency, 9 },
+	{ put_phases, 6 },	{ put_outliers, 3 },  { put_sites, 8 },	  { put_latency, 9 },
 	{ na_text_cost, 10 },	{ put_findings, 0 },  { na_text_oom, 0 }, { na_text_incomplete, 0 },
 	{ na_text_missing, 0 }, { na_text_notes, 0 },
 };

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "report/jansson_calls.h"
+#include "report/openmetrics.h"
 #include "report/place.h"
 
 int na_report_check_path(const char *folder, char *complaint, size_t capacity)
@@ -76,9 +77,29 @@ static int path_of(char out[PATH_MAX], const char *folder, const char *job, cons
 	return n + 1 < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
+char *na_report_metrics(const struct na_report *r)
+{
+	size_t length = na_openmetrics_job(r, NULL, 0);
+	char *text = malloc(length + 1);
+
+	if (text)
+		na_openmetrics_job(r, text, length + 1);
+	return text;
+}
+
+/* The figures for monitoring are no reason to look for another folder: where they cannot be written, the report is there all the same. */
+static void write_metrics(const struct na_report *r, const char *folder, const char *job, struct na_report_paths *paths)
+{
+	char *text = na_report_metrics(r);
+
+	if (!text || path_of(paths->metrics, folder, job, "prom") < 0 || write_file(paths->metrics, text) < 0)
+		paths->metrics[0] = '\0';
+	free(text);
+}
+
 /* json: NULL without Jansson. */
-static int write_both(const struct na_report *r, const char *folder, const char *json, const char *text,
-		      struct na_report_paths *paths)
+static int write_all(const struct na_report *r, const char *folder, const char *json, const char *text,
+		     struct na_report_paths *paths)
 {
 	const char *job = NULL;
 	int rc = path_of(paths->json, folder, NULL, "json");
@@ -91,6 +112,8 @@ static int write_both(const struct na_report *r, const char *folder, const char 
 		rc = path_of(paths->text, folder, job, "txt");
 	if (rc == 0)
 		rc = write_file(paths->text, text);
+	if (rc == 0)
+		write_metrics(r, folder, job, paths);
 	if (rc == 0 && json)
 		rc = write_file(paths->json, json); /* last: who sees it finds the text too */
 	return rc;
@@ -106,7 +129,7 @@ static int write_beside(const struct na_report *r, const char *parent, const cha
 	if (na_format(folder, sizeof(folder), "%s/numarena-report.%s", parent, r->job->job) + 1 >= sizeof(folder))
 		return -ENAMETOOLONG;
 	rc = na_place_make(folder);
-	return rc < 0 ? rc : write_both(r, folder, json, text, paths);
+	return rc < 0 ? rc : write_all(r, folder, json, text, paths);
 }
 
 static int fall_back(const struct na_report *r, const char *folder, int why, const char *json, const char *text,
@@ -130,7 +153,7 @@ static int fall_back(const struct na_report *r, const char *folder, int why, con
 	       folder, strerror(-why));
 	say(json ? json : text);
 	say("\n");
-	paths->json[0] = paths->text[0] = '\0';
+	paths->json[0] = paths->text[0] = paths->metrics[0] = '\0';
 	return why;
 }
 
@@ -139,11 +162,11 @@ int na_report_write(const struct na_report *report, const char *folder, struct n
 	char *json = na_report_json(report), *text = na_report_text(report);
 	int rc = -ENOMEM, lacking = na_jansson_load();
 
-	paths->json[0] = paths->text[0] = '\0';
+	paths->json[0] = paths->text[0] = paths->metrics[0] = '\0';
 	if (text && (json || lacking)) {
 		rc = na_place_make(folder);
 		if (rc == 0)
-			rc = write_both(report, folder, json, text, paths);
+			rc = write_all(report, folder, json, text, paths);
 		if (rc < 0)
 			rc = fall_back(report, folder, rc, json, text, paths);
 		if (lacking) { /* which has been said; the records stay for numarena-report */

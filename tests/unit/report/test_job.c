@@ -109,7 +109,7 @@ static void empty_is_the_identity(void **state)
 /* Hosts count one by one, and those with the least room are kept by name, in any order of merging. */
 static void the_hosts_with_the_least_room(void **state)
 {
-	static struct na_fullest parts[24], first;
+	static struct na_fullest parts[80], first;
 	struct na_job all;
 
 	(void)state;
@@ -117,16 +117,16 @@ static void the_hosts_with_the_least_room(void **state)
 	na_job_init(&all);
 	for (unsigned int order = 0; order < 20; order++) {
 		unsigned int seed = order;
-		int count = 24;
+		int count = 80;
 
-		for (int i = 0; i < 24; i++) {
+		for (int i = 0; i < 80; i++) {
 			static struct na_record r;
 			struct na_job host;
 			char name[16];
 
 			snprintf(name, sizeof(name), "h%02d", i);
-			record_make(&r, i, 24, name);
-			r.cgroup_limit = (UINT64_C(4) * (unsigned int)(i + 1) + (unsigned int)(i * 7 % 24)) << 20;
+			record_make(&r, i, 80, name);
+			r.cgroup_limit = (UINT64_C(4) * (unsigned int)(i + 1) + (unsigned int)(i * 7 % 80)) << 20;
 			na_job_init(&host);
 			na_job_add(&host, &r);
 			na_job_seal(&host);
@@ -148,12 +148,12 @@ static void the_hosts_with_the_least_room(void **state)
 	assert_int_equal(first.count, NA_JOB_FULLEST);
 	for (uint32_t i = 0; i < first.count; i++)
 		assert_int_equal(first.hosts[i].hosts.free.least, (uint64_t)i << 20);
-	assert_string_equal(first.hosts[1].host, "h07");
+	assert_string_equal(first.hosts[1].host, "h23");
 	assert_int_equal(na_job_check(&all), 0);
-	assert_int_equal(all.hosts.live.known, 24);
+	assert_int_equal(all.hosts.live.known, 80);
 	assert_int_equal(all.hosts.processes.most, 1);
-	assert_int_equal(all.hosts.free.most, 23 << 20);
-	assert_string_equal(all.hosts.physical.most_at.host, "h23");
+	assert_int_equal(all.hosts.free.most, 79 << 20);
+	assert_string_equal(all.hosts.physical.most_at.host, "h79");
 }
 
 static void requests_and_the_kernel(void **state)

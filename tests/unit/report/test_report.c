@@ -532,7 +532,7 @@ static void what_a_job_adds(void **state)
 	assert_non_null(strstr(text, "  least room              beta: 16.0 MiB of 64.0 MiB free (cgroup), for 0 more ranks\n"));
 	assert_non_null(strstr(text, "  memory request          32.0 GiB a host (SLURM_MEM_PER_NODE); --mem=53M would have sufficed\n"));
 	assert_non_null(strstr(text, "  outlier                 rank 4, alpha: peak_bytes 1.00 GiB, median "));
-	assert_non_null(strstr(text, "  call site               42.0 MiB (67 %) on 6: assemble (solver)"));
+	assert_non_null(strstr(text, "  call site               42.0 MiB (67 %) on 6: assemble (solver) < main (solver)\n"));
 	json_decref(document);
 	free(json);
 	free(text);
