@@ -204,7 +204,8 @@ static void write_trace(uint64_t begin_ns)
 
 	if (na_mpi.Allreduce(&own, &most, 1, na_mpi.u64, na_mpi.max, session.comm) != MPI_SUCCESS || !most)
 		return;
-	mine = own == most ? ~(uint64_t)session.rank : 0;
+	/* Below 2^63: MPICH 4.0 takes MPI_MAX of unsigned words for that of signed ones. */
+	mine = own == most ? INT64_MAX - (uint64_t)session.rank : 0;
 	if (na_mpi.Allreduce(&mine, &first, 1, na_mpi.u64, na_mpi.max, session.comm) != MPI_SUCCESS || mine != first)
 		return;
 	if ((size_t)snprintf(path, sizeof(path), "%s/pauses.noise", na_process_folder()) >= sizeof(path))
