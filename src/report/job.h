@@ -116,7 +116,7 @@ struct na_row {
 	uint32_t cell_count, unused;
 	struct na_row_cell cells[NA_ROW_CELLS]; /* when fullest */
 	uint16_t live[NA_ROW_BINS];		/* NA_ROW_UNKNOWN: it was not there */
-	struct na_pause pauses[NA_ROW_PAUSES]; /* the newest, pause_count of them */
+	struct na_pause pauses[NA_ROW_PAUSES];	/* the newest, pause_count of them */
 	uint64_t pause_count;
 };
 
