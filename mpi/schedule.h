@@ -42,7 +42,9 @@ struct na_schedule_rules {
 	uint64_t tokens;    /* ranks of a node that work in the same window; 0: all */
 };
 
-/* What travels: the maximum of each field. What shall be a minimum, or be equal on all ranks, travels as its complement (as well). */
+/* What travels: the maximum of each field. What shall be a minimum, or be equal on all ranks, travels as its complement (as
+ * well). A field is a complement on all ranks or on none, for MPICH 4.0 compares unsigned words as signed ones (the order among complements is the
+ * same, and so is that of small numbers). */
 struct na_offer {
 	uint64_t round, not_round; /* number of this offer: equal, or somebody counts otherwise */
 	uint64_t rules, not_rules; /* a hash of the rules and the version */

@@ -4,7 +4,6 @@
 #include "config.h"
 
 #include <dlfcn.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +15,8 @@
 #include "mpi/launcher.h"
 #include "mpi/message.h"
 #include "mpi/reduce.h"
+#include "mpi/trace.h"
 #include "report/finish.h"
-#include "report/paused.h"
 #include "report/process.h"
 #include "report/window.h"
 
@@ -193,33 +192,6 @@ static void publish(struct na_reduction *all, uint64_t begin)
 		na_process_discard();
 }
 
-static uint64_t wall_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* The lowest of the ranks that paused longest. */
-static void write_trace(uint64_t begin_ns)
-{
-	uint64_t own = na_paused_total(1), most = 0, mine, first = 0;
-	char path[PATH_MAX];
-	int rc;
-
-	if (na_mpi.Allreduce(&own, &most, 1, na_mpi.u64, na_mpi.max, session.comm) != MPI_SUCCESS || !most)
-		return;
-	mine = own == most ? ~(uint64_t)session.rank : 0;
-	if (na_mpi.Allreduce(&mine, &first, 1, na_mpi.u64, na_mpi.max, session.comm) != MPI_SUCCESS || mine != first)
-		return;
-	if ((size_t)snprintf(path, sizeof(path), "%s/pauses.noise", na_process_folder()) >= sizeof(path))
-		return;
-	rc = na_paused_trace(path, session.rank, begin_ns, wall_ns());
-	if (rc < 0)
-		na_message("%s cannot be written: %s", path, strerror(-rc));
-}
-
 static void report_at_end(void)
 {
 	struct na_record record;
@@ -230,7 +202,7 @@ static void report_at_end(void)
 	na_process_final(&record);
 	record.state = NA_RECORD_COMPLETE; /* as it will be once the report is there */
 	if (session.traced)
-		write_trace(record.start_ms * 1000000);
+		na_trace_write(session.comm, session.rank, record.start_ms * 1000000);
 	begin = now_ns();
 	rc = na_reduce(session.comm, session.launcher.node, &record, true, &all, &error);
 	if (rc == 0 && session.rank == 0)

@@ -7,6 +7,8 @@
  *   call          coordinate_defragmentation(): results, errors, the same everywhere
  *   stopped       rank 0 calls stop_defragmentation(): it takes no part, the others do
  *   threads       two threads with a communicator each, under MPI_THREAD_MULTIPLE
+ *   limit MODE    ranks need much memory in turns, and leave it scattered; MODE is coordinated or not. With a limit on the node's memory that
+ *                 holds one of them at a time they end well only if the others have given back what they can
  *   pending       MPI_Finalize right after an offer was made
  *   abort         a rank calls MPI_Abort while an offer is under way
  * Prints "coordinated: ok" on rank 0.
@@ -244,6 +246,53 @@ static void threads(void)
 	check_contents();
 }
 
+#define TURN_BLOCKS 4096
+#define TURN_BYTES  16384
+
+/* 64 MiB in a turn, of which an eighth stays. */
+static int take_turn(memory_handle_t *kept)
+{
+	for (int i = 0; i < TURN_BLOCKS; i++) {
+		char *p;
+
+		kept[i] = allocate_movable(TURN_BYTES);
+		if (!kept[i])
+			return -1;
+		p = pin_memory(kept[i]);
+		memset(p, rank + 1, TURN_BYTES);
+		unpin_memory(kept[i]);
+	}
+	for (int i = 0; i < TURN_BLOCKS; i++)
+		if (i % 8)
+			release_movable(kept[i]);
+	return 0;
+}
+
+static void limit(bool coordinated)
+{
+	/* The same for both but who says when: by itself, a thread that allocates makes slices. */
+	defrag_config_t config = { .threshold = 0.2, .strategy = coordinated ? DEFRAG_COORDINATED : DEFRAG_INCREMENTAL };
+	static memory_handle_t kept[TURN_BLOCKS];
+	time_t end = time(NULL) + PATIENCE;
+
+	CHECK(start_defragmentation(&config) == MEMORY_ERROR_NONE);
+	for (int turn = 0; turn < size; turn++) {
+		if (turn == rank)
+			CHECK(take_turn(kept) == 0);
+		for (int i = 0; i < 100 || (coordinated && sum(stats().winnable_bytes > (size_t)8 << 20)); i++) {
+			MPI_Barrier(MPI_COMM_WORLD); /* time steps */
+			sleep_us(200);
+			CHECK(time(NULL) < end);
+		}
+	}
+	for (int i = 0; i < TURN_BLOCKS; i += 8) {
+		const char *p = pin_memory(kept[i]);
+
+		CHECK(p[0] == rank + 1 && p[TURN_BYTES - 1] == rank + 1);
+		unpin_memory(kept[i]);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -265,6 +314,8 @@ int main(int argc, char **argv)
 		stopped();
 	else if (!strcmp(what, "threads") && provided == MPI_THREAD_MULTIPLE)
 		threads();
+	else if (!strcmp(what, "limit"))
+		limit(!strcmp(argv[2], "coordinated"));
 	else if (!strcmp(what, "pending"))
 		for (int i = 0; i < atoi(argv[2]); i++)
 			MPI_Barrier(MPI_COMM_WORLD);
