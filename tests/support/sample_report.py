@@ -263,7 +263,7 @@ def report(count, a_node=32, program="lj-melt", bins=None, width=256, host="node
                   "pauses": [{"moment_ms": BEGIN + 3000 * (k + 1) + r.number % 700, "ns": 90000 + (r.number * 31 + k * 977) % 320000,
                               "bytes": MIB, "kind": "window" if k else "alone"} for k in range(3)]} for r in ranks]
     return {"schema": "numarena-report", "schema_version": "1.2", "generator": "numarena 0.1.0", "job": job, "nodes": nodes,
-            "ranks": out_ranks, "ranks_omitted": False, "notes": []}
+            "nodes_omitted": False, "ranks": out_ranks, "ranks_omitted": False, "notes": []}
 
 
 if __name__ == "__main__":

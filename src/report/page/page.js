@@ -294,7 +294,7 @@ function classes() {
 function hosts() {
 	const total = (n, name) => n.metrics[name] ? n.metrics[name].total : null, room = n => n.headroom || {};
 
-	main.append(section("nodes", "Nodes and their headroom", "Each node’s peak against what it may use: the cgroup’s limit, else its physical memory.", nodes.length ? table({ id: "nodes-table", quiet: true, caption: "Nodes", rows: nodes, sort: nodes.some(n => n.headroom) ? 6 : 0, filter: n => n.host, columns: [
+	main.append(section("nodes", "Nodes and their headroom", "Each node’s peak against what it may use: the cgroup’s limit, else its physical memory." + (report.nodes_omitted ? ` The ${nodes.length} with the least room, of ${job.nodes}.` : ""), nodes.length ? table({ id: "nodes-table", quiet: true, caption: "Nodes", rows: nodes, sort: nodes.some(n => n.headroom) ? 6 : 0, filter: n => n.host, columns: [
 		{ label: "Node", wide: true, get: n => n.host }, { label: job.mpi ? "Ranks" : "Processes", unit: "int", get: n => n.processes }, { label: "Live peak", unit: "bytes", get: n => n.peaks.live_peak_of_sums },
 		{ label: "Physical peak", unit: "bytes", get: n => n.peaks.physical_peak_of_sums }, { label: "May use", unit: "bytes", get: n => room(n).limit_bytes ?? n.cgroup_limit_bytes ?? n.memory_bytes, cell: n => [show(room(n).limit_bytes ?? n.cgroup_limit_bytes ?? n.memory_bytes, "bytes"), el("span", { class: "sub" }, room(n).limit === "cgroup" || !n.headroom && n.cgroup_limit_bytes !== null ? "cgroup" : "physical")] },
 		{ label: "Used at peak", unit: "ratio", get: n => room(n).limit_bytes ? room(n).peak_bytes / room(n).limit_bytes : null, cell: n => metered(room(n).limit_bytes ? room(n).peak_bytes / room(n).limit_bytes : null, 1, "ratio", room(n).peak_bytes > 0.9 * room(n).limit_bytes) },
