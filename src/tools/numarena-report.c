@@ -24,8 +24,8 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "show", "j", 1, na_report_show, "show [--json] REPORT",
-	  "Prints the report as text, or with --json as JSON." },
+	{ "show", "jf", 1, na_report_show, "show [--full | --json] REPORT",
+	  "Prints the report as text, in 40 lines or in full, or with --json as JSON." },
 	{ "html", "o", 1, na_report_html, "html [--output=FILE] REPORT",
 	  "Writes the report as one HTML page that opens without a network, beside it (report.html), or into FILE\n"
 	  "(- is standard output), and prints its name." },
@@ -38,7 +38,8 @@ static const struct command commands[] = {
 	  "PERCENT (5), or --all. With --exit-code the status is 3 if anything is printed." },
 	{ "merge", "jd", 1, na_report_merge, "merge [--json] [--discard] DIR",
 	  "Makes the report of a job that could not make its own, from the records in DIR: writes report.json,\n"
-	  "report.txt and report.prom into DIR and prints the text. --discard removes the records, unless the job still runs." },
+	  "report.txt and report.prom into DIR and prints the text. --discard removes the records, unless the job "
+	  "still runs." },
 	{ "validate", "", 1, na_report_check, "validate REPORT",
 	  "Holds a report.json against the schema that belongs to this version." },
 };
@@ -106,6 +107,9 @@ static int set_option(struct na_report_args *args, int letter)
 	case 'j':
 		args->json = true;
 		break;
+	case 'f':
+		args->full = true;
+		break;
 	case 'd':
 		args->discard = true;
 		break;
@@ -160,17 +164,14 @@ static int help_of(const struct command *command)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-						 { "discard", no_argument, NULL, 'd' },
-						 { "check", no_argument, NULL, 'c' },
-						 { "output", required_argument, NULL, 'o' },
-						 { "table", required_argument, NULL, 't' },
-						 { "all", no_argument, NULL, 'a' },
-						 { "threshold", required_argument, NULL, 'p' },
-						 { "exit-code", no_argument, NULL, 'e' },
-						 { "help", no_argument, NULL, 'h' },
-						 { "version", no_argument, NULL, 'v' },
-						 { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+		{ "full", no_argument, NULL, 'f' },	    { "json", no_argument, NULL, 'j' },
+		{ "discard", no_argument, NULL, 'd' },	    { "check", no_argument, NULL, 'c' },
+		{ "output", required_argument, NULL, 'o' }, { "table", required_argument, NULL, 't' },
+		{ "all", no_argument, NULL, 'a' },	    { "threshold", required_argument, NULL, 'p' },
+		{ "exit-code", no_argument, NULL, 'e' },    { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },	    { NULL, 0, NULL, 0 }
+	};
 	const struct command *command = find(argc > 1 ? argv[1] : NULL);
 	struct na_report_args args = { .threshold = 5 };
 	bool check = false;
@@ -197,6 +198,8 @@ int main(int argc, char **argv)
 		check |= c == 'c';
 		rc = set_option(&args, c);
 	}
+	if (rc == 0 && args.full && args.json)
+		rc = na_usage_error(TOOL, "--full and --json exclude each other");
 	if (rc == 0 && check && (args.json || args.discard))
 		rc = na_usage_error(TOOL, "--check goes with no other option");
 	if (rc == 0)

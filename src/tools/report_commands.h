@@ -12,14 +12,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "report/job.h"
+#include "report/report.h"
 
 #define NA_REPORT_TOOL	  "numarena-report"
 #define NA_REPORT_DIFFERS 3 /* exit status of diff --exit-code */
 
 struct na_report_args {
 	const char *path[2];
-	bool json, discard, all, exit_code;
+	bool json, full, discard, all, exit_code;
 	const char *output; /* NULL: the command's own default; "-": standard output */
 	const char *table;
 	double threshold; /* percent */
@@ -41,8 +41,9 @@ int na_report_merge_or_show(const struct na_report_args *args);
  * the caller's (json_decref). NULL: that has been said. */
 json_t *na_report_load(const char *path);
 
-/* 1: the folder has records (or is one of records); 0: not. */
-int na_report_has_records(const char *path);
+/* The text (from malloc) that `make` makes of the records of a folder. 1: it has records, and if *text is NULL it has been said why that
+ * failed; 0: it has none; -1: they are of several jobs, which has been said. */
+int na_report_of_records(const char *path, char *(*make)(const struct na_report *), char **text);
 
 /* ---- report_figures.c: reading the tree; everything may be missing in an older report ---- */
 

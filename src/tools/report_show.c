@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * show: a report as text. Of a folder it is the report.txt that the job printed; of records (summed up as they are now) or of
- * a report.json alone, which may have come from elsewhere, a summary made here: at most 40 lines, however many ranks.
+ * show: a report as text. Of records it is the text that the job would have printed, or its long form; of a folder the report.txt that it did
+ * print. Of a report.json alone, which may have come from elsewhere, it is a summary made here, of at most 40 lines however many ranks
+ * there are; in full it has all NUMA nodes, phases, figures and findings.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -57,7 +58,16 @@ static void put_head(json_t *tree)
 	       json_is_true(json_object_get(job, "post_mortem")) ? " (from the records)" : "");
 }
 
-static void put_metrics(json_t *job)
+static void put_metric(const char *label, json_t *m)
+{
+	const char *unit = na_report_text_at(m, "unit");
+
+	printf("  %-24s %11s %11s %11s %11s %9s  %s\n", label, figure(m, "total", unit).of,
+	       figure(m, "min/value", unit).of, figure(m, "mean", unit).of, figure(m, "max/value", unit).of,
+	       figure(m, "imbalance", "ratio").of, where(json_object_get(m, "max")).of);
+}
+
+static void put_metrics(json_t *job, bool full)
 {
 	static const char *const table[][2] = { { "peak_bytes", "live blocks, peak" },
 						{ "live_bytes", "live blocks, at the end" },
@@ -67,15 +77,14 @@ static void put_metrics(json_t *job)
 						{ "allocations", "allocations" },
 						{ "thread_cache_hit_rate", "thread-cache hit rate" } };
 
-	printf("%-26s %11s %11s %11s %11s %9s  most on\n", "", "job", "least", "mean", "most", "imbalance");
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		json_t *m = na_report_at(json_object_get(job, "metrics"), table[i][0]);
-		const char *unit = na_report_text_at(m, "unit");
+	const char *name;
+	json_t *m;
 
-		printf("  %-24s %11s %11s %11s %11s %9s  %s\n", table[i][1], figure(m, "total", unit).of,
-		       figure(m, "min/value", unit).of, figure(m, "mean", unit).of, figure(m, "max/value", unit).of,
-		       figure(m, "imbalance", "ratio").of, where(json_object_get(m, "max")).of);
-	}
+	printf("%-26s %11s %11s %11s %11s %9s  most on\n", "", "job", "least", "mean", "most", "imbalance");
+	for (size_t i = 0; !full && i < sizeof(table) / sizeof(table[0]); i++)
+		put_metric(table[i][1], na_report_at(json_object_get(job, "metrics"), table[i][0]));
+	if (full)
+		json_object_foreach(json_object_get(job, "metrics"), name, m) put_metric(name, m);
 }
 
 static void put_peaks(json_t *job)
@@ -98,7 +107,7 @@ static void put_peaks(json_t *job)
 		       figure(job, "fragmentation/internal", "ratio").of);
 }
 
-static void put_numa(json_t *job)
+static void put_numa(json_t *job, bool full)
 {
 	size_t i, n = json_array_size(json_object_get(job, "numa_nodes"));
 	json_t *node;
@@ -107,7 +116,7 @@ static void put_numa(json_t *job)
 		printf("  NUMA node, when fullest   requested    resident   misplaced\n");
 	json_array_foreach(json_object_get(job, "numa_nodes"), i, node)
 	{
-		if (i == 4 && n > 5) {
+		if (i == 4 && n > 5 && !full) {
 			printf("  ... and %zu more\n", n - i);
 			return;
 		}
@@ -119,7 +128,7 @@ static void put_numa(json_t *job)
 }
 
 /* Those with the highest peaks. */
-static void put_phases(json_t *job)
+static void put_phases(json_t *job, bool full)
 {
 	json_t *list = json_object_get(job, "phases"), *best;
 	size_t n = json_array_size(list), i;
@@ -128,7 +137,7 @@ static void put_phases(json_t *job)
 
 	if (n)
 		printf("  phases                     ranks   time, most   peak, most   left, most\n");
-	for (size_t row = 0; row < n && row < 4; row++) {
+	for (size_t row = 0; row < n && row < (full ? 64 : 4); row++) {
 		size_t at = 0;
 
 		best = NULL;
@@ -193,15 +202,16 @@ static void put_sentence(const char *label, const char *text)
 	putchar('\n');
 }
 
-static void put_findings(json_t *tree)
+static void put_findings(json_t *tree, bool full)
 {
 	json_t *list = na_report_at(tree, "job/findings"), *f;
 	size_t i;
 
-	json_array_foreach(list, i, f) if (i < 2) put_sentence("finding", na_report_text_at(f, "bottleneck"));
+	json_array_foreach(list, i, f) if (full || i < 2) put_sentence("finding", na_report_text_at(f, "bottleneck"));
 	if (na_report_number(tree, "job/missing") > 0)
 		printf("  no record of %.0f ranks\n", na_report_number(tree, "job/missing"));
-	json_array_foreach(json_object_get(tree, "notes"), i, f) if (i < 2) put_sentence("note", json_string_value(f));
+	json_array_foreach(json_object_get(tree, "notes"), i, f) if (full || i < 2)
+		put_sentence("note", json_string_value(f));
 }
 
 static int show_json(json_t *tree)
@@ -226,38 +236,53 @@ static int show_text(const char *folder)
 	return na_usage_flush(TOOL);
 }
 
+static int show_summary(json_t *tree, bool full)
+{
+	json_t *job = json_object_get(tree, "job");
+
+	put_head(tree);
+	put_metrics(job, full);
+	put_peaks(job);
+	put_numa(job, full);
+	put_phases(job, full);
+	put_headroom(tree);
+	printf("  numarena's own cost      %s of the time, metadata %s\n",
+	       figure(job, "overhead/fraction_of_time", "ratio").of,
+	       figure(job, "overhead/metadata_bytes", "bytes").of);
+	put_findings(tree, full);
+	return na_usage_flush(TOOL);
+}
+
+/* Of a folder the text that the library makes. -1: there is none to be had. */
+static int show_folder(const char *folder, bool full)
+{
+	char *text;
+	int found = na_report_of_records(folder, full ? na_report_text_full : na_report_text, &text);
+
+	if (found == 0)
+		return full ? -1 : show_text(folder);
+	if (!text)
+		return 1;
+	fputs(text, stdout);
+	free(text);
+	return na_usage_flush(TOOL);
+}
+
 int na_report_show(const struct na_report_args *args)
 {
 	struct stat s;
 	json_t *tree;
 	int rc;
 
-	if (!args->json && stat(args->path[0], &s) == 0 && S_ISDIR(s.st_mode) &&
-	    !na_report_has_records(args->path[0])) {
-		rc = show_text(args->path[0]);
+	if (!args->json && stat(args->path[0], &s) == 0 && S_ISDIR(s.st_mode)) {
+		rc = show_folder(args->path[0], args->full);
 		if (rc >= 0)
 			return rc;
 	}
 	tree = na_report_load(args->path[0]);
 	if (!tree)
 		return 1;
-	if (args->json) {
-		rc = show_json(tree);
-	} else {
-		json_t *job = json_object_get(tree, "job");
-
-		put_head(tree);
-		put_metrics(job);
-		put_peaks(job);
-		put_numa(job);
-		put_phases(job);
-		put_headroom(tree);
-		printf("  numarena's own cost      %s of the time, metadata %s\n",
-		       figure(job, "overhead/fraction_of_time", "ratio").of,
-		       figure(job, "overhead/metadata_bytes", "bytes").of);
-		put_findings(tree);
-		rc = na_usage_flush(TOOL);
-	}
+	rc = args->json ? show_json(tree) : show_summary(tree, args->full);
 	json_decref(tree);
 	return rc;
 }

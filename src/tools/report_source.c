@@ -39,19 +39,10 @@ static int below(char out[PATH_MAX], const char *folder, const char *name)
 	return snprintf(out, PATH_MAX, "%s/%s", folder, name) < PATH_MAX;
 }
 
-int na_report_has_records(const char *path)
-{
-	char folder[PATH_MAX];
-
-	return count_of(path, is_record, NULL, 0) > 0 ||
-	       (below(folder, path, NA_RECORD_FOLDER) && count_of(folder, is_job, NULL, 0) > 0);
-}
-
-static json_t *from_records(const char *job_folder)
+static char *from_records(const char *job_folder, char *(*make)(const struct na_report *))
 {
 	struct na_collection *c = NULL;
 	struct na_report report;
-	json_t *tree = NULL;
 	char *text;
 	int rc = na_collect(job_folder, &c);
 
@@ -65,13 +56,39 @@ static json_t *from_records(const char *job_folder)
 	}
 	report = na_collect_report(c);
 	report.post_mortem = 1;
-	text = na_report_json(&report);
-	tree = text ? json_loads(text, 0, NULL) : NULL;
-	if (!tree)
+	text = make(&report);
+	if (!text)
 		fprintf(stderr, TOOL ": %s: no memory for the report\n", job_folder);
-	free(text);
 	na_collect_free(c);
-	return tree;
+	return text;
+}
+
+/* Where the records of PATH are: 1; 0: there are none; -1: of several jobs, which has been said. */
+static int find_records(const char *path, char job_folder[PATH_MAX])
+{
+	char records[PATH_MAX], job[NAME_MAX + 1];
+	int count;
+
+	if (count_of(path, is_record, NULL, 0) > 0)
+		return snprintf(job_folder, PATH_MAX, "%s", path) < PATH_MAX;
+	count = below(records, path, NA_RECORD_FOLDER) ? count_of(records, is_job, job, sizeof(job)) : 0;
+	if (count > 1) {
+		fprintf(stderr,
+			TOOL ": %s: has records of %d jobs: name one of the folders in %s, or make their reports with "
+			     "'" TOOL " merge'\n",
+			path, count, records);
+		return -1;
+	}
+	return count == 1 && below(job_folder, records, job);
+}
+
+int na_report_of_records(const char *path, char *(*make)(const struct na_report *), char **text)
+{
+	char job_folder[PATH_MAX];
+	int found = find_records(path, job_folder);
+
+	*text = found > 0 ? from_records(job_folder, make) : NULL;
+	return found;
 }
 
 /* What is not a report is refused by name; what a report of another 1.x lacks is unavailable. */
@@ -106,9 +123,9 @@ static json_t *from_file(const char *path)
 
 json_t *na_report_load(const char *path)
 {
-	char records[PATH_MAX], job[NAME_MAX + 1], whole[PATH_MAX];
+	char whole[PATH_MAX], *text;
+	json_t *tree = NULL;
 	struct stat s;
-	int count;
 
 	if (stat(path, &s) < 0) {
 		fprintf(stderr, TOOL ": %s: %s\n", path, strerror(errno));
@@ -116,18 +133,11 @@ json_t *na_report_load(const char *path)
 	}
 	if (!S_ISDIR(s.st_mode))
 		return from_file(path);
-	if (count_of(path, is_record, NULL, 0) > 0)
-		return from_records(path);
-	count = below(records, path, NA_RECORD_FOLDER) ? count_of(records, is_job, job, sizeof(job)) : 0;
-	if (count > 1) {
-		fprintf(stderr,
-			TOOL ": %s: has records of %d jobs: name one of the folders in %s, or make their reports with "
-			     "'" TOOL " merge'\n",
-			path, count, records);
-		return NULL;
+	if (na_report_of_records(path, na_report_json, &text) != 0) {
+		tree = text ? json_loads(text, 0, NULL) : NULL;
+		free(text);
+		return tree;
 	}
-	if (count == 1 && below(whole, records, job))
-		return from_records(whole);
 	if (!below(whole, path, "report.json"))
 		return NULL;
 	if (stat(whole, &s) < 0 && errno == ENOENT) {
