@@ -12,6 +12,7 @@ AC_DEFUN([NA_SUMMARY], [
     tested with MPI       $have_mpi ${MPICC:+($MPICC)}
     and with              $have_mpi2 ${MPICC2:+($MPICC2)}
     PMIx                  $have_pmix
+    numarena-top (curses) $have_curses
     unit tests (cmocka)   $have_cmocka
     Fortran tests         $have_mpifc, $have_mpifc2
     checks, sanitizers    $enable_checks, $enable_sanitizers])

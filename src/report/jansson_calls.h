@@ -16,15 +16,25 @@
 #define NA_JANSSON_CALLS(X)                                                                                            \
 	X(array)                                                                                                       \
 	X(array_append_new)                                                                                            \
+	X(array_get)                                                                                                   \
+	X(array_size)                                                                                                  \
 	X(delete)                                                                                                      \
 	X(dumps)                                                                                                       \
 	X(false)                                                                                                       \
 	X(integer)                                                                                                     \
+	X(integer_value)                                                                                               \
 	X(load_file)                                                                                                   \
+	X(loads)                                                                                                       \
 	X(null)                                                                                                        \
 	X(object)                                                                                                      \
+	X(object_del)                                                                                                  \
 	X(object_get)                                                                                                  \
+	X(object_iter)                                                                                                 \
+	X(object_iter_key)                                                                                             \
+	X(object_iter_next)                                                                                            \
+	X(object_iter_value)                                                                                           \
 	X(object_set_new)                                                                                              \
+	X(object_size)                                                                                                 \
 	X(real)                                                                                                        \
 	X(string)                                                                                                      \
 	X(string_value)                                                                                                \

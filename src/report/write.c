@@ -11,8 +11,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/options.h"
 #include "report/jansson_calls.h"
 #include "report/openmetrics.h"
+#include "report/page.h"
 #include "report/place.h"
 
 int na_report_check_path(const char *folder, char *complaint, size_t capacity)
@@ -97,6 +99,32 @@ static void write_metrics(const struct na_report *r, const char *folder, const c
 	free(text);
 }
 
+/* Nor is the page: it can be made of the JSON later. */
+static void write_page(const char *folder, const char *job, const char *json)
+{
+	char path[PATH_MAX];
+	char *page = na_page_of_text(json);
+	int rc = page ? path_of(path, folder, job, "html") : -ENOMEM;
+
+	if (rc == 0)
+		rc = write_file(path, page);
+	if (rc < 0)
+		na_log(NA_LOG_WARNING, "report folder %s: report.html cannot be written: %s", folder, strerror(-rc));
+	free(page);
+}
+
+/* The MPI layer has a copy of this file and of the settings, which nobody fills there: the environment has been checked by the core. */
+static bool wants_page(void)
+{
+	static const char *const yes[] = { "1", "on", "yes", "true" };
+	const char *value = getenv("NUMARENA_REPORT_HTML");
+
+	for (size_t i = 0; value && i < sizeof(yes) / sizeof(yes[0]); i++)
+		if (strcmp(value, yes[i]) == 0)
+			return true;
+	return na_options.report_html;
+}
+
 /* json: NULL without Jansson. */
 static int write_all(const struct na_report *r, const char *folder, const char *json, const char *text,
 		     struct na_report_paths *paths)
@@ -114,6 +142,8 @@ static int write_all(const struct na_report *r, const char *folder, const char *
 		rc = write_file(paths->text, text);
 	if (rc == 0)
 		write_metrics(r, folder, job, paths);
+	if (rc == 0 && json && wants_page())
+		write_page(folder, job, json);
 	if (rc == 0 && json)
 		rc = write_file(paths->json, json); /* last: who sees it finds the text too */
 	return rc;

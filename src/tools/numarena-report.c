@@ -1,220 +1,217 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The report of a job that could not make its own: killed, aborted, or without MPI_Finalize. Reads the records that
- * its processes left in DIR/.numarena/JOB/, one report a job; without records it shows the report that is there.
- *
- * Records stay unless --discard asks: they may belong to a job that still runs.
+ * Reports, once a job has ended or died: shows them as text, page or table, compares two, makes the one of a job that could not, and
+ * checks one. The commands are in report_*.c; here is the command line. A first word that is no command is a folder or an option, as
+ * in versions before there were commands.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/options.h"
-#include "report/collect.h"
-#include "report/place.h"
-#include "report/report.h"
+#include "tools/report_commands.h"
 #include "tools/usage.h"
 
-#define TOOL "numarena-report"
+#define TOOL NA_REPORT_TOOL
 
-struct choice {
-	int json, discard, check;
+struct command {
+	const char *name, *options; /* their letters */
+	int paths;
+	int (*run)(const struct na_report_args *args);
+	const char *usage, *text;
 };
+
+static const struct command commands[] = {
+	{ "show", "jf", 1, na_report_show, "show [--full | --json] REPORT",
+	  "Prints the report as text, in 40 lines or in full, or with --json as JSON." },
+	{ "html", "o", 1, na_report_html, "html [--output=FILE] REPORT",
+	  "Writes the report as one HTML page that opens without a network, beside it (report.html), or into FILE\n"
+	  "(- is standard output), and prints its name." },
+	{ "csv", "ot", 1, na_report_csv, "csv [--output=FILE] [--table=NAME,...] REPORT",
+	  "Prints all figures as comma-separated values, one a line, or those of some tables: job, node, rank, numa,\n"
+	  "numa_matrix, phase, pool, size_class, call_site, outlier, finding, series, rank_series, pause." },
+	{ "diff", "ape", 2, na_report_diff, "diff [--all] [--threshold=PERCENT] [--exit-code] REPORT REPORT",
+	  "Prints what changed from one job to another and by how much, largest change first: what changed by more "
+	  "than\n"
+	  "PERCENT (5), or --all. With --exit-code the status is 3 if anything is printed." },
+	{ "merge", "jd", 1, na_report_merge, "merge [--json] [--discard] DIR",
+	  "Makes the report of a job that could not make its own, from the records in DIR: writes report.json,\n"
+	  "report.txt and report.prom into DIR and prints the text. --discard removes the records, unless the job "
+	  "still runs." },
+	{ "validate", "", 1, na_report_check, "validate REPORT",
+	  "Holds a report.json against the schema that belongs to this version." },
+};
+
+/* The forms without a command. */
+static const struct command plain = { "", "jdc", 1, na_report_merge_or_show, NULL, NULL };
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static void help(void)
 {
-	puts("usage: numarena-report [--json] [--discard] DIR\n"
+	puts("usage: numarena-report COMMAND [OPTION...] REPORT\n"
+	     "       numarena-report [--json] [--discard] DIR\n"
 	     "       numarena-report --check FILE\n"
 	     "\n"
-	     "Makes the memory report of a job that was killed, aborted or did not finalize, from the records that\n"
-	     "its processes left in DIR (the folder given to numarena-run --report). Writes report.json and\n"
-	     "report.txt into DIR and prints the text. Where no records are left, prints the report that is there.\n"
+	     "Reports of jobs' memory. REPORT is a report.json, a folder that holds one, or a folder with records "
+	     "that\n"
+	     "processes left (DIR, given to numarena-run --report, or DIR/.numarena/JOB).\n");
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const char *line = commands[i].text;
+
+		printf("  %s\n", commands[i].usage);
+		while (*line) {
+			size_t n = strcspn(line, "\n");
+
+			printf("      %.*s\n", (int)n, line);
+			line += n + (line[n] == '\n');
+		}
+	}
+	puts("\n"
+	     "Without a command: the same as merge, or where no records are left the text of the report that is "
+	     "there;\n"
+	     "--check is validate.\n"
 	     "\n"
-	     "  --json     print the JSON instead of the text\n"
-	     "  --discard  remove the records once they are reported; those of processes still running are kept\n"
-	     "  --check    hold a report.json against the schema that belongs to this version\n"
-	     "  --help     this text\n"
+	     "  --help     this text; after a command, that command's\n"
 	     "  --version  the version\n"
 	     "\n"
-	     "Exit status: 0; 1 if there is neither a record nor a report, or FILE is not valid; 2 for wrong usage.");
+	     "Exit status: 0; 1 if there is neither a record nor a report, or it is not valid; 2 for wrong usage;\n"
+	     "3 from diff --exit-code if the reports differ.");
 }
 
-static int copy_out(const char *path)
+static const struct command *find(const char *name)
 {
-	FILE *in = fopen(path, "r");
-	char buffer[65536];
-	size_t n;
+	for (size_t i = 0; name && i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
 
-	if (!in)
-		return -errno;
-	while ((n = fread(buffer, 1, sizeof(buffer), in)) > 0)
-		fwrite(buffer, 1, n, stdout);
-	fclose(in);
+static int read_threshold(const char *text, double *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtod(text, &end);
+	if (end != text && *end == '\0' && errno == 0 && isfinite(*out) && *out >= 0)
+		return 0;
+	return na_usage_error(TOOL, "--threshold=%s: must be a percentage, 0 or more", text);
+}
+
+/* 0, or an exit status. */
+static int set_option(struct na_report_args *args, int letter)
+{
+	switch (letter) {
+	case 'j':
+		args->json = true;
+		break;
+	case 'f':
+		args->full = true;
+		break;
+	case 'd':
+		args->discard = true;
+		break;
+	case 'a':
+		args->all = true;
+		break;
+	case 'e':
+		args->exit_code = true;
+		break;
+	case 'o':
+		args->output = optarg;
+		return *optarg ? 0 : na_usage_error(TOOL, "--output= needs a file's name");
+	case 't':
+		args->table = optarg;
+		break;
+	case 'p':
+		return read_threshold(optarg, &args->threshold);
+	}
 	return 0;
 }
 
-/* The report that the job made itself. */
-static int show_existing(const char *folder, const struct choice *choice)
-{
-	char path[PATH_MAX];
-	int rc;
-
-	snprintf(path, sizeof(path), "%s/report.%s", folder, choice->json ? "json" : "txt");
-	rc = copy_out(path);
-	if (rc == -ENOENT)
-		fprintf(stderr, TOOL ": %s: neither records (%s/) nor a report are there\n", folder, NA_RECORD_FOLDER);
-	else if (rc < 0)
-		fprintf(stderr, TOOL ": %s: %s\n", path, strerror(-rc));
-	return rc < 0 ? 1 : na_usage_flush(TOOL);
-}
-
-static int print(const struct na_report *report, const struct choice *choice)
-{
-	char *text = choice->json ? na_report_json(report) : na_report_text(report);
-
-	if (!text) {
-		fprintf(stderr, TOOL ": no memory for the report\n");
-		return 1;
-	}
-	fputs(text, stdout);
-	if (choice->json)
-		fputc('\n', stdout);
-	free(text);
-	return na_usage_flush(TOOL);
-}
-
-static void print_notes(const struct na_collection *c)
-{
-	for (size_t i = 0; i < c->note_count; i++)
-		fprintf(stderr, TOOL ": %s\n", c->notes[i]);
-}
-
-static int report_job(const char *folder, const char *job, const struct choice *choice)
-{
-	char job_folder[PATH_MAX];
-	struct na_collection *c = NULL;
-	struct na_report_paths paths;
-	struct na_report report;
-	struct na_oom_files oom;
-	int rc = na_place_job(folder, job, job_folder, sizeof(job_folder)), written;
-
-	if (rc == 0)
-		rc = na_collect(job_folder, &c);
-	if (rc < 0) {
-		if (c)
-			print_notes(c);
-		fprintf(stderr, TOOL ": %s/%s/%s: %s\n", folder, NA_RECORD_FOLDER, job,
-			rc == -ENODATA ? "no record could be used" : strerror(-rc));
-		na_collect_free(c);
-		return 1;
-	}
-	report = na_collect_report(c);
-	report.post_mortem = 1;
-	na_oom_files_find(folder, report.job->start_ms, &oom);
-	report.oom = &oom;
-	rc = print(&report, choice);
-	written = na_report_write(&report, folder, &paths);
-	if (paths.json[0])
-		fprintf(stderr, TOOL ": report: %s\n", paths.json);
-	if (choice->discard && written == 0 && c->alive == 0)
-		na_place_discard(job_folder);
-	else if (choice->discard && c->alive)
-		fprintf(stderr, TOOL ": %s: processes still run: the records are kept\n", job);
-	na_collect_free(c);
-	return rc ? rc : written < 0;
-}
-
-static int is_job(const struct dirent *e)
-{
-	return e->d_name[0] != '.';
-}
-
-static int report_all(const char *folder, const struct choice *choice)
-{
-	struct dirent **jobs = NULL;
-	char path[PATH_MAX];
-	struct stat s;
-	int count, rc = 0;
-
-	if (stat(folder, &s) < 0 || !S_ISDIR(s.st_mode)) {
-		fprintf(stderr, TOOL ": %s: %s\n", folder, stat(folder, &s) < 0 ? strerror(errno) : strerror(ENOTDIR));
-		return 1;
-	}
-	snprintf(path, sizeof(path), "%s/%s", folder, NA_RECORD_FOLDER);
-	count = scandir(path, &jobs, is_job, versionsort);
-	if (count <= 0) {
-		if (count < 0 && errno != ENOENT) {
-			fprintf(stderr, TOOL ": %s: %s\n", path, strerror(errno));
-			return 1;
-		}
-		free(jobs);
-		return show_existing(folder, choice);
-	}
-	for (int i = 0; i < count; i++) {
-		rc |= report_job(folder, jobs[i]->d_name, choice);
-		free(jobs[i]);
-	}
-	free(jobs);
-	return rc;
-}
-
-static int check(const char *path)
+static int run(const struct command *command, const struct na_report_args *args)
 {
 	char complaint[512];
 
-	if (na_report_validate(path, complaint, sizeof(complaint)) < 0) {
+	if (na_options_load(complaint, sizeof(complaint)) < 0) {
 		fprintf(stderr, TOOL ": %s\n", complaint);
-		return 1;
+		return NA_EXIT_USAGE;
 	}
-	printf("%s: valid, schema %s %s\n", path, NA_REPORT_SCHEMA, NA_REPORT_SCHEMA_VERSION);
+	return command->run(args);
+}
+
+static int check_paths(const struct command *command, int given, bool check)
+{
+	const char *what = command != &plain ? "report" : check ? "file" : "folder";
+
+	if (given == command->paths)
+		return 0;
+	if (command->paths == 2)
+		return na_usage_error(TOOL, "%s compares two reports", command->name);
+	return na_usage_error(TOOL, given == 0 ? "no %s given" : "one %s only", what);
+}
+
+static int help_of(const struct command *command)
+{
+	if (command == &plain)
+		help();
+	else
+		printf("usage: " TOOL " %s\n\n%s\n", command->usage, command->text);
 	return na_usage_flush(TOOL);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },    { "discard", no_argument, NULL, 'd' },
-		{ "check", no_argument, NULL, 'c' },   { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' }, { NULL, 0, NULL, 0 }
+		{ "full", no_argument, NULL, 'f' },	    { "json", no_argument, NULL, 'j' },
+		{ "discard", no_argument, NULL, 'd' },	    { "check", no_argument, NULL, 'c' },
+		{ "output", required_argument, NULL, 'o' }, { "table", required_argument, NULL, 't' },
+		{ "all", no_argument, NULL, 'a' },	    { "threshold", required_argument, NULL, 'p' },
+		{ "exit-code", no_argument, NULL, 'e' },    { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },	    { NULL, 0, NULL, 0 }
 	};
-	struct choice choice = { 0 };
-	char complaint[512];
-	int c;
+	const struct command *command = find(argc > 1 ? argv[1] : NULL);
+	struct na_report_args args = { .threshold = 5 };
+	bool check = false;
+	int c, rc = 0;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		switch (c) {
-		case 'j':
-			choice.json = 1;
-			break;
-		case 'd':
-			choice.discard = 1;
-			break;
-		case 'c':
-			choice.check = 1;
-			break;
-		case 'h':
-			help();
-			return na_usage_flush(TOOL);
-		case 'v':
+	optind = command ? 2 : 1;
+	if (!command)
+		command = &plain;
+	while (rc == 0 && (c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (c == 'h')
+			return help_of(command);
+		if (c == 'v') {
 			na_usage_version(TOOL);
 			return na_usage_flush(TOOL);
-		default:
-			return na_usage_error(TOOL, "no such option: %s", argv[optind - 1]);
 		}
+		if (c == ':')
+			return na_usage_error(TOOL, "%s needs a value", argv[optind - 1]);
+		if (c == '?')
+			return na_usage_error(TOOL, "no such option: %s", argv[optind - 1]);
+		if (!strchr(command->options, c))
+			return na_usage_error(TOOL, "%s%s does not go with %s", command == &plain ? "" : "option ",
+					      argv[optind - 1], command == &plain ? "no command" : command->name);
+		check |= c == 'c';
+		rc = set_option(&args, c);
 	}
-	if (choice.check && (choice.json || choice.discard))
-		return na_usage_error(TOOL, "--check goes with no other option");
-	if (argc - optind != 1)
-		return na_usage_error(TOOL, optind == argc ? "no %s given" : "one %s only",
-				      choice.check ? "file" : "folder");
-	if (na_options_load(complaint, sizeof(complaint)) < 0) {
-		fprintf(stderr, TOOL ": %s\n", complaint);
-		return NA_EXIT_USAGE;
+	if (rc == 0 && args.full && args.json)
+		rc = na_usage_error(TOOL, "--full and --json exclude each other");
+	if (rc == 0 && check && (args.json || args.discard))
+		rc = na_usage_error(TOOL, "--check goes with no other option");
+	if (rc == 0)
+		rc = check_paths(command, argc - optind, check);
+	if (rc)
+		return rc;
+	args.path[0] = argv[optind];
+	args.path[1] = command->paths == 2 ? argv[optind + 1] : NULL;
+	if (check) {
+		static const struct command checking = { "", "", 1, na_report_check, NULL, NULL };
+
+		command = &checking;
 	}
-	return choice.check ? check(argv[optind]) : report_all(argv[optind], &choice);
+	return run(command, &args);
 }

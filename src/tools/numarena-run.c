@@ -26,7 +26,7 @@
 
 static void help(void)
 {
-	puts("usage: numarena-run [--report=DIR | --no-report] [--] PROGRAM [ARGUMENT...]\n"
+	puts("usage: numarena-run [--report=DIR | --no-report] [--html] [--] PROGRAM [ARGUMENT...]\n"
 	     "       mpirun -n 4 numarena-run PROGRAM [ARGUMENT...]\n"
 	     "\n"
 	     "Runs PROGRAM with numarena as its malloc and, at the end, prints a report of the job's memory.\n"
@@ -34,6 +34,7 @@ static void help(void)
 	     "  --report=DIR  folder for report.json and report.txt (default: NUMARENA_REPORT, else\n"
 	     "                ./numarena-report, in a batch job /JOB below it); made if need be.\n"
 	     "                In DIR %j is the batch job, %A and %a its array and index, %s the step\n"
+	     "  --html        also report.html, the report as a page for a browser\n"
 	     "  --no-report   no report, only the allocator\n"
 	     "  --help        this text\n"
 	     "  --version     the version\n"
@@ -111,14 +112,14 @@ static int run(char **arguments)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "report", required_argument, NULL, 'r' },
-						 { "no-report", no_argument, NULL, 'n' },
-						 { "help", no_argument, NULL, 'h' },
-						 { "version", no_argument, NULL, 'v' },
-						 { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+		{ "report", required_argument, NULL, 'r' }, { "no-report", no_argument, NULL, 'n' },
+		{ "html", no_argument, NULL, 'w' },	    { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },	    { NULL, 0, NULL, 0 }
+	};
 	const char *folder = NULL;
 	char complaint[512];
-	int c, none = 0, rc = 0;
+	int c, none = 0, html = 0, rc = 0;
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
@@ -128,6 +129,9 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			none = 1;
+			break;
+		case 'w':
+			html = 1;
 			break;
 		case 'h':
 			help();
@@ -143,10 +147,16 @@ int main(int argc, char **argv)
 	}
 	if (folder && none)
 		return na_usage_error(TOOL, "--report and --no-report exclude each other");
+	if (html && none)
+		return na_usage_error(TOOL, "--html and --no-report exclude each other");
 	if (folder && !*folder)
 		return na_usage_error(TOOL, "--report= needs a folder's name");
 	if (optind == argc)
 		return na_usage_error(TOOL, "no program given");
+	if (html && setenv("NUMARENA_REPORT_HTML", "1", 1) < 0) {
+		fprintf(stderr, TOOL ": --html: %s\n", strerror(errno));
+		return NA_EXIT_USAGE;
+	}
 	if (na_options_load(complaint, sizeof(complaint)) < 0) {
 		fprintf(stderr, TOOL ": %s\n", complaint);
 		return NA_EXIT_USAGE;
