@@ -3,7 +3,7 @@
  * A workload that shifts, as adaptive refinement and load balancing make it: half an hour of it in some seconds. Patches are refined and coarsened
  * as a front moves through the domain: what lives grows to PEAK at two fifths of the time and falls to an eighth of that, in waves; every
  * 20th step a tenth of all patches goes to other processes and others come instead; their sizes shift from phase to phase of the eight,
- * from 128 bytes to 32 KiB; one block in twenty is of the coarse level and live to the end. Each step works on what is hot: a block in four, read and written.
+ * from 128 bytes to 32 KiB; one block in twenty is of the coarse level and lives to the end. Each step works on what is hot: a block in four, read and written.
  *
  *	shift WAY [STEPS [PEAK [SEED]]]		(200 steps, 96 MiB, seed 1)
  *
@@ -186,7 +186,7 @@ static void run_step(int step, int steps, size_t peak)
 static void start(const char *way)
 {
 	compression_config_t compression = { .algorithm = COMPRESSION_LZ4, .level = COMPRESSION_BALANCED, .min_size = 1024, .cold_after = 300 };
-	defrag_config_t defragmentation = { .threshold = 0.1 };
+	defrag_config_t defragmentation = { .threshold = 0.4 };
 
 	if (strcmp(way, "raw") == 0)
 		return;
