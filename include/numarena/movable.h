@@ -51,8 +51,8 @@ struct numarena_pins {
 	uint64_t slot[NUMARENA_PIN_SLOTS]; /* handles; 0: free. Written by the thread itself, read by who moves blocks */
 };
 struct numarena_movable_table {
-	const char *entries; /* 16 bytes each; the first 8: generation and state, inverted; address / 16 */
-	uint64_t bytes;      /* half of what is in use; 0: every pin takes the long way */
+	const char *entries; /* 8 bytes each: generation and state, inverted; address / 16 */
+	uint64_t mask;       /* of offsets in it, whose number is a power of two; 0: every pin takes the long way, for no block is entry 0 */
 };
 extern struct numarena_movable_table numarena_movable_table NUMARENA_DATA(movable_table);
 extern __thread struct numarena_pins *numarena_pins_here NUMARENA_DATA(pins_here)
@@ -72,19 +72,19 @@ memory_error_t unpin_movable(memory_handle_t handle) NUMARENA_CALL(unpin_movable
 static inline void *pin_memory(memory_handle_t handle)
 {
 	uint64_t *slot = NUMARENA_PIN_SLOT(handle);
-	uint64_t half = (uint32_t)handle, where;
+	uint64_t where;
 
 	if (__builtin_expect(*slot == 0, 1)) {
-		/* Who moves blocks says so in the entry (or makes `bytes` 0), has every processor pass a barrier, and then reads the
+		/* Who moves blocks says so in the entry (or makes `mask` 0), has every processor pass a barrier, and then reads the
 		 * slots: so a plain store, and loads that the compiler keeps behind it. */
 		__atomic_store_n(slot, handle, __ATOMIC_RELEASE);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
-		if (__builtin_expect(half < __atomic_load_n(&numarena_movable_table.bytes, __ATOMIC_ACQUIRE), 1)) {
-			where = __atomic_load_n((const uint64_t *)(const void *)(numarena_movable_table.entries + 2 * half),
-						__ATOMIC_ACQUIRE);
-			if (__builtin_expect((where ^ handle) >= ~UINT64_C(0) << 43, 1)) /* of this generation, and here */
-				return (void *)(uintptr_t)(where << 21 >> 17);
-		}
+		where = __atomic_load_n(
+			(const uint64_t *)(const void *)(numarena_movable_table.entries +
+							 (handle & __atomic_load_n(&numarena_movable_table.mask, __ATOMIC_ACQUIRE))),
+			__ATOMIC_ACQUIRE);
+		if (__builtin_expect((where ^ handle) >= ~UINT64_C(0) << 43, 1)) /* of this generation, and here */
+			return (void *)(uintptr_t)(where << 21 >> 17);
 		__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
 	}
 	return pin_movable(handle);

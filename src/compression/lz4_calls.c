@@ -91,12 +91,21 @@ int na_lz4_restore(const void *from, size_t length, void *to, size_t size)
 	return lz4.LZ4_decompress_safe(from, to, (int)length, (int)size) == (int)size ? 0 : -EBADMSG;
 }
 
+#if defined(__x86_64__)
+uint64_t na_hash(const void *p, size_t size)
+{
+	uint64_t h = size > 1024 && __builtin_cpu_supports("avx2") ? na_hash_avx2(p, size) : XXH3_64bits(p, size);
+
+	return h ? h : 1;
+}
+#else
 uint64_t na_hash(const void *p, size_t size)
 {
 	uint64_t h = XXH3_64bits(p, size);
 
 	return h ? h : 1;
 }
+#endif
 
 struct na_hash128 na_hash128(const void *p, size_t size)
 {

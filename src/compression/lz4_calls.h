@@ -34,6 +34,7 @@ int na_lz4_restore(const void *from, size_t length, void *to, size_t size);
 
 /* XXH3 of 64 bits, never 0. */
 uint64_t na_hash(const void *p, size_t size);
+uint64_t na_hash_avx2(const void *p, size_t size); /* for na_hash(), where the processor has AVX2; may be 0 */
 
 /* XXH3 of 128 bits: two contents of one hash are one content. */
 struct na_hash128 {

@@ -4,38 +4,77 @@
 #include <errno.h>
 #include <string.h>
 
+#include "compression/bits.h"
+
 #define LENGTH 2 /* bytes in front of an LZ4 block */
 
-#define RELEARN 16 /* pieces after which planes that were raw are tried again */
+#define LOOKS	8 /* at groups of a plane that tell whether it is noise */
+#define RELEARN 8 /* pieces after which LZ4 is tried on a further plane that was not for it */
 
-static bool is_constant(const uint8_t *p, size_t n)
+/* What LZ4 may leave of a plane: it must save more than what takes no search, a fifth; and of a plane that would stay as it is a third, for it is
+ * slowest where it finds little. The high effort takes all it can get. */
+static size_t room_for_lz4(const struct na_effort *effort, size_t n, size_t otherwise)
 {
-	return n > 1 && p[0] == p[n - 1] && p[0] == p[n / 2] && memcmp(p, p + 1, n - 1) == 0;
+	size_t most = n - n / 16, room, least = otherwise / 5 > n / 32 ? otherwise / 5 : n / 32;
+
+	if (effort->high)
+		room = otherwise < most ? otherwise : most;
+	else if (otherwise > most)
+		room = n - n / 3;
+	else
+		room = otherwise > least ? otherwise - least : 0;
+	return room > LENGTH ? room - LENGTH : 0;
 }
 
-/* A plane's bytes, to `to`; an LZ4 block that saves less than a sixteenth is not worth its restoration. */
-static size_t encode_plane(struct na_workspace *w, const struct na_effort *effort, const uint8_t *plane, size_t n,
-			   bool raw, uint8_t *to, enum na_plane_mode *mode)
+static size_t lz4(struct na_workspace *w, const struct na_effort *effort, const uint8_t *plane, size_t n, uint8_t *to,
+		  size_t room)
 {
-	size_t room = n - n / 16, length = 0;
+	return room ? na_lz4_compress(effort->high ? w->high : w->state, effort->high, effort->speed, plane, n, to,
+				      room)
+		    : 0;
+}
 
-	if (is_constant(plane, n)) {
-		*mode = NA_PLANE_CONST;
-		to[0] = plane[0];
-		return 1;
+/* Whether in groups from all over the plane every bit varies: then it is left as it is, unlooked at. */
+static bool is_full(const uint8_t *plane, size_t n)
+{
+	size_t gap = n / LOOKS;
+	uint8_t varies = 0xff;
+
+	if (gap < 2 * NA_BITS_GROUP)
+		return false;
+	for (size_t i = 0; i < LOOKS && varies == 0xff; i++)
+		na_bits_measure(plane + i * gap, NA_BITS_GROUP, &varies);
+	return varies == 0xff;
+}
+
+/* A plane's bytes, to `to`; what saves less than a sixteenth is not worth its restoration. `whole`: there are no planes, and LZ4 comes
+ * first, for by itself it must never be better. */
+static size_t encode_plane(struct na_workspace *w, const struct na_effort *effort, const uint8_t *plane, size_t n,
+			   bool raw, bool whole, uint8_t *to, enum na_plane_mode *mode)
+{
+	size_t most = n - n / 16, bits = SIZE_MAX, length = 0;
+
+	if (whole && !raw)
+		length = lz4(w, effort, plane, n, to + LENGTH, most > LENGTH ? most - LENGTH : 0);
+	if (!length && !is_full(plane, n))
+		bits = na_bits_pack(plane, n, to);
+	if (!length && !whole && !raw) {
+		length = lz4(w, effort, plane, n, w->deltas, room_for_lz4(effort, n, bits));
+		memcpy(to + LENGTH, w->deltas, length);
 	}
-	if (!raw && room > LENGTH)
-		length = na_lz4_compress(effort->high ? w->high : w->state, effort->high, effort->speed, plane, n,
-					 to + LENGTH, room - LENGTH);
-	if (length == 0) {
-		*mode = NA_PLANE_RAW;
-		memcpy(to, plane, n);
-		return n;
+	if (length) {
+		*mode = NA_PLANE_LZ4;
+		to[0] = (uint8_t)length;
+		to[1] = (uint8_t)(length >> 8);
+		return length + LENGTH;
 	}
-	*mode = NA_PLANE_LZ4;
-	to[0] = (uint8_t)length;
-	to[1] = (uint8_t)(length >> 8);
-	return length + LENGTH;
+	if (n && bits <= most) {
+		*mode = NA_PLANE_BITS;
+		return bits;
+	}
+	*mode = NA_PLANE_RAW;
+	memcpy(to, plane, n);
+	return n;
 }
 
 size_t na_piece_encode(struct na_workspace *w, const struct na_effort *effort, enum na_filter filter, uint8_t raw,
@@ -43,25 +82,23 @@ size_t na_piece_encode(struct na_workspace *w, const struct na_effort *effort, e
 {
 	unsigned int width = na_filter_width(filter);
 	size_t n = size / width, tail = size % width, at = 0;
-	const void *elements = from;
-	uint8_t *planes[NA_PLANES];
+	uint8_t *planes[NA_PLANES] = { 0 };
 	enum na_plane_mode mode;
 
 	*modes = 0;
 	if (width == 1) {
-		at = encode_plane(w, effort, from, size, raw & 1, to, &mode);
+		at = encode_plane(w, effort, from, size, raw & 1, true, to, &mode);
 		*modes = (uint16_t)mode;
 		return at;
 	}
-	if (na_filter_is_delta(filter)) {
-		na_deltas_make(from, n, width, w->deltas);
-		elements = w->deltas;
-	}
 	for (unsigned int k = 0; k < width; k++)
 		planes[k] = w->planes + k * n;
-	na_planes_split(elements, n, width, planes);
+	if (na_filter_is_delta(filter))
+		na_planes_split_deltas(from, n, width, planes);
+	else
+		na_planes_split(from, n, width, planes);
 	for (unsigned int k = 0; k < width; k++) {
-		at += encode_plane(w, effort, planes[k], n, raw >> k & 1, to + at, &mode);
+		at += encode_plane(w, effort, planes[k], n, raw >> k & 1, false, to + at, &mode);
 		*modes |= (uint16_t)((unsigned int)mode << (2 * k));
 	}
 	memcpy(to + at, (const uint8_t *)from + size - tail, tail);
@@ -78,7 +115,7 @@ static uint8_t raw_planes(uint16_t modes, unsigned int width)
 	uint8_t raw = 0;
 
 	for (unsigned int k = 0; k < width; k++)
-		raw |= (uint8_t)((modes >> (2 * k) & 3) == NA_PLANE_RAW) << k;
+		raw |= (uint8_t)((modes >> (2 * k) & 3) != NA_PLANE_LZ4) << k;
 	return raw;
 }
 
@@ -113,8 +150,8 @@ const void *na_piece_compress(struct na_workspace *w, struct na_plan *plan, cons
 
 	memset(code, 0, sizeof(*code));
 	code->original = (uint32_t)size;
-	if (plan->before++ % RELEARN == 0)
-		plan->raw = 0;
+	if (++plan->before % RELEARN == 0)
+		plan->raw &= (uint8_t) ~(1U << (plan->before / RELEARN % NA_PLANES));
 	payload = run_filters(w, plan, from, size, code);
 	plan->raw = raw_planes(code->modes, na_filter_width(plan->filter));
 	if (code->length >= size) {
@@ -150,18 +187,16 @@ static const uint8_t *decode_plane(unsigned int mode, const uint8_t **from, cons
 			return NULL;
 		*from = p + n;
 		return p;
-	case NA_PLANE_CONST:
-		if (left < 1)
-			return NULL;
-		memset(at, p[0], n);
-		*from = p + 1;
-		return at;
 	case NA_PLANE_LZ4:
 		length = left >= LENGTH ? p[0] | (size_t)p[1] << 8 : 0;
 		if (length == 0 || left - LENGTH < length || na_lz4_restore(p + LENGTH, length, at, n) < 0)
 			return NULL;
 		*from = p + LENGTH + length;
 		return at;
+	case NA_PLANE_BITS:
+		length = n ? na_bits_unpack(p, left, at, n) : 0;
+		*from = p + length;
+		return length ? at : NULL;
 	default:
 		return NULL;
 	}
@@ -193,9 +228,10 @@ int na_piece_decode(struct na_workspace *w, const struct na_code *code, const vo
 	}
 	if ((size_t)(end - at) != tail)
 		return -EBADMSG;
-	na_planes_join(planes, n, width, to);
 	if (na_filter_is_delta(code->filter))
-		na_deltas_undo(to, n, width);
+		na_planes_join_deltas(planes, n, width, to);
+	else
+		na_planes_join(planes, n, width, to);
 	memcpy((uint8_t *)to + n * width, at, tail);
 	return 0;
 }

@@ -8,8 +8,9 @@
  *   filter PLANES   element width 4 or 8: a plane for each byte of an element, then the bytes left over
  *   filter DELTAS   the same of differences of neighbours (index ramps, smooth fields)
  *
- * Each plane is RAW, CONST (one byte) or LZ4 (two bytes of length, then LZ4's block). A plane in which nothing repeats costs a copy and no
- * search, when compressing because the plan has learnt which those are, and when restoring because it is read where it lies.
+ * Each plane is RAW, BITS (bits.h: of groups of bytes the bits that vary) or LZ4 (two bytes of length, then LZ4's block). BITS costs next to
+ * nothing; LZ4 must save a fifth more, and is tried on the planes of which the plan has not learnt that it does not. So a plane in which nothing
+ * repeats costs a copy and no search, and when restoring nothing, because it is read where it lies.
  *
  * A payload that does not fit its checksum is never looked into; a code that does not fit its payload is -EBADMSG all the same, whatever
  * the checksum says, and nothing is read or written beyond the payload and the piece.
@@ -29,7 +30,7 @@ enum na_filter {
 	NA_FILTER_DELTAS8,
 	NA_FILTERS
 };
-enum na_plane_mode { NA_PLANE_RAW, NA_PLANE_CONST, NA_PLANE_LZ4 };
+enum na_plane_mode { NA_PLANE_RAW, NA_PLANE_LZ4, NA_PLANE_BITS };
 
 /* How hard to try. */
 struct na_effort {
@@ -42,8 +43,8 @@ struct na_effort {
 struct na_plan {
 	struct na_effort effort;
 	uint8_t filter, second; /* the best on a sample; the runner-up if it is close, else the same */
-	uint8_t raw;		/* planes in which nothing repeats, of `filter` */
-	uint8_t before;		/* pieces since the planes were last tried */
+	uint8_t raw;		/* planes of `filter` that are not for LZ4 */
+	uint8_t before;		/* pieces so far, to find out when one of these is tried again */
 	float gain;		/* of the best, on the sample */
 };
 
@@ -77,7 +78,7 @@ bool na_code_is_whole(const struct na_code *code);
 /* Code and payload are whole. */
 int na_piece_check(const struct na_code *code, const void *payload);
 
-/* One filter; for the plan. Bytes of the payload at `to`, which has room for size + NA_SLACK; those that are `raw` are not tried. */
+/* One filter; for the plan. Bytes of the payload at `to`, which has room for size + NA_SLACK; LZ4 is not tried on those that are `raw`. */
 size_t na_piece_encode(struct na_workspace *w, const struct na_effort *effort, enum na_filter filter, uint8_t raw,
 		       const void *from, size_t size, uint8_t *to, uint16_t *modes);
 /* Without looking at checksum and seal: for tests. */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define TILE 512 /* elements that are worked on while they are in the first-level cache */
+
 void na_planes_split_plain(const uint8_t *from, size_t first, size_t n, unsigned int width, uint8_t *const *planes)
 {
 	for (size_t i = first; i < n; i++)
@@ -95,13 +97,15 @@ static TARGET size_t make_vectors(const uint8_t *p, size_t n, unsigned int width
 	return i;
 }
 
-static TARGET size_t undo_vectors_8(uint8_t *p, size_t n)
+static TARGET size_t undo_vectors_8(uint8_t *p, size_t first, size_t n)
 {
 	const __m256i one = _mm256_set1_epi64x(1), zero = _mm256_setzero_si256();
 	__m256i carry = zero;
 	size_t i;
 
-	for (i = 0; i + 4 <= n; i += 4) {
+	if (first)
+		carry = _mm256_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)(const void *)(p + (first - 1) * 8)));
+	for (i = first; i + 4 <= n; i += 4) {
 		__m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(p + i * 8));
 
 		v = _mm256_xor_si256(_mm256_srli_epi64(v, 1), _mm256_sub_epi64(zero, _mm256_and_si256(v, one)));
@@ -113,14 +117,16 @@ static TARGET size_t undo_vectors_8(uint8_t *p, size_t n)
 	return i;
 }
 
-static TARGET size_t undo_vectors_4(uint8_t *p, size_t n)
+static TARGET size_t undo_vectors_4(uint8_t *p, size_t first, size_t n)
 {
 	const __m256i one = _mm256_set1_epi32(1), zero = _mm256_setzero_si256(), third = _mm256_set1_epi32(3),
 		      last = _mm256_set1_epi32(7);
 	__m256i carry = zero;
 	size_t i;
 
-	for (i = 0; i + 8 <= n; i += 8) {
+	if (first)
+		carry = _mm256_broadcastd_epi32(_mm_loadu_si32(p + (first - 1) * 4));
+	for (i = first; i + 8 <= n; i += 8) {
 		__m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(p + i * 4));
 
 		v = _mm256_xor_si256(_mm256_srli_epi32(v, 1), _mm256_sub_epi32(zero, _mm256_and_si256(v, one)));
@@ -138,11 +144,11 @@ static size_t make_some(const uint8_t *p, size_t n, unsigned int width, uint8_t 
 	return __builtin_cpu_supports("avx2") ? make_vectors(p, n, width, q) : 1;
 }
 
-static size_t undo_some(uint8_t *p, size_t n, unsigned int width)
+static size_t undo_some(uint8_t *p, size_t first, size_t n, unsigned int width)
 {
 	if (!__builtin_cpu_supports("avx2"))
-		return 0;
-	return width == 8 ? undo_vectors_8(p, n) : undo_vectors_4(p, n);
+		return first;
+	return width == 8 ? undo_vectors_8(p, first, n) : undo_vectors_4(p, first, n);
 }
 
 #else
@@ -162,9 +168,9 @@ static size_t make_some(const uint8_t *p, size_t n, unsigned int width, uint8_t 
 	return 1;
 }
 
-static size_t undo_some(uint8_t *p, size_t n, unsigned int width)
+static size_t undo_some(uint8_t *p, size_t first, size_t n, unsigned int width)
 {
-	return 0;
+	return first;
 }
 
 #endif
@@ -234,5 +240,38 @@ void na_deltas_make(const void *from, size_t n, unsigned int width, void *to)
 
 void na_deltas_undo(void *at, size_t n, unsigned int width)
 {
-	na_deltas_undo_plain(at, undo_some(at, n, width), n, width);
+	na_deltas_undo_plain(at, undo_some(at, 0, n, width), n, width);
+}
+
+void na_planes_split_deltas(const void *from, size_t n, unsigned int width, uint8_t *const *planes)
+{
+	uint8_t space[(TILE + 1) * NA_PLANES], *parts[NA_PLANES];
+	const uint8_t *p = from;
+
+	for (size_t i = 0; i < n; i += TILE) {
+		size_t count = n - i < TILE ? n - i : TILE;
+
+		if (i == 0)
+			na_deltas_make(p, count, width, space + width);
+		else /* the tile's first is the second here */
+			na_deltas_make(p + (i - 1) * width, count + 1, width, space);
+		for (unsigned int k = 0; k < width; k++)
+			parts[k] = planes[k] + i;
+		na_planes_split(space + width, count, width, parts);
+	}
+}
+
+void na_planes_join_deltas(const uint8_t *const *planes, size_t n, unsigned int width, void *to)
+{
+	const uint8_t *parts[NA_PLANES];
+	uint8_t *p = to;
+
+	for (size_t i = 0; i < n; i += TILE) {
+		size_t end = n - i < TILE ? n : i + TILE;
+
+		for (unsigned int k = 0; k < width; k++)
+			parts[k] = planes[k] + i;
+		na_planes_join(parts, end - i, width, p + i * width);
+		na_deltas_undo_plain(p, undo_some(p, i, end, width), end, width);
+	}
 }

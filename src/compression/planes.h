@@ -28,6 +28,10 @@ void na_planes_join_plain(const uint8_t *const *planes, size_t first, size_t n, 
 void na_deltas_make(const void *from, size_t n, unsigned int width, void *to);
 void na_deltas_undo(void *at, size_t n, unsigned int width);
 
+/* Both at once, some KiB at a time: the planes of differences, and back. */
+void na_planes_split_deltas(const void *from, size_t n, unsigned int width, uint8_t *const *planes);
+void na_planes_join_deltas(const uint8_t *const *planes, size_t n, unsigned int width, void *to);
+
 /* From the element `first` on, the portable way. */
 void na_deltas_make_plain(const uint8_t *from, size_t first, size_t n, unsigned int width, uint8_t *to);
 void na_deltas_undo_plain(uint8_t *at, size_t first, size_t n, unsigned int width);

@@ -19,11 +19,11 @@
 #include "compression/planes.h"
 
 #define NA_PIECE ((size_t)64 << 10)
-#define NA_SLACK 256 /* lengths of planes, and a tail */
+#define NA_SLACK 4096 /* lengths of planes, a tail, and what packing a plane may take more than it has */
 
 struct na_workspace {
 	uint8_t planes[NA_PIECE + NA_SLACK];
-	uint8_t deltas[NA_PIECE];
+	uint8_t deltas[NA_PIECE];	     /* of a sample; and what LZ4 makes of a plane */
 	uint8_t out[2][NA_PIECE + NA_SLACK]; /* payloads; two, where two filters compete */
 	uint8_t piece[NA_PIECE];	     /* for who restores to elsewhere */
 	uint8_t sample[NA_PIECE / 8];

@@ -51,7 +51,8 @@ int na_movable_allocate(size_t size, memory_handle_t *out)
 	generation = na_where_generation(atomic_load_explicit(&e->where, memory_order_relaxed));
 	*out = na_handle(generation, index);
 	na_movable_settle_header(at, size, *out);
-	atomic_store_explicit(&e->about, na_about_make(size), memory_order_relaxed);
+	if (size >= NA_ABOUT_SIZE_FROM || atomic_load_explicit(na_about_of(e), memory_order_relaxed))
+		atomic_store_explicit(na_about_of(e), na_about_make(size), memory_order_relaxed);
 	count_block(space, size, 1);
 	/* Nobody has the handle yet; a stale one of another generation changes nothing. */
 	atomic_store_explicit(&e->where, na_where(generation, at, NA_MOVABLE_HERE), memory_order_release);
@@ -60,8 +61,8 @@ int na_movable_allocate(size_t size, memory_handle_t *out)
 
 static bool counted(const struct na_movable_entry *e)
 {
-	return (atomic_load_explicit(&e->about, memory_order_seq_cst) >> NA_ABOUT_COUNT_SHIFT & NA_ABOUT_COUNT_MOST) !=
-	       0;
+	return (atomic_load_explicit(na_about_of(e), memory_order_seq_cst) >> NA_ABOUT_COUNT_SHIFT &
+		NA_ABOUT_COUNT_MOST) != 0;
 }
 
 /* The entry becomes free, if it is still what it was. */
@@ -86,7 +87,7 @@ static int end_image(struct na_movable_entry *e, memory_handle_t handle, uint64_
 
 	na_lock(na_movable_stripe(handle));
 	where = atomic_load_explicit(&e->where, memory_order_acquire);
-	*about = atomic_load_explicit(&e->about, memory_order_relaxed);
+	*about = atomic_load_explicit(na_about_of(e), memory_order_relaxed);
 	size = *about & NA_ABOUT_SIZE;
 	if (na_where_generation(where) == na_handle_generation(handle) && na_where_state(where) == NA_MOVABLE_IMAGE &&
 	    end(e, where)) {
@@ -122,13 +123,13 @@ int na_movable_release(memory_handle_t handle)
 			return -EINVAL;
 		if (na_movable_pinned_here(handle) || counted(e))
 			return -EBUSY;
-		about = atomic_load_explicit(&e->about, memory_order_relaxed);
-		size = about & NA_ABOUT_SIZE;
+		about = atomic_load_explicit(na_about_of(e), memory_order_relaxed);
 		if (na_where_state(where) == NA_MOVABLE_IMAGE) {
 			space = na_movable_here();
 			if (end_image(e, handle, &about) == 0)
 				break;
-		} else if (end(e, where)) {
+		} else if (end(e, where)) { /* from here on its memory stays until it is retired */
+			size = na_movable_size(about, na_where_payload(where));
 			space = na_movable_retire(na_where_payload(where), size);
 			count_block(space, size, -1);
 			break;
@@ -164,12 +165,12 @@ static int move_resized(struct na_movable_entry *e, memory_handle_t handle, size
 						     memory_order_seq_cst, memory_order_relaxed)) {
 		atomic_store_explicit(na_header_of(at),
 				      size < NA_MOVABLE_SOLO_FROM
-					      ? na_header(0, na_movable_stride(size)) | NA_HEADER_TRANSIT
+					      ? na_header_dead(na_movable_stride(size)) | NA_HEADER_TRANSIT
 					      : NA_HEADER_TRANSIT,
 				      memory_order_relaxed);
 		return -EBUSY;
 	}
-	na_about_put(e, NA_ABOUT_SIZE | NA_ABOUT_NOTED, size);
+	na_about_put(e, NA_ABOUT_SIZE | NA_ABOUT_NOTED, size >= NA_ABOUT_SIZE_FROM ? size : 0);
 	space = na_movable_retire((uintptr_t)b.at, b.size);
 	count_block(space, b.size, -1);
 	count_block(na_movable_chunk_of(at, size)->space, size, 1);
@@ -206,15 +207,23 @@ int na_movable_resize(memory_handle_t handle, size_t size)
 	return rc;
 }
 
+/* A block whose header tells is pinned while that is read, or it may be given back with its chunk. */
 size_t na_movable_size_of(memory_handle_t handle)
 {
 	struct na_movable_entry *e = na_movable_entry(handle);
-	uint64_t where = e ? atomic_load_explicit(&e->where, memory_order_acquire) : 0;
+	size_t size;
+	void *p;
 
-	if (!e || na_where_generation(where) != na_handle_generation(handle) ||
-	    na_where_state(where) == NA_MOVABLE_FREE)
+	if (!e || na_movable_node_of(handle) == -2)
 		return 0;
-	return atomic_load_explicit(&e->about, memory_order_relaxed) & NA_ABOUT_SIZE;
+	size = atomic_load_explicit(na_about_of(e), memory_order_relaxed) & NA_ABOUT_SIZE;
+	if (size)
+		return size;
+	if (na_movable_pin(handle, false, &p) < 0)
+		return 0;
+	size = na_movable_size(atomic_load_explicit(na_about_of(e), memory_order_relaxed), (uintptr_t)p);
+	na_movable_unpin(handle);
+	return size;
 }
 
 /* -1: an image; -2: no block. */
@@ -236,7 +245,7 @@ int na_movable_note(memory_handle_t handle, bool note)
 {
 	struct na_movable_entry *e = na_movable_entry(handle);
 
-	if (!na_movable_size_of(handle))
+	if (!e || na_movable_node_of(handle) == -2)
 		return -EINVAL;
 	na_about_put(e, NA_ABOUT_NOTED, note ? NA_ABOUT_NOTED : 0);
 	return 0;

@@ -40,8 +40,8 @@ static const char *entry_fault(uint64_t index)
 {
 	struct na_movable_entry *e = na_movable_at(index);
 	uint64_t where = atomic_load_explicit(&e->where, memory_order_acquire), header;
-	uint64_t about = atomic_load_explicit(&e->about, memory_order_relaxed);
-	size_t size = about & NA_ABOUT_SIZE, stride = size >= NA_MOVABLE_SOLO_FROM ? 0 : na_movable_stride(size);
+	uint64_t about = atomic_load_explicit(na_about_of(e), memory_order_relaxed);
+	size_t size = about & NA_ABOUT_SIZE;
 	enum na_movable_state state = na_where_state(where);
 	uintptr_t at = na_where_payload(where);
 	struct na_block found;
@@ -52,26 +52,26 @@ static const char *entry_fault(uint64_t index)
 		return at >> 4 >= na_movable_opened() ? "a free entry leads out of the table"
 		       : about			      ? "a free entry has a block"
 						      : NULL;
-	if (about != na_about_folded(about))
+	if (about && about != na_about_folded(about))
 		return "what an entry says of its block is damaged";
-	if (size == 0 || na_where_generation(where) == 0)
-		return "an entry has a size or a generation of 0";
+	if (na_where_generation(where) == 0)
+		return "an entry has a generation of 0";
 	if (state == NA_MOVABLE_IMAGE)
-		return NULL;
+		return size ? NULL : "an entry has a size of 0";
 	if (state != NA_MOVABLE_HERE && state != NA_MOVABLE_WATCHED)
 		return "an entry's state is none, or taken by nobody";
 	if (!na_heap_find((void *)at, &found) || !found.live || !na_named_of(found.pool) ||
 	    !na_movable_owns(na_named_of(found.pool)))
 		return "an entry's address is not in memory of movable blocks";
 	header = atomic_load_explicit(na_header_of(at), memory_order_relaxed);
-	if (header != na_header(na_handle(na_where_generation(where), index), stride))
+	if (header != na_header(na_handle(na_where_generation(where), index), size ? size : na_header_size(header)))
 		return "an entry and the header of its block disagree";
 	return NULL;
 }
 
 static void check_entries(struct check *k)
 {
-	uint64_t end = na_movable_opened();
+	uint64_t end = na_movable_top();
 
 	for (uint64_t i = 1; i < end; i++) {
 		const char *what = NULL;
@@ -127,7 +127,7 @@ static void check_chunk(struct check *k, struct na_movable_chunk *c)
 			fault(k, "movable blocks: the header at %p is damaged", (void *)(c->base + at));
 			return;
 		}
-		if (header & 0xffffffff) {
+		if (header & NA_HEADER_TRANSIT) {
 			live += stride;
 			blocks++;
 		}

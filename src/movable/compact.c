@@ -150,8 +150,7 @@ static size_t gather(struct na_movable_space *space, uint64_t units, uint64_t by
 			space->walked = c->used;
 			break;
 		}
-		if ((header & 0xffffffff) != 0 && (header & 0xffffffff) != NA_HEADER_TRANSIT &&
-		    na_movable_look(handle, &out[n]) == 0 && (uintptr_t)out[n].at == at) {
+		if (na_header_lives(header) && na_movable_look(handle, &out[n]) == 0 && (uintptr_t)out[n].at == at) {
 			spent += BLOCK_UNITS + stride / 64;
 			gathered += stride;
 			if (n && (spent > units || gathered > bytes))
@@ -259,7 +258,7 @@ void na_movable_figures(movable_stats_t *out)
 	out->image_blocks = atomic_load_explicit(&c->images, memory_order_relaxed);
 	out->blocks += out->image_blocks;
 	out->bytes += atomic_load_explicit(&c->image_bytes, memory_order_relaxed);
-	out->table_bytes = na_movable_opened() * sizeof(struct na_movable_entry);
+	out->table_bytes = na_movable_top() * sizeof(struct na_movable_entry);
 	out->pinned_slots = na_movable_slots_used();
 	out->moves = atomic_load_explicit(&c->moves, memory_order_relaxed);
 	out->moved_bytes = atomic_load_explicit(&c->moved_bytes, memory_order_relaxed);

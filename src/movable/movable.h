@@ -2,8 +2,9 @@
 /*
  * Movable blocks: handles, pins, and who may move what. doc/design/movable.md says why; here is the contract.
  *
- * An entry of the table is two words. `where`: generation (18 bits), state (3 bits), address / 16 or image (43 bits). `about`: what
- * the block is, see NA_ABOUT_*. A handle is the generation and the entry's offset.
+ * An entry of the table is a word, `where`: generation (18 bits), state (3 bits), address / 16 or image (43 bits). A handle is the generation
+ * and the entry's offset. What else there is to say of a block is in a second table, `about`, see NA_ABOUT_*: 0 as long as there is nothing, so that its
+ * pages are not there, as for small blocks nobody shares and nobody ages.
  *
  * States of a live block:
  *	HERE     at the address; pins take the short way
@@ -44,8 +45,10 @@ enum na_movable_state {
 
 struct na_movable_entry {
 	_Atomic uint64_t where; /* release on each change, acquire by pins: the block's bytes are seen */
-	_Atomic uint64_t about; /* counts of pins: seq_cst with `where`, see pins.c */
 };
+
+/* The second table; constant once started. Counts of pins: seq_cst with `where`, see pins.c */
+extern _Atomic uint64_t *na_movable_abouts;
 
 #define NA_GENERATION_SHIFT 46
 #define NA_STATE_SHIFT	    43
@@ -54,8 +57,9 @@ struct na_movable_entry {
 /* Generation and state are stored inverted: zeros, which an entry is before its first use, are a free one of a generation that no handle has. */
 #define NA_WHERE_FLIP (~UINT64_C(0) << NA_STATE_SHIFT)
 
-/* about: bytes asked for; shared pins; when it was marked WATCHED; a note of an upper layer's; and a fold of all that. */
+/* about: bytes asked for, from NA_ABOUT_SIZE_FROM on and of images (else the block's header tells); shared pins; when it was marked WATCHED; a note of an upper layer's; and a fold of all that. */
 #define NA_ABOUT_SIZE	     ((UINT64_C(1) << 40) - 1)
+#define NA_ABOUT_SIZE_FROM   1024
 #define NA_ABOUT_COUNT_SHIFT 40
 #define NA_ABOUT_COUNT_MOST  UINT64_C(1023)
 #define NA_ABOUT_STAMP_SHIFT 50
@@ -100,6 +104,11 @@ static inline memory_handle_t na_handle(uint64_t generation, uint64_t index)
 static inline uint64_t na_handle_generation(memory_handle_t handle)
 {
 	return handle >> NA_GENERATION_SHIFT;
+}
+
+static inline _Atomic uint64_t *na_about_of(const struct na_movable_entry *entry)
+{
+	return na_movable_abouts + (entry - (const struct na_movable_entry *)(uintptr_t)numarena_movable_table.entries);
 }
 
 /* The entry of a handle, whatever its generation; NULL if the table has no such. */

@@ -50,11 +50,11 @@ void na_movable_next_epoch(void)
 
 static void describe(struct na_movable_entry *e, uint64_t index, uint64_t where, struct na_movable_block *out)
 {
-	uint64_t about = atomic_load_explicit(&e->about, memory_order_relaxed);
+	uint64_t about = atomic_load_explicit(na_about_of(e), memory_order_relaxed);
 
 	*out = (struct na_movable_block){ .handle = na_handle(na_where_generation(where), index),
 					  .at = (void *)na_where_payload(where),
-					  .size = about & NA_ABOUT_SIZE,
+					  .size = na_movable_size(about, na_where_payload(where)),
 					  .age = (uint8_t)(atomic_load_explicit(&epoch, memory_order_relaxed) -
 							   (about >> NA_ABOUT_STAMP_SHIFT)),
 					  .noted = about & NA_ABOUT_NOTED,
@@ -71,16 +71,26 @@ static void watch(struct na_movable_entry *e, uint64_t where)
 						memory_order_relaxed); /* fails if it was released */
 }
 
+/* The header is only read where it decides: it is another line of memory. */
+static bool is_smaller(const struct na_movable_entry *e, uint64_t where, size_t least)
+{
+	uint64_t about = atomic_load_explicit(na_about_of(e), memory_order_relaxed);
+
+	return !(about & NA_ABOUT_SIZE) && least >= NA_ABOUT_SIZE_FROM
+		       ? true
+		       : na_movable_size(about, na_where_payload(where)) < least;
+}
+
 int na_movable_next_cold(uint64_t *cursor, uint64_t most, uint8_t age, size_t least, struct na_movable_block *out)
 {
-	uint64_t end = na_movable_opened(), i = *cursor ? *cursor : 1;
+	uint64_t end = na_movable_top(), i = *cursor ? *cursor : 1;
 
 	for (; i < end && most; i++, most--) {
 		struct na_movable_entry *e = na_movable_at(i);
 		uint64_t where = atomic_load_explicit(&e->where, memory_order_acquire);
 
 		if (na_where_state(where) == NA_MOVABLE_FREE || /* or never used */
-		    (atomic_load_explicit(&e->about, memory_order_relaxed) & NA_ABOUT_SIZE) < least)
+		    na_where_state(where) == NA_MOVABLE_IMAGE || is_smaller(e, where, least))
 			continue;
 		if (na_where_state(where) == NA_MOVABLE_HERE) {
 			watch(e, where);
@@ -175,8 +185,8 @@ int na_movable_publish_image(const struct na_movable_block *b, uint64_t image, b
 	done = atomic_compare_exchange_strong_explicit(&e->where, &where,
 						       na_where(na_where_generation(where), image, NA_MOVABLE_IMAGE),
 						       memory_order_seq_cst, memory_order_relaxed);
-	if (done)
-		na_about_put(e, NA_ABOUT_NOTED, note ? NA_ABOUT_NOTED : 0);
+	if (done) /* whose bytes are elsewhere has no header */
+		na_about_put(e, NA_ABOUT_NOTED | NA_ABOUT_SIZE, (note ? NA_ABOUT_NOTED : 0) | b->size);
 	na_unlock(na_movable_stripe(b->handle));
 	if (!done)
 		return -EAGAIN;

@@ -50,6 +50,7 @@ static int renew(struct order *o, const struct na_movable_block *b, memory_handl
 	struct na_movable_entry *old = na_movable_entry(b->handle), *e;
 	uint64_t where = b->word, index = next_entry(o), generation = na_where_generation(where);
 	memory_handle_t handle = na_handle(1, index);
+	uint64_t about;
 	uintptr_t at;
 
 	if (!index || na_movable_place(space, b->size, true, &at) < 0) {
@@ -67,10 +68,9 @@ static int renew(struct order *o, const struct na_movable_block *b, memory_handl
 		return 0;
 	}
 	e = na_movable_at(index);
-	atomic_store_explicit(&e->about,
-			      na_about_folded(atomic_load_explicit(&old->about, memory_order_relaxed) &
-					      (NA_ABOUT_SIZE | NA_ABOUT_NOTED)),
-			      memory_order_relaxed);
+	about = atomic_load_explicit(na_about_of(old), memory_order_relaxed) & (NA_ABOUT_SIZE | NA_ABOUT_NOTED);
+	if (about)
+		atomic_store_explicit(na_about_of(e), na_about_folded(about), memory_order_relaxed);
 	atomic_store_explicit(&e->where, na_where(1, at, NA_MOVABLE_HERE), memory_order_release);
 	*kept = handle;
 	na_movable_retire((uintptr_t)b->at, b->size);

@@ -95,7 +95,8 @@ static inline struct na_lock *na_movable_stripe(memory_handle_t handle)
 /* ---- table.c ---- */
 
 int na_movable_start(void);	  /* maps the table once; -ENOMEM */
-uint64_t na_movable_opened(void); /* entries that may be touched */
+uint64_t na_movable_opened(void); /* entries that may be touched: a power of two, or 0 */
+uint64_t na_movable_top(void);	  /* the first that nobody has had */
 struct na_movable_entry *na_movable_at(uint64_t index);
 /* Entries for a space that has none left. No lock. -ENOMEM */
 int na_movable_more(struct na_movable_space *space);
@@ -116,7 +117,7 @@ int na_movable_barrier(void);
 
 /* `about`, folded; and by compare-and-swap: seq_cst. */
 uint64_t na_about_folded(uint64_t about);
-uint64_t na_about_make(size_t size);
+uint64_t na_about_make(size_t size); /* of a new block */
 void na_about_put(struct na_movable_entry *entry, uint64_t clear, uint64_t set);
 
 /* ---- pins.c ---- */
@@ -130,7 +131,10 @@ void na_pins_after_fork(void);
 /* ---- space.c ---- */
 
 struct na_movable_space *na_movable_here(void);
-size_t na_movable_stride(size_t size);
+static inline size_t na_movable_stride(size_t size)
+{
+	return (size + 8 + 15) & ~(size_t)15;
+}
 /* Memory for a block, its header set to "in transit". 0 or -ENOMEM. `mover`: the mover's lock is held, into its chunk, without recovery. */
 int na_movable_place(struct na_movable_space *space, size_t size, bool mover, uintptr_t *at);
 /* The place is the block's: what its header says from now on. */
@@ -154,28 +158,69 @@ void na_movable_lock_after_fork(bool child);
  * others, *bytes by what was copied. -errno of the barrier; -ENOMEM. Under the mover's lock. */
 int na_movable_move(struct na_movable_block *blocks, size_t n, uint64_t *bytes, uint64_t *refused);
 
-/* A header: entry 32 bits, generation 18, length in units of 16 bytes 14. Entry 0: dead; all ones: in transit. Relaxed: what it says is
- * confirmed by the entry. */
-#define NA_HEADER_TRANSIT UINT64_C(0xffffffff)
+/* A header: entry 29 bits, generation's lower 14, length in units of 16 bytes 13, by how many bytes the block is shorter 4, and 4 of
+ * these and the rest of the generation. Entry 0: dead; all ones: in transit. Relaxed: what it says is confirmed by the entry. */
+#define NA_HEADER_TRANSIT    ((UINT64_C(1) << 29) - 1)
+#define NA_HEADER_GENERATION 29
+#define NA_HEADER_STRIDE     43
+#define NA_HEADER_SLACK	     56
 
 static inline _Atomic uint64_t *na_header_of(uintptr_t at)
 {
 	return (_Atomic uint64_t *)(at - 8);
 }
 
-static inline uint64_t na_header(memory_handle_t handle, size_t stride)
+static inline uint64_t na_header_dead(size_t stride)
 {
-	return na_movable_index(handle) | na_handle_generation(handle) << 32 | (uint64_t)(stride / 16) << 50;
+	return (uint64_t)(stride / 16) << NA_HEADER_STRIDE;
+}
+
+/* Of a block; one that has a chunk by itself has neither length nor neighbours. */
+static inline uint64_t na_header(memory_handle_t handle, size_t size)
+{
+	uint64_t generation = na_handle_generation(handle), rest = generation >> 14, slack;
+	uint64_t who = na_movable_index(handle) | (generation & 0x3fff) << NA_HEADER_GENERATION;
+	size_t stride = na_movable_stride(size);
+
+	if (size >= NA_MOVABLE_SOLO_FROM)
+		return who | rest << 4 << NA_HEADER_SLACK;
+	slack = stride - 8 - size;
+	return who | na_header_dead(stride) | (slack | ((~slack ^ rest) & 15) << 4) << NA_HEADER_SLACK;
 }
 
 static inline size_t na_header_stride(uint64_t header)
 {
-	return (size_t)(header >> 50) * 16;
+	return (size_t)(header >> NA_HEADER_STRIDE & 0x1fff) * 16;
 }
 
+/* Not of a block that has a chunk by itself. */
+static inline size_t na_header_size(uint64_t header)
+{
+	return na_header_stride(header) - 8 - (size_t)(header >> NA_HEADER_SLACK & 15);
+}
+
+/* Of a live one: who it says it is, as far as the entry agrees; else 0. */
 static inline memory_handle_t na_header_handle(uint64_t header)
 {
-	return na_handle(header >> 32 & NA_GENERATION_MASK, header & 0xffffffff);
+	uint64_t index = header & NA_HEADER_TRANSIT, generation;
+
+	if (index == 0 || index >= na_movable_top())
+		return 0;
+	generation = na_where_generation(atomic_load_explicit(&na_movable_at(index)->where, memory_order_relaxed));
+	return ((generation ^ header >> NA_HEADER_GENERATION) & 0x3fff) == 0 ? na_handle(generation, index) : 0;
+}
+
+/* Whether it is a block's. */
+static inline bool na_header_lives(uint64_t header)
+{
+	return (header & NA_HEADER_TRANSIT) != 0 && (header & NA_HEADER_TRANSIT) != NA_HEADER_TRANSIT;
+}
+
+/* The size of a block at an address whose memory the caller knows to stay, by what its entry says about it. */
+static inline size_t na_movable_size(uint64_t about, uintptr_t at)
+{
+	return about & NA_ABOUT_SIZE ? about & NA_ABOUT_SIZE
+				     : na_header_size(atomic_load_explicit(na_header_of(at), memory_order_relaxed));
 }
 
 static inline struct na_movable_chunk *na_movable_chunk_of(uintptr_t at, size_t size)

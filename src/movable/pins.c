@@ -44,12 +44,12 @@ static void put_slot(struct na_pins *pins, unsigned int i, uint64_t handle)
 /* Raises the count; -EBUSY at most. */
 static int count_up(struct na_movable_entry *e)
 {
-	uint64_t about = atomic_load_explicit(&e->about, memory_order_relaxed);
+	uint64_t about = atomic_load_explicit(na_about_of(e), memory_order_relaxed);
 
 	do {
 		if ((about >> NA_ABOUT_COUNT_SHIFT & NA_ABOUT_COUNT_MOST) == NA_ABOUT_COUNT_MOST)
 			return -EBUSY;
-	} while (!atomic_compare_exchange_weak_explicit(&e->about, &about,
+	} while (!atomic_compare_exchange_weak_explicit(na_about_of(e), &about,
 							na_about_folded(about + (UINT64_C(1) << NA_ABOUT_COUNT_SHIFT)),
 							memory_order_seq_cst, memory_order_relaxed));
 	return 0;
@@ -58,12 +58,12 @@ static int count_up(struct na_movable_entry *e)
 /* Release: what the pin's holder did comes before the mover's load of the count. */
 static int count_down(struct na_movable_entry *e)
 {
-	uint64_t about = atomic_load_explicit(&e->about, memory_order_relaxed);
+	uint64_t about = atomic_load_explicit(na_about_of(e), memory_order_relaxed);
 
 	do {
 		if ((about >> NA_ABOUT_COUNT_SHIFT & NA_ABOUT_COUNT_MOST) == 0)
 			return -EINVAL;
-	} while (!atomic_compare_exchange_weak_explicit(&e->about, &about,
+	} while (!atomic_compare_exchange_weak_explicit(na_about_of(e), &about,
 							na_about_folded(about - (UINT64_C(1) << NA_ABOUT_COUNT_SHIFT)),
 							memory_order_seq_cst, memory_order_relaxed));
 	return 0;
@@ -145,7 +145,7 @@ static struct na_pins *here(void)
 /* Under the stripe's lock. 0 if the block is in memory now. */
 static int restore_locked(struct na_movable_entry *e, memory_handle_t handle, uint64_t where)
 {
-	size_t size = atomic_load_explicit(&e->about, memory_order_relaxed) & NA_ABOUT_SIZE;
+	size_t size = atomic_load_explicit(na_about_of(e), memory_order_relaxed) & NA_ABOUT_SIZE;
 	uintptr_t at;
 	int rc;
 
@@ -312,7 +312,7 @@ void na_movable_scan(const struct na_movable_block *blocks, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct na_movable_entry *e = blocks[i].at ? na_movable_entry(blocks[i].handle) : NULL;
 
-		if (e && (atomic_load_explicit(&e->about, memory_order_seq_cst) >> NA_ABOUT_COUNT_SHIFT &
+		if (e && (atomic_load_explicit(na_about_of(e), memory_order_seq_cst) >> NA_ABOUT_COUNT_SHIFT &
 			  NA_ABOUT_COUNT_MOST))
 			cancel(e, na_handle_generation(blocks[i].handle));
 	}

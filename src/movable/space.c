@@ -168,11 +168,6 @@ static void unmake(struct na_movable_chunk *c)
 	na_arena_give(&na_movable_arena, c, sizeof(*c));
 }
 
-size_t na_movable_stride(size_t size)
-{
-	return (size + 8 + 15) & ~(size_t)15;
-}
-
 /* Room in a chunk; 0: none. A gap before an aligned block gets a header of its own, of a dead block. */
 static uintptr_t bump(struct na_movable_chunk *c, size_t size)
 {
@@ -186,9 +181,9 @@ static uintptr_t bump(struct na_movable_chunk *c, size_t size)
 	if (c->used + gap + stride > c->length)
 		return 0;
 	if (gap)
-		atomic_store_explicit((_Atomic uint64_t *)header, na_header(0, gap), memory_order_relaxed);
+		atomic_store_explicit((_Atomic uint64_t *)header, na_header_dead(gap), memory_order_relaxed);
 	header += gap;
-	atomic_store_explicit((_Atomic uint64_t *)header, na_header(0, stride) | NA_HEADER_TRANSIT,
+	atomic_store_explicit((_Atomic uint64_t *)header, na_header_dead(stride) | NA_HEADER_TRANSIT,
 			      memory_order_relaxed);
 	c->used += gap + stride;
 	c->live += stride;
@@ -287,9 +282,7 @@ int na_movable_place(struct na_movable_space *space, size_t size, bool mover, ui
 
 void na_movable_settle_header(uintptr_t at, size_t size, memory_handle_t handle)
 {
-	size_t stride = size >= NA_MOVABLE_SOLO_FROM ? 0 : na_movable_stride(size);
-
-	atomic_store_explicit(na_header_of(at), na_header(handle, stride), memory_order_relaxed);
+	atomic_store_explicit(na_header_of(at), na_header(handle, size), memory_order_relaxed);
 }
 
 struct na_movable_space *na_movable_retire(uintptr_t at, size_t size)
@@ -299,7 +292,7 @@ struct na_movable_space *na_movable_retire(uintptr_t at, size_t size)
 	size_t stride = na_movable_stride(size);
 
 	na_lock(&space->lock);
-	atomic_store_explicit(na_header_of(at), c->state == NA_CHUNK_SOLO ? 0 : na_header(0, stride),
+	atomic_store_explicit(na_header_of(at), c->state == NA_CHUNK_SOLO ? 0 : na_header_dead(stride),
 			      memory_order_relaxed);
 	c->blocks--;
 	if (c->state == NA_CHUNK_SOLO) {

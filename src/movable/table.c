@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The table of entries: one reservation of addresses, opened from the front a MiB at a time, so that a handle's offset leads to
- * its entry by one addition. Entry 0 is never used. And the two ways in which a pin and the mover agree: the kernel's barrier, or a fence in
- * each pin; which of them is in force shows in numarena_movable_table.bytes, which is 0 while pins shall take the long way.
+ * The table of entries: one reservation of addresses, opened from the front, each time as much again, so that a handle's offset leads to
+ * its entry by one addition, and a mask is all that keeps any handle within it. Behind it a second one as large, of what else there is to say of blocks. Entry
+ * 0 is never used. And the two ways in which a pin and the mover agree: the kernel's barrier, or a fence in each pin; which of them is in force shows in
+ * numarena_movable_table.mask, which is 0 while pins shall take the long way: entry 0 is nobody's.
  *
  * The table's lock is held for some stores; nothing is called under it.
  */
@@ -12,33 +13,53 @@
 #include "os/limit.h"
 #include "os/os.h"
 
-#define MOST_BYTES  ((size_t)8 << 30) /* of addresses: 2^29 entries */
+#define MOST_BYTES  ((size_t)4 << 30) /* of addresses, twice: 2^29 entries */
 #define LIMIT_SHARE 64		      /* of a limit of addresses (ulimit -v), at most */
 #define LEAST_BYTES ((size_t)1 << 20)
 #define STEP	    ((size_t)1 << 20)
 #define ENTRY	    sizeof(struct na_movable_entry)
 #define RANGE	    512 /* entries that a space takes at a time */
 
-_Static_assert(sizeof(struct na_movable_entry) == 16, "a handle's offset is 16 times the index");
+_Static_assert(sizeof(struct na_movable_entry) == 8, "a handle's offset is 8 times the index");
 
-/* bytes: release with the opening of entries, relaxed by pins, which got the handle by other means. Its 0 pairs with the barrier of
+static const uint64_t none; /* stands for the table until there is one: a pin of whatever finds that it is no block */
+
+/* mask: release with the opening of entries, relaxed by pins, which got the handle by other means. Its 0 pairs with the barrier of
  * na_movable_fence_pins(). */
-struct numarena_movable_table numarena_movable_table;
+struct numarena_movable_table numarena_movable_table = { .entries = (const char *)&none };
+_Atomic uint64_t *na_movable_abouts;
 struct na_movable_hooks na_movable_hooks;
 
 static struct na_lock lock;
-static _Atomic int started;	/* release: 1 the table is there, -1 it could not be had */
-static size_t reserved;		/* bytes; constant once started */
-static _Atomic uint64_t opened; /* entries; written under lock, release; acquire: they may be touched */
-static uint64_t top = 1;	/* under lock: the first that nobody has had */
-static uint32_t fences;		/* under lock */
-static bool symmetric;		/* constant once started: the kernel has no barrier for us, all pins are fenced */
+static _Atomic int started;	 /* release: 1 the table is there, -1 it could not be had */
+static size_t reserved;		 /* bytes; constant once started */
+static _Atomic uint64_t opened;	 /* entries; written under lock, release; acquire: they may be touched */
+static _Atomic uint64_t top = 1; /* under lock, release; acquire: the first that nobody has had */
+static uint32_t fences;		 /* under lock */
+static bool symmetric;		 /* constant once started: the kernel has no barrier for us, all pins are fenced */
 
-static void publish_bytes(void)
+static void publish_mask(void)
 {
-	uint64_t bytes = fences ? 0 : atomic_load_explicit(&opened, memory_order_relaxed) * ENTRY / 2;
+	uint64_t mask = fences ? 0 : atomic_load_explicit(&opened, memory_order_relaxed) * ENTRY - 1;
 
-	__atomic_store_n(&numarena_movable_table.bytes, bytes, __ATOMIC_RELEASE);
+	__atomic_store_n(&numarena_movable_table.mask, mask, __ATOMIC_RELEASE);
+}
+
+/* Both tables from `at` on, and a page more: a handle with one of its lowest bits set leads between two entries, whose halves are no
+ * block's; so what follows the last is there, and is as an entry's before its first use (zeros would be a block of ~0). */
+static int open_more(size_t at, size_t bytes)
+{
+	char *entries = (char *)(uintptr_t)numarena_movable_table.entries;
+	uint64_t none_yet = 0;
+	int rc = na_os.protect(entries + at, bytes + NA_PAGE, true);
+
+	if (rc == 0)
+		rc = na_os.protect((char *)(uintptr_t)na_movable_abouts + at, bytes, true);
+	if (rc == 0) /* unless another thread was faster by so much that it is a block's */
+		atomic_compare_exchange_strong_explicit(
+			&((struct na_movable_entry *)(void *)(entries + at + bytes))->where, &none_yet,
+			na_where(1, 0, NA_MOVABLE_FREE), memory_order_relaxed, memory_order_relaxed);
+	return rc;
 }
 
 /* Under the lock of its own: so that one thread maps, and others wait. */
@@ -49,24 +70,28 @@ static int start(void)
 	int rc = -ENOMEM;
 
 	na_limits_address_room(&limit);
-	for (reserved = MOST_BYTES; reserved > LEAST_BYTES && reserved > limit / LIMIT_SHARE;)
+	for (reserved = MOST_BYTES; reserved > LEAST_BYTES && 2 * reserved > limit / LIMIT_SHARE;)
 		reserved /= 2;
 	for (; rc < 0 && reserved >= LEAST_BYTES; reserved /= 2) {
-		rc = na_os.reserve(reserved, &p);
+		rc = na_os.reserve(2 * reserved + NA_PAGE, &p);
 		if (rc == 0)
 			break;
 	}
-	if (rc == 0 && (rc = na_os.protect(p, STEP, true)) < 0)
-		na_os.unmap(p, reserved);
 	if (rc < 0)
 		return -ENOMEM;
+	numarena_movable_table.entries = p;
+	na_movable_abouts = (_Atomic uint64_t *)((uintptr_t)p + reserved + NA_PAGE);
+	if (open_more(0, STEP) < 0) {
+		numarena_movable_table.entries = (const char *)&none;
+		na_os.unmap(p, 2 * reserved + NA_PAGE);
+		return -ENOMEM;
+	}
 	symmetric = na_os.barrier() < 0;
 	fences = symmetric;
-	numarena_movable_table.entries = p;
 	((struct na_movable_entry *)p)->where = na_where(0, 0, NA_MOVABLE_FREE); /* no handle's */
 	na_lock(&lock);
 	atomic_store_explicit(&opened, STEP / ENTRY, memory_order_release);
-	publish_bytes();
+	publish_mask();
 	na_unlock(&lock);
 	return 0;
 }
@@ -99,9 +124,16 @@ uint64_t na_movable_opened(void)
 	return atomic_load_explicit(&opened, memory_order_acquire);
 }
 
+uint64_t na_movable_top(void)
+{
+	return atomic_load_explicit(&top, memory_order_acquire);
+}
+
+/* What is not touched of the second table is not there, and cannot be told: it is counted in half. */
 uint64_t na_movable_metadata(void)
 {
-	return na_movable_opened() * ENTRY + atomic_load_explicit(&na_movable_arena.mapped, memory_order_relaxed);
+	return (na_movable_opened() ? na_movable_top() : 0) * ENTRY * 3 / 2 +
+	       atomic_load_explicit(&na_movable_arena.mapped, memory_order_relaxed);
 }
 
 struct na_movable_entry *na_movable_at(uint64_t index)
@@ -122,25 +154,26 @@ struct na_movable_entry *na_movable_entry(memory_handle_t handle)
 uint64_t na_movable_fresh(uint64_t count)
 {
 	for (;;) {
-		uint64_t end = atomic_load_explicit(&opened, memory_order_acquire), index = 0;
+		uint64_t end = atomic_load_explicit(&opened, memory_order_acquire), index = 0, first;
 		size_t at = (size_t)end * ENTRY;
 
 		na_lock(&lock);
-		if (top + count <= atomic_load_explicit(&opened, memory_order_relaxed)) {
-			index = top;
-			top += count;
+		first = atomic_load_explicit(&top, memory_order_relaxed);
+		if (first + count <= atomic_load_explicit(&opened, memory_order_relaxed) &&
+		    first + count < NA_HEADER_TRANSIT) {
+			index = first;
+			atomic_store_explicit(&top, first + count, memory_order_release);
 		}
 		na_unlock(&lock);
 		if (index)
 			return index;
-		/* The same step by two threads at once opens it twice, which is no harm. */
-		if (at + STEP > reserved ||
-		    na_os.protect((void *)((uintptr_t)numarena_movable_table.entries + at), STEP, true) < 0)
+		/* As much again. By two threads at once it is opened twice, which is no harm. */
+		if (2 * at > reserved || open_more(at, at) < 0)
 			return 0;
 		na_lock(&lock);
-		if (atomic_load_explicit(&opened, memory_order_relaxed) < end + STEP / ENTRY)
-			atomic_store_explicit(&opened, end + STEP / ENTRY, memory_order_release);
-		publish_bytes();
+		if (atomic_load_explicit(&opened, memory_order_relaxed) < 2 * end)
+			atomic_store_explicit(&opened, 2 * end, memory_order_release);
+		publish_mask();
 		na_unlock(&lock);
 	}
 }
@@ -189,7 +222,8 @@ void na_movable_give_entry(struct na_movable_space *space, uint64_t index)
 	struct na_movable_entry *e = na_movable_at(index);
 	uint64_t generation = na_where_generation(atomic_load_explicit(&e->where, memory_order_relaxed));
 
-	atomic_store_explicit(&e->about, 0, memory_order_relaxed);
+	if (atomic_load_explicit(na_about_of(e), memory_order_relaxed))
+		atomic_store_explicit(na_about_of(e), 0, memory_order_relaxed);
 	if (generation == 0) /* worn out */
 		return;
 	atomic_store_explicit(&e->where, na_where(generation, space->free_entry << 4, NA_MOVABLE_FREE),
@@ -214,7 +248,7 @@ int na_movable_fence_pins(void)
 
 	na_lock(&lock);
 	fences++;
-	publish_bytes();
+	publish_mask();
 	na_unlock(&lock);
 	if (!symmetric)
 		rc = na_os.barrier();
@@ -227,7 +261,7 @@ void na_movable_unfence_pins(void)
 {
 	na_lock(&lock);
 	fences--;
-	publish_bytes();
+	publish_mask();
 	na_unlock(&lock);
 }
 
@@ -243,15 +277,16 @@ uint64_t na_about_folded(uint64_t about)
 
 uint64_t na_about_make(size_t size)
 {
-	return na_about_folded(size);
+	return size >= NA_ABOUT_SIZE_FROM ? na_about_folded(size) : 0;
 }
 
 void na_about_put(struct na_movable_entry *entry, uint64_t clear, uint64_t set)
 {
-	uint64_t about = atomic_load_explicit(&entry->about, memory_order_relaxed);
+	uint64_t about = atomic_load_explicit(na_about_of(entry), memory_order_relaxed);
 
-	while (!atomic_compare_exchange_weak_explicit(&entry->about, &about, na_about_folded((about & ~clear) | set),
-						      memory_order_seq_cst, memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(na_about_of(entry), &about,
+						      na_about_folded((about & ~clear) | set), memory_order_seq_cst,
+						      memory_order_relaxed))
 		;
 }
 

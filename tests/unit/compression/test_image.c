@@ -62,7 +62,7 @@ static void blocks_of_all_sizes_come_back(void **state)
 
 			contents_fill(block, size, kind, s);
 			image = image_of(block, size);
-			assert_true(live() >= before + size / 300);
+			assert_true(live() >= before + size / 1000);
 			assert_true(image->bytes * 4 <= size * 3);
 			assert_int_equal(figures().images, 1);
 			assert_int_equal(figures().original, size);
@@ -157,7 +157,7 @@ static void every_flipped_byte_is_found(void **state)
 
 static void without_memory_nothing_is_left_over(void **state)
 {
-	size_t size = 20 << 20;
+	size_t size = 40 << 20;
 	uint8_t *block = malloc(size);
 	struct na_image *image = NULL;
 	uint64_t before = live();

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "compression/bits.h"
 #include "compression/piece.h"
 
 #include <errno.h>
@@ -9,7 +10,8 @@
 #include "support/contents.h"
 #include "support/unit.h"
 
-#define ALL 0x1f
+#define ALL  0x1f
+#define MOST 1300 /* elements: more than are worked on at a time */
 
 static const struct na_effort fast = { .speed = 4, .filters = ALL }, balanced = { .speed = 1, .filters = ALL },
 			      high = { .speed = 1, .high = 4, .filters = ALL };
@@ -35,14 +37,14 @@ static int end(void **state)
 
 static void planes_are_the_same_by_vectors_and_plainly(void **state)
 {
-	static uint8_t from[8 * 300 + 1], one[8 * 300], other[8 * 300], back[8 * 300 + 1];
+	static uint8_t from[8 * MOST + 1], one[8 * MOST], other[8 * MOST], back[8 * MOST + 1];
 	uint64_t seed = 1;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(from); i++)
 		from[i] = (uint8_t)contents_next(&seed);
 	for (unsigned int width = 2; width <= 8; width *= 2)
-		for (size_t n = 0; n <= 300; n++) {
+		for (size_t n = 0; n <= MOST; n += n < 300 ? 1 : 97) {
 			uint8_t *a[8], *b[8];
 
 			for (unsigned int k = 0; k < width; k++) {
@@ -58,6 +60,12 @@ static void planes_are_the_same_by_vectors_and_plainly(void **state)
 			na_planes_join_plain((const uint8_t *const *)a, 0, n, width, back + 1);
 			assert_memory_equal(back + 1, from + 1, n * width);
 			if (width > 2) {
+				na_planes_split_deltas(from + 1, n, width, a);
+				na_deltas_make_plain(from + 1, 0, n, width, back);
+				na_planes_split_plain(back, 0, n, width, b);
+				assert_memory_equal(one, other, n * width);
+				na_planes_join_deltas((const uint8_t *const *)a, n, width, back + 1);
+				assert_memory_equal(back + 1, from + 1, n * width);
 				na_deltas_make(from + 1, n, width, one);
 				na_deltas_make_plain(from + 1, 0, n, width, other);
 				assert_memory_equal(one, other, n * width);
@@ -67,6 +75,59 @@ static void planes_are_the_same_by_vectors_and_plainly(void **state)
 				assert_memory_equal(one, from + 1, n * width);
 			}
 		}
+}
+
+/* Packed bits: the same with vectors and without, back to what they were, and never beyond what they were given. */
+static void bits_are_the_same_by_vectors_and_plainly(void **state)
+{
+	static uint8_t from[20000], one[NA_BITS_BOUND(sizeof(from))], other[sizeof(one)];
+	uint64_t seed = 4;
+
+	(void)state;
+	for (int round = 0; round < 600; round++) {
+		size_t n = round < 300 ? (size_t)round + 1 : 1 + contents_next(&seed) % sizeof(from), length;
+		uint8_t mask = (uint8_t)contents_next(&seed), varies, *copy, *to = malloc(n);
+
+		for (size_t i = 0; i < n; i++) /* runs of one byte, and some bits of noise */
+			from[i] = i / 700 % 3 ? 7 : (uint8_t)(contents_next(&seed) & mask);
+		length = na_bits_pack(from, n, one);
+		assert_true(length <= NA_BITS_BOUND(n));
+		assert_int_equal(na_bits_measure(from, n, &varies), length);
+		assert_int_equal(na_bits_pack_plain(from, n, other), length);
+		assert_memory_equal(one, other, length);
+		copy = malloc(length);
+		memcpy(copy, one, length);
+		memset(to, 0x55, n);
+		assert_int_equal(na_bits_unpack(copy, length, to, n), length);
+		assert_memory_equal(to, from, n);
+		memset(to, 0x55, n);
+		assert_int_equal(na_bits_unpack_plain(copy, length, to, n), length);
+		assert_memory_equal(to, from, n);
+		free(copy);
+		copy = malloc(length - 1 + (length == 1));
+		memcpy(copy, one, length - 1);
+		assert_int_equal(na_bits_unpack(copy, length - 1, to, n), 0);
+		assert_int_equal(na_bits_unpack_plain(copy, length - 1, to, n), 0);
+		free(copy);
+		free(to);
+	}
+}
+
+static void packed_bits_leave_out_what_does_not_vary(void **state)
+{
+	static uint8_t from[8192], to[NA_BITS_BOUND(sizeof(from))];
+	uint64_t seed = 9;
+	uint8_t varies;
+
+	(void)state;
+	memset(from, 0x3f, sizeof(from));
+	assert_int_equal(na_bits_measure(from, sizeof(from), &varies), 3);
+	assert_int_equal(varies, 0);
+	for (size_t i = 0; i < sizeof(from); i++) /* signs */
+		from[i] = 0x3f | (contents_next(&seed) & 1 ? 0x80 : 0);
+	assert_int_equal(na_bits_measure(from, sizeof(from), &varies), sizeof(from) / 64 * (2 + 8));
+	assert_int_equal(varies, 0x80);
+	assert_int_equal(na_bits_pack(from, sizeof(from), to), sizeof(from) / 64 * (2 + 8));
 }
 
 /* Payload and piece in memory of just their size, so that the sanitizers see each byte beyond. */
@@ -260,6 +321,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(planes_are_the_same_by_vectors_and_plainly),
+		cmocka_unit_test(bits_are_the_same_by_vectors_and_plainly),
+		cmocka_unit_test(packed_bits_leave_out_what_does_not_vary),
 		cmocka_unit_test(every_filter_gives_back_what_it_got),
 		cmocka_unit_test(the_plan_beats_plain_lz4),
 		cmocka_unit_test(every_flipped_bit_is_found),

@@ -46,10 +46,10 @@ static void the_check_finds_every_bit_of_an_entry(void **unused)
 			if (!na_movable_check(NULL, NULL))
 				fail_msg("bit %d of `where` is not missed", bit);
 			e->where ^= UINT64_C(1) << bit;
-			e->about ^= UINT64_C(1) << bit;
+			*na_about_of(e) ^= UINT64_C(1) << bit;
 			if (!na_movable_check(NULL, NULL))
 				fail_msg("bit %d of `about` is not missed", bit);
-			e->about ^= UINT64_C(1) << bit;
+			*na_about_of(e) ^= UINT64_C(1) << bit;
 		}
 	}
 	assert_int_equal(na_movable_check(NULL, NULL), 0);

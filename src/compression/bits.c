@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "compression/bits.h"
+
+#include <string.h>
+
+#define GROUP NA_BITS_GROUP
+#define ONES  UINT64_C(0x0101010101010101)
+#define MORE  255 /* groups of one byte that follow another */
+
+/* The first byte of eight is the lowest, whatever the machine's order. */
+static uint64_t eight(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	return v;
+}
+
+static void put_eight(uint8_t *p, uint64_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	memcpy(p, &v, 8);
+}
+
+static unsigned int highest(unsigned int mask)
+{
+	return 31U - (unsigned int)__builtin_clz(mask);
+}
+
+/* ---- plainly ---- */
+
+static uint8_t mask_plain(const uint8_t *p)
+{
+	uint64_t all = 0, base = p[0] * ONES;
+
+	for (int i = 0; i < GROUP; i += 8)
+		all |= eight(p + i) ^ base;
+	all |= all >> 32;
+	all |= all >> 16;
+	return (uint8_t)(all | all >> 8);
+}
+
+/* The multiplication moves the lowest bit of the i-th byte to bit 56 + i, and no two meet. */
+static uint8_t *pack_plain(const uint8_t *p, uint8_t mask, uint8_t *to)
+{
+	uint64_t base = p[0] * ONES;
+
+	*to++ = p[0];
+	*to++ = mask;
+	for (unsigned int left = mask; left; left &= ~(1U << highest(left)))
+		for (int i = 0; i < GROUP; i += 8)
+			*to++ = (uint8_t)(((eight(p + i) ^ base) >> highest(left) & ONES) *
+						  UINT64_C(0x0102040810204080) >>
+					  56);
+	return to;
+}
+
+static void unpack_plain(const uint8_t *from, uint8_t base, uint8_t mask, uint8_t *to)
+{
+	uint64_t v[GROUP / 8];
+
+	for (int i = 0; i < GROUP / 8; i++)
+		v[i] = base * ONES;
+	for (unsigned int left = mask; left; left &= ~(1U << highest(left)))
+		for (int i = 0; i < GROUP / 8; i++) {
+			uint64_t spread = *from++ * ONES & UINT64_C(0x8040201008040201);
+
+			v[i] ^= ((spread + 0x7f * ONES) >> 7 & ONES) << highest(left);
+		}
+	for (int i = 0; i < GROUP / 8; i++)
+		put_eight(to + (ptrdiff_t)8 * i, v[i]);
+}
+
+/* ---- with AVX2 ---- */
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#define VECTORS	   __attribute__((target("avx2,popcnt,lzcnt")))
+#define has_avx2() (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt"))
+
+static inline VECTORS uint8_t mask_avx2(const uint8_t *p)
+{
+	__m256i base = _mm256_set1_epi8((char)p[0]), all;
+	uint64_t v;
+	__m128i half;
+
+	all = _mm256_or_si256(_mm256_xor_si256(base, _mm256_loadu_si256((const __m256i *)(const void *)p)),
+			      _mm256_xor_si256(base, _mm256_loadu_si256((const __m256i *)(const void *)(p + 32))));
+	half = _mm_or_si128(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+	v = (uint64_t)_mm_cvtsi128_si64(_mm_or_si128(half, _mm_unpackhi_epi64(half, half)));
+	v |= v >> 32;
+	v |= v >> 16;
+	return (uint8_t)(v | v >> 8);
+}
+
+static inline VECTORS uint8_t *pack_avx2(const uint8_t *p, uint8_t mask, uint8_t *to)
+{
+	__m256i base = _mm256_set1_epi8((char)p[0]);
+	__m256i a = _mm256_xor_si256(base, _mm256_loadu_si256((const __m256i *)(const void *)p));
+	__m256i b = _mm256_xor_si256(base, _mm256_loadu_si256((const __m256i *)(const void *)(p + 32)));
+
+	*to++ = p[0];
+	*to++ = mask;
+	for (unsigned int left = mask; left; to += 8) {
+		unsigned int bit = highest(left);
+		__m128i up = _mm_cvtsi32_si128((int)(7 - bit));
+		uint32_t word[2];
+
+		word[0] = (uint32_t)_mm256_movemask_epi8(_mm256_sll_epi16(a, up));
+		word[1] = (uint32_t)_mm256_movemask_epi8(_mm256_sll_epi16(b, up));
+		memcpy(to, word, 8);
+		left ^= 1U << bit;
+	}
+	return to;
+}
+
+static inline VECTORS __m256i spread(const uint8_t *from)
+{
+	const __m256i where = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2,
+					       3, 3, 3, 3, 3, 3, 3, 3);
+	const __m256i which = _mm256_set1_epi64x((long long)UINT64_C(0x8040201008040201));
+	uint32_t word;
+
+	memcpy(&word, from, 4);
+	return _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32((int)word), where), which),
+				 which);
+}
+
+static inline VECTORS void unpack_avx2(const uint8_t *from, uint8_t base, uint8_t mask, uint8_t *to)
+{
+	__m256i a = _mm256_set1_epi8((char)base), b = a;
+
+	for (unsigned int left = mask; left; from += 8) {
+		unsigned int bit = highest(left);
+		__m256i one = _mm256_set1_epi8((char)(1U << bit));
+
+		a = _mm256_xor_si256(a, _mm256_and_si256(one, spread(from)));
+		b = _mm256_xor_si256(b, _mm256_and_si256(one, spread(from + 4)));
+		left ^= 1U << bit;
+	}
+	_mm256_storeu_si256((__m256i *)(void *)to, a);
+	_mm256_storeu_si256((__m256i *)(void *)(to + 32), b);
+}
+
+#else
+
+#define VECTORS
+#define has_avx2()  0
+#define mask_avx2   mask_plain
+#define pack_avx2   pack_plain
+#define unpack_avx2 unpack_plain
+
+#endif
+
+/* ---- whole planes: the same loops around either ---- */
+
+/* The last group, filled up. */
+static const uint8_t *last(const uint8_t *from, size_t n, uint8_t *filled)
+{
+	memset(filled, from[0], GROUP);
+	memcpy(filled, from, n);
+	return filled;
+}
+
+#define LOOPS(suffix, attributes)                                                                                      \
+	static attributes size_t measure_all_##suffix(const uint8_t *from, size_t n, uint8_t *varies)                  \
+	{                                                                                                              \
+		uint8_t filled[GROUP], first = n ? from[0] : 0, before = 0;                                            \
+		size_t length = 0;                                                                                     \
+		unsigned int more = MORE;                                                                              \
+                                                                                                                       \
+		*varies = 0;                                                                                           \
+		for (size_t i = 0; i < n; i += GROUP) {                                                                \
+			uint8_t mask = mask_##suffix(n - i < GROUP ? last(from + i, n - i, filled) : from + i);        \
+                                                                                                                       \
+			*varies |= (uint8_t)(mask | (first ^ from[i]));                                                \
+			if (mask == 0 && from[i] == before && more < MORE) {                                           \
+				more++;                                                                                \
+				continue;                                                                              \
+			}                                                                                              \
+			length += mask ? 2 + 8 * (size_t)__builtin_popcount(mask) : 3;                                 \
+			more = mask ? MORE : 0;                                                                        \
+			before = from[i];                                                                              \
+		}                                                                                                      \
+		return length;                                                                                         \
+	}                                                                                                              \
+	static attributes size_t pack_all_##suffix(const uint8_t *from, size_t n, uint8_t *to)                         \
+	{                                                                                                              \
+		uint8_t filled[GROUP], full = MORE, *begin = to, *more = &full, before = 0;                            \
+                                                                                                                       \
+		for (size_t i = 0; i < n; i += GROUP) {                                                                \
+			const uint8_t *p = n - i < GROUP ? last(from + i, n - i, filled) : from + i;                   \
+			uint8_t mask = mask_##suffix(p);                                                               \
+                                                                                                                       \
+			if (mask == 0 && *p == before && *more < MORE) {                                               \
+				++*more;                                                                               \
+				continue;                                                                              \
+			}                                                                                              \
+			before = *p;                                                                                   \
+			to = pack_##suffix(p, mask, to);                                                               \
+			more = mask ? &full : to;                                                                      \
+			if (mask == 0)                                                                                 \
+				*to++ = 0;                                                                             \
+		}                                                                                                      \
+		return (size_t)(to - begin);                                                                           \
+	}                                                                                                              \
+	static attributes size_t unpack_all_##suffix(const uint8_t *from, size_t length, uint8_t *to, size_t n)        \
+	{                                                                                                              \
+		uint8_t filled[GROUP];                                                                                 \
+		size_t at = 0, i = 0, bytes;                                                                           \
+                                                                                                                       \
+		while (i < n) {                                                                                        \
+			if (length - at < 3)                                                                           \
+				return 0;                                                                              \
+			if (from[at + 1] == 0) { /* so many groups of one byte */                                      \
+				bytes = GROUP * ((size_t)from[at + 2] + 1);                                            \
+				bytes = bytes < n - i ? bytes : n - i;                                                 \
+				memset(to + i, from[at], bytes);                                                       \
+				at += 3;                                                                               \
+				i += bytes;                                                                            \
+				continue;                                                                              \
+			}                                                                                              \
+			bytes = 8 * (size_t)__builtin_popcount(from[at + 1]);                                          \
+			if (length - at - 2 < bytes)                                                                   \
+				return 0;                                                                              \
+			unpack_##suffix(from + at + 2, from[at], from[at + 1], n - i < GROUP ? filled : to + i);       \
+			if (n - i < GROUP)                                                                             \
+				memcpy(to + i, filled, n - i);                                                         \
+			at += 2 + bytes;                                                                               \
+			i += GROUP;                                                                                    \
+		}                                                                                                      \
+		return at;                                                                                             \
+	}
+
+LOOPS(plain, )
+LOOPS(avx2, VECTORS)
+
+size_t na_bits_measure(const uint8_t *from, size_t n, uint8_t *varies)
+{
+	return has_avx2() ? measure_all_avx2(from, n, varies) : measure_all_plain(from, n, varies);
+}
+
+size_t na_bits_pack(const uint8_t *from, size_t n, uint8_t *to)
+{
+	return has_avx2() ? pack_all_avx2(from, n, to) : pack_all_plain(from, n, to);
+}
+
+size_t na_bits_pack_plain(const uint8_t *from, size_t n, uint8_t *to)
+{
+	return pack_all_plain(from, n, to);
+}
+
+size_t na_bits_unpack(const uint8_t *from, size_t length, uint8_t *to, size_t n)
+{
+	return has_avx2() ? unpack_all_avx2(from, length, to, n) : unpack_all_plain(from, length, to, n);
+}
+
+size_t na_bits_unpack_plain(const uint8_t *from, size_t length, uint8_t *to, size_t n)
+{
+	return unpack_all_plain(from, length, to, n);
+}
