@@ -11,7 +11,6 @@
  *
  * JSON on the last line.
  */
-#define _GNU_SOURCE
 #include <numarena/numarena.h>
 #include <pthread.h>
 #include <stdint.h>

@@ -56,13 +56,13 @@ static int put_object(FILE *out, json_t *v)
 		separator = ",";
 		rc = put_key(out, na_jansson.json_object_iter_key(i));
 		if (rc == 0)
-			rc = na_pack(out, na_jansson.json_object_iter_value(i));
+			rc = na_page_pack(out, na_jansson.json_object_iter_value(i));
 	}
 	fputc('}', out);
 	return rc;
 }
 
-int na_pack(FILE *out, json_t *v)
+int na_page_pack(FILE *out, json_t *v)
 {
 	size_t n = json_is_array(v) ? na_jansson.json_array_size(v) : 0;
 	json_t **items;
@@ -136,7 +136,7 @@ static int put_plain(FILE *out, json_t *const *v, size_t n)
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		if (i)
 			fputc(',', out);
-		rc = na_pack(out, v[i]);
+		rc = na_page_pack(out, v[i]);
 	}
 	fputc(']', out);
 	return rc;
@@ -282,7 +282,7 @@ static int put_texts(FILE *out, json_t *const *v, size_t n)
 	}
 	if (rc == 0) {
 		fputs(",\"i\":", out);
-		rc = na_pack(out, places);
+		rc = na_page_pack(out, places);
 		fputc('}', out);
 	}
 out:

@@ -21,6 +21,6 @@
 #include "report/jansson_calls.h"
 
 /* 0, or -ENOMEM. Errors of the stream are the caller's to see. */
-int na_pack(FILE *out, json_t *value);
+int na_page_pack(FILE *out, json_t *value);
 
 #endif

@@ -247,7 +247,7 @@ char *na_page_make(json_t *report)
 	rest = put_until(out, rest, "@DATA@");
 	rc = trim(report);
 	if (rc == 0)
-		rc = na_pack(out, report);
+		rc = na_page_pack(out, report);
 	fputs(rest, out);
 	if (ferror(out))
 		rc = -1;

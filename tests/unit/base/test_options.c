@@ -244,7 +244,7 @@ static void every_variable_sets_its_own_field(void **state)
 	enter(state);                                                                             \
 	assert_false(na_option_from_environment(NA_OPTION_##id));                                 \
 	if (NA_KIND_##kind == NA_KIND_RATIO)                                                      \
-		snprintf(text, sizeof(text), "%u", (unsigned int)((most) / 1000));                \
+		snprintf(text, sizeof(text), "%u.%03u", (unsigned int)(most) / 1000, (unsigned int)(most) % 1000); \
 	else if (NA_KIND_##kind == NA_KIND_PAGES)                                                 \
 		snprintf(text, sizeof(text), "%s", na_pages_name(most));                          \
 	else if (NA_KIND_##kind == NA_KIND_FALLBACK)                                              \
