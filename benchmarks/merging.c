@@ -2,7 +2,7 @@
 /*
  * merging RANKS RANKS-PER-NODE: the merge of job reports, driven as mpi/reduce.c does it, with that many made-up records: binomial trees within nodes, then
  * over nodes. Every record is added and merged; what one process on the critical path does is the time of its own record, and of each level the time of one
- * merge, of which the median over all of that level counts (and the highest is told). The trees are walked depth first, so that two aggregates a
+ * merge, of which the median over all of that level counts. The trees are walked depth first, so that two aggregates a
  * level are in memory at a time, as they would be on as many machines. Prints JSON: times in microseconds.
  */
 #include <stdio.h>
@@ -25,7 +25,6 @@ struct sum {
 struct times {
 	double us[KEPT];
 	size_t count; /* of all, also those not kept */
-	double most;
 };
 
 static struct times leaves, levels[2][LEVELS]; /* within nodes; over them */
@@ -48,7 +47,6 @@ static void keep(struct times *t, double us)
 	if (t->count < KEPT)
 		t->us[t->count] = us;
 	t->count++;
-	t->most = us > t->most ? us : t->most;
 }
 
 static void *need(size_t size)
@@ -203,14 +201,13 @@ static double median(struct times *t)
 
 static void print(const struct sum *all, const struct na_fullest *top)
 {
-	double critical = median(&leaves), most = critical;
+	double critical = median(&leaves);
 	int used[2] = { 0, 0 }, hosts = (ranks + per_node - 1) / per_node;
 	size_t leader = 2 * sizeof(struct sum), root = leader;
 
 	for (int part = 0; part < 2; part++)
 		for (int i = 0; i < LEVELS && levels[part][i].count; i++) {
 			critical += median(&levels[part][i]);
-			most += levels[part][i].count < 100 ? levels[part][i].most : 0;
 			used[part]++;
 		}
 	root += hosts > NA_JOB_HOSTS ? 2 * sizeof(*top) : (size_t)hosts * sizeof(struct na_job);
