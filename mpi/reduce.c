@@ -93,15 +93,21 @@ static void finish(struct work *w)
 		na_mpi.Comm_free(&w->local);
 }
 
-/* One axis for all series: a minimum is the maximum of complements. */
+/* One axis for all series: a minimum is the maximum of what is missing to a number that is larger than all. Not of complements: MPICH 4.0 compares unsigned
+ * words as signed ones, and 0, of an empty series, would be more than they. */
 static bool widen(struct work *w, struct na_record *mine)
 {
 	struct na_axis own = na_axis_of(&mine->series);
-	uint64_t words[4] = { ~own.begin_ms, own.end_ms, own.shift, own.most }, all[4];
+	uint64_t words[4] = { own.begin_ms < INT64_MAX ? INT64_MAX - own.begin_ms : 0, own.end_ms, own.shift,
+			      own.most };
+	uint64_t all[4];
 
 	if (!good(w, na_mpi.Allreduce(words, all, 4, na_mpi.u64, na_mpi.max, w->comm)))
 		return false;
-	w->axis = (struct na_axis){ .begin_ms = ~all[0], .end_ms = all[1], .shift = (uint32_t)all[2], .most = all[3] };
+	w->axis = (struct na_axis){ .begin_ms = all[0] ? INT64_MAX - all[0] : UINT64_MAX,
+				    .end_ms = all[1],
+				    .shift = (uint32_t)all[2],
+				    .most = all[3] };
 	na_series_widen(&mine->series, na_axis_shift(&w->axis));
 	return true;
 }
