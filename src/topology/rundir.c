@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -80,13 +81,16 @@ static int check_owner(int fd)
 	return s.st_uid == geteuid() && (s.st_mode & 077) == 0 ? 0 : -EPERM;
 }
 
-static int open_checked(const char *path, bool create, int *out)
+/* `made`: it was not there before. */
+static int open_checked(const char *path, bool create, int *out, bool *made)
 {
 	int fd, rc = 0;
 
 	/* A second turn if another process removed the folder between the two calls. */
 	for (int turn = 0; turn < 3; turn++) {
-		if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
+		if (create && mkdir(path, 0700) == 0)
+			*made = true;
+		else if (create && errno != EEXIST)
 			return -errno;
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd >= 0) {
@@ -104,14 +108,48 @@ static int open_checked(const char *path, bool create, int *out)
 	return rc;
 }
 
+/* What a killed job has left: a folder serves for the seconds of a job's start, and one that its job still has open does not miss it. */
+static void remove_if_old(const char *parent, const char *name)
+{
+	struct na_rundir folder = { .fd = -1 };
+	struct stat s;
+	bool made;
+
+	if (na_format(folder.path, sizeof(folder.path), "%s/%s", parent, name) >= sizeof(folder.path) - 1 ||
+	    open_checked(folder.path, false, &folder.fd, &made) < 0)
+		return;
+	if (fstat(folder.fd, &s) == 0 && s.st_mtime + NA_RUNDIR_LIFE_S < time(NULL))
+		na_rundir_remove(&folder);
+	na_rundir_close(&folder);
+}
+
+/* By the one process of a job that has made the job's own folder. */
+static void remove_old(const char *parent)
+{
+	DIR *entries = opendir(parent);
+	struct dirent *entry;
+	char prefix[32];
+
+	if (!entries)
+		return;
+	na_format(prefix, sizeof(prefix), "numarena-%u-", (unsigned int)geteuid());
+	while ((entry = readdir(entries)))
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+			remove_if_old(parent, entry->d_name);
+	closedir(entries);
+}
+
 static int open_in(const char *parent, const char *name, bool create, struct na_rundir *out)
 {
 	struct na_rundir folder = { .fd = -1 };
+	bool made = false;
 	int rc;
 
 	if (na_format(folder.path, sizeof(folder.path), "%s/%s", parent, name) >= sizeof(folder.path) - 1)
 		return -ENAMETOOLONG;
-	rc = open_checked(folder.path, create, &folder.fd);
+	rc = open_checked(folder.path, create, &folder.fd, &made);
+	if (made)
+		remove_old(parent);
 	if (rc == 0)
 		*out = folder;
 	return rc;

@@ -6,7 +6,8 @@
  * XDG_RUNTIME_DIR, /dev/shm and /tmp that works. Its name carries the user, the job and the boot, so that jobs,
  * users, and machines with one parent on a common file system keep apart. It is created 0700, and used only
  * if it is a folder, not a link to one, that belongs to us and is open to nobody else; another user who was
- * faster with the name can make us discover by ourselves, no more.
+ * faster with the name can make us discover by ourselves, no more. Who makes a job's folder removes those of ours beside it that are
+ * an hour old: jobs that were killed while they started leave theirs.
  * Private to topology/ and its tests. No state.
  */
 #ifndef NA_TOPOLOGY_RUNDIR_H
@@ -16,6 +17,8 @@
 #include <stdbool.h>
 
 #include "topology/topology.h"
+
+#define NA_RUNDIR_LIFE_S 3600
 
 struct na_rundir {
 	int fd;

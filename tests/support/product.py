@@ -4,6 +4,7 @@
 A test script defines functions named test_*, and ends with product.main(globals()). Each gets a fresh folder that is
 its current one and is removed afterwards. raise product.Skip(why) skips one function; product.need() the whole script.
 """
+import atexit
 import inspect
 import json
 import os
@@ -25,6 +26,11 @@ SECOND = os.environ.get("NA_TEST_MPI") == "second"
 FAMILY, _, LAUNCHER = (os.environ.get("NA_MPI2", "mpich:mpiexec.mpich") if SECOND
                        else os.environ.get("NA_MPI", "openmpi:mpirun")).partition(":")
 MPIRUN = [LAUNCHER, "--oversubscribe"] if FAMILY == "openmpi" else [LAUNCHER]
+
+
+# What killed jobs leave of shared memory, ours and MPI's, goes with the test.
+SHARED = tempfile.mkdtemp(prefix="numarena-shared-")
+atexit.register(shutil.rmtree, SHARED, ignore_errors=True)
 
 
 class Skip(Exception):
@@ -49,6 +55,7 @@ def environment(**changes):
         env["OMPI_ALLOW_RUN_AS_ROOT"] = env["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
     # Local jobs only: no network is looked at, no user's session is written to.
     env["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none"
+    env["XDG_RUNTIME_DIR"] = SHARED  # where there is none, as on hosts with a /tmp of their own, numarena looks elsewhere
     for key, value in changes.items():
         if value is None:
             env.pop(key, None)
@@ -67,7 +74,7 @@ def run(*command, timeout=120, cwd=None, **changes):
 
 def ranks(count, *command, **options):
     """The command on so many ranks."""
-    return run(*MPIRUN, "-n", count, *command, **options)
+    return run(*MPIRUN, "-n", count, *command, **{"OMPI_MCA_btl_vader_backing_directory": SHARED, **options})
 
 
 def mpi_program(name):

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/options.h"
@@ -213,6 +214,37 @@ static void the_parent_is_named_or_the_sessions(void **state)
 	unsetenv("XDG_RUNTIME_DIR");
 }
 
+static void what_killed_jobs_left_goes_after_an_hour(void **state)
+{
+	struct timespec old[2] = { { time(NULL) - NA_RUNDIR_LIFE_S - 10, 0 }, { time(NULL) - NA_RUNDIR_LIFE_S - 10, 0 } };
+	struct na_topology_job killed = job_in(state), recent = killed, next = killed;
+	struct na_rundir first, second, third;
+	char other[PATH_MAX];
+	int fd;
+
+	recent.id = "job-2";
+	next.id = "job-3";
+	assert_int_equal(na_rundir_open(&killed, true, &first), 0);
+	assert_int_equal(na_rundir_open(&recent, true, &second), 0);
+	fd = openat(first.fd, NA_RUNDIR_PREFIX "seen", O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(futimens(first.fd, old), 0);
+	snprintf(other, sizeof(other), "%s/numarena-%u-notes", (char *)*state, (unsigned int)geteuid());
+	assert_int_equal(mkdir(other, 0755), 0); /* open to others: none of ours */
+	assert_int_equal(utimensat(AT_FDCWD, other, old, 0), 0);
+	assert_int_equal(na_rundir_open(&next, true, &third), 0);
+	assert_int_equal(access(first.path, F_OK), -1);
+	assert_int_equal(access(second.path, F_OK), 0);
+	assert_int_equal(access(other, F_OK), 0);
+	assert_int_equal(rmdir(other), 0);
+	na_rundir_remove(&second);
+	na_rundir_remove(&third);
+	na_rundir_close(&first);
+	na_rundir_close(&second);
+	na_rundir_close(&third);
+}
+
 static void removal_takes_our_files_and_no_others_and_can_be_repeated(void **state)
 {
 	struct na_topology_job job = job_in(state);
@@ -243,6 +275,7 @@ int main(void)
 		cmocka_unit_test(a_folder_of_another_user_is_refused),
 		cmocka_unit_test(a_parent_that_cannot_be_used_is_an_error),
 		cmocka_unit_test(the_parent_is_named_or_the_sessions),
+		cmocka_unit_test(what_killed_jobs_left_goes_after_an_hour),
 		cmocka_unit_test(removal_takes_our_files_and_no_others_and_can_be_repeated),
 	};
 
