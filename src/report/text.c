@@ -358,5 +358,5 @@ char *na_report_text_full(const struct na_report *report)
 		free(text);
 		return NULL;
 	}
-	return text;
+	return na_text_folded(text);
 }

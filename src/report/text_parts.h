@@ -22,4 +22,7 @@ void na_text_latency(FILE *f, const struct na_report *r);
 void na_text_findings(FILE *f, const struct na_report *r, size_t most);
 void na_text_oom(FILE *f, const struct na_report *r);
 
+/* The text from malloc with no line of more than 100 columns, whatever it says; frees what it was given. NULL: no memory. */
+char *na_text_folded(char *text);
+
 #endif

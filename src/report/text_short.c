@@ -319,7 +319,7 @@ static char *print(const struct section *s, const struct na_report *r)
 		return NULL;
 	s->put(f, r);
 	if (fclose(f) == 0)
-		return text;
+		return na_text_folded(text);
 	free(text);
 	return NULL;
 }

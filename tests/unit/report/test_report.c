@@ -379,7 +379,7 @@ static void the_fullest_report_fits(void **state)
 	for (int i = 0; i < 12; i++) {
 		struct na_record r;
 
-		snprintf(name, sizeof(name), "h%d", i % 6);
+		snprintf(name, sizeof(name), "a-node-whose-name-is-long-in-rack-%d", i % 6);
 		record_make(&r, 10000 + i, 10012, name);
 		for (int k = 0; k < 61; k++) {
 			snprintf(name, sizeof(name), "phase %d of rank %d, with a long name", k, i);
@@ -398,6 +398,10 @@ static void the_fullest_report_fits(void **state)
 		r.heap.remote_releases = r.heap.releases = 1000000;
 		r.heap.cache_refills = r.heap.class_allocations[0] = 1000000;
 		r.heap.purged_bytes = UINT64_C(1) << 50;
+		if (i == 5) { /* outliers, whose names, figures and medians are long */
+			r.heap.peak_bytes = r.peak_physical = r.heap.large_live_bytes = UINT64_C(1023) << 40;
+			r.record_ns = r.topology_ns = UINT64_C(3599000000000);
+		}
 		put(&r);
 		snprintf(name, sizeof(name), "oom-%d.txt", 10000 + i);
 		close(open(name, O_CREAT | O_WRONLY, 0666));
