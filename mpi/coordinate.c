@@ -5,8 +5,8 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "mpi/message.h"
 #include "report/paused.h"
 #include "report/window.h"
@@ -33,14 +33,6 @@ static struct {
 	uint64_t gain, *gains; /* this rank's, its node's */
 	int local_rank, local_size, rank, keyval;
 } c = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* ---- which communicators count ---- */
 
@@ -128,8 +120,8 @@ static bool ended(MPI_Request *request)
 		if (flag)
 			return true;
 		if (!until)
-			until = now_ns() + PATIENCE;
-		else if (now_ns() > until)
+			until = na_clock_ns(CLOCK_MONOTONIC) + PATIENCE;
+		else if (na_clock_ns(CLOCK_MONOTONIC) > until)
 			return false;
 		sched_yield();
 	}
@@ -161,7 +153,7 @@ static bool post_barrier(void)
 
 static void offer(void)
 {
-	uint64_t now = now_ns();
+	uint64_t now = na_clock_ns(CLOCK_MONOTONIC);
 
 	if (na_coordination_waiting) /* several threads, and none has entered a collective since */
 		post_barrier();
@@ -294,7 +286,7 @@ void na_coordination_start(MPI_Comm comm, int64_t node, const struct na_schedule
 		return;
 	na_mpi.Query_thread(&provided);
 	c.multiple = provided == MPI_THREAD_MULTIPLE;
-	c.start_ns = now_ns();
+	c.start_ns = na_clock_ns(CLOCK_MONOTONIC);
 	na_schedule_start(&c.schedule, rules);
 	na_coordination_on = true;
 }

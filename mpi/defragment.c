@@ -7,8 +7,8 @@
 #include <numarena/mpi.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "mpi/calls.h"
 #include "mpi/message.h"
 #include "mpi/schedule.h"
@@ -33,14 +33,6 @@ struct window {
 };
 
 static uint64_t last_ns; /* when the last call ended; the calls are serial, for a rank makes one at a time */
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static memory_error_t read_config(const coordination_config_t *c, struct wish *w)
 {
@@ -114,7 +106,7 @@ static memory_error_t agree_time(struct window *w)
 
 	na_window_settings(&s);
 	own[0] = w->gain;
-	own[1] = ~(now_ns() - last_ns);
+	own[1] = ~(na_clock_ns(CLOCK_MONOTONIC) - last_ns);
 	if (na_mpi.Allreduce(own, all, 2, na_mpi.u64, na_mpi.max, w->comm) != MPI_SUCCESS ||
 	    na_mpi.Allgather(&w->gain, 1, na_mpi.u64, w->gains, 1, na_mpi.u64, w->local) != MPI_SUCCESS)
 		return na_core_error(MEMORY_ERROR_IO, "communication over the communicator failed");
@@ -192,7 +184,7 @@ memory_error_t coordinate_defragmentation(MPI_Comm comm, const coordination_conf
 	if (!error)
 		error = sum_up(&w, &mine, &found);
 	if (w.ns)
-		last_ns = now_ns();
+		last_ns = na_clock_ns(CLOCK_MONOTONIC);
 	if (w.local != na_mpi.comm_null)
 		na_mpi.Comm_free(&w.local);
 	free(w.gains);

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "mpi/names.h"
 #include "report/identity.h"
 
@@ -171,25 +171,17 @@ int na_launcher_say(const char *key, const char *word)
 	return 0;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* A get that comes before the word either waits at the server, up to the time given, or says at once
  * that nothing is there (depending on what the server has heard of the other): so it is asked again. */
 int na_launcher_hear(int rank, const char *key, char *word, size_t capacity, uint32_t patience_ms)
 {
-	uint64_t end = now_ms() + patience_ms, now;
+	uint64_t end = na_clock_ms(CLOCK_MONOTONIC) + patience_ms, now;
 	pmix_proc_t who = pmix.me;
 
 	if (!pmix.open)
 		return na_names_hear(rank, key, word, capacity, patience_ms);
 	who.rank = (pmix_rank_t)rank;
-	while ((now = now_ms()) < end) {
+	while ((now = na_clock_ms(CLOCK_MONOTONIC)) < end) {
 		pmix_value_t *value = NULL;
 		pmix_info_t limit;
 		int found;

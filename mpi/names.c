@@ -5,9 +5,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/hash.h"
 #include "mpi/table.h"
 
 #define NAME	  64   /* PMI's limit of a key */
@@ -27,9 +28,7 @@ bool na_names_open(const char *job, int rank, int size)
 {
 	if (!na_mpi.numbered)
 		return false;
-	names.job = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-	for (const char *p = job; *p; p++)
-		names.job = (names.job ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+	names.job = na_hash_text(NA_HASH_START, job);
 	names.rank = rank;
 	names.rest_us = (useconds_t)(LEAST_US + US_A_RANK * (int64_t)size);
 	names.world = names.self = NULL; /* MPI fills the half that it uses */
@@ -75,17 +74,9 @@ int na_names_say(const char *key, const char *word)
 	return na_mpi.Publish_name(name, na_mpi.info_null, port) == MPI_SUCCESS ? 0 : -EIO;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 int na_names_hear(int rank, const char *key, char *word, size_t capacity, uint32_t patience_ms)
 {
-	uint64_t begin = now_ms(), end = begin + patience_ms;
+	uint64_t begin = na_clock_ms(CLOCK_MONOTONIC), end = begin + patience_ms;
 	char name[NAME], port[MPI_MAX_PORT_NAME] = "";
 	bool certain = false;
 
@@ -98,12 +89,12 @@ int na_names_hear(int rank, const char *key, char *word, size_t capacity, uint32
 			snprintf(word, capacity, "%s", port);
 			return 0;
 		}
-		if (!certain && now_ms() > begin + DOUBT_MS) {
+		if (!certain && na_clock_ms(CLOCK_MONOTONIC) > begin + DOUBT_MS) {
 			certain = true;
 			if (na_names_say("numarena.probe", "probe") < 0)
 				return -EIO;
 		}
 		usleep(names.rest_us);
-	} while (now_ms() < end);
+	} while (na_clock_ms(CLOCK_MONOTONIC) < end);
 	return -ETIMEDOUT;
 }

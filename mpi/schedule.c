@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/hash.h"
+
 #define CREDIT_WINDOWS 10
 
 void na_schedule_start(struct na_schedule *s, const struct na_schedule_rules *rules)
@@ -13,21 +15,12 @@ void na_schedule_start(struct na_schedule *s, const struct na_schedule_rules *ru
 	s->at = s->length;
 }
 
-static uint64_t hash_word(uint64_t hash, uint64_t word)
-{
-	for (int i = 0; i < 8; i++)
-		hash = (hash ^ ((word >> (8 * i)) & 255)) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 void na_schedule_offer(struct na_schedule *s, struct na_offer *mine)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	const uint64_t rules[] = { s->rules.share, s->rules.window_ns, s->rules.tokens,
+				   NA_OFFER_WORDS << 8 | NA_SCHEDULE_LAG };
+	uint64_t hash = na_hash(NA_HASH_START, rules, sizeof(rules));
 
-	hash = hash_word(hash, s->rules.share);
-	hash = hash_word(hash, s->rules.window_ns);
-	hash = hash_word(hash, s->rules.tokens);
-	hash = hash_word(hash, NA_OFFER_WORDS << 8 | NA_SCHEDULE_LAG);
 	mine->round = s->round;
 	mine->not_round = ~s->round;
 	mine->rules = hash;

@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/hash.h"
 #include "mpi/agree.h"
 #include "mpi/coordinate.h"
 #include "mpi/launcher.h"
@@ -37,25 +38,13 @@ int64_t na_session_node(void)
 	return session.launcher.node;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* FNV-1a: differences shall show, nothing more. */
+/* Differences shall show, nothing more. */
 static uint64_t configuration(void)
 {
-	const char *parts[] = { PACKAGE_VERSION, na_process_folder() };
-	uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ NA_RECORD_VERSION ^ ((uint64_t)NA_JOB_VERSION << 32) ^
-			((uint64_t)NA_JOB_BREAKDOWN_VERSION << 48);
+	uint64_t versions = NA_HASH_START ^ NA_RECORD_VERSION ^ ((uint64_t)NA_JOB_VERSION << 32) ^
+			    ((uint64_t)NA_JOB_BREAKDOWN_VERSION << 48);
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		for (const char *p = parts[i]; *p; p++)
-			hash = (hash ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
-	return hash;
+	return na_hash_text(na_hash_text(versions, PACKAGE_VERSION), na_process_folder());
 }
 
 /* A program that links this library wants the report, whether or not a folder was named. */
@@ -178,7 +167,7 @@ static void publish(struct na_reduction *all, uint64_t begin)
 		.row_axis = all->row_axis,
 		.mpi = 1,
 		.launcher = session.name[0] ? session.name : NULL,
-		.reduce_ns = now_ns() - begin,
+		.reduce_ns = na_clock_ns(CLOCK_MONOTONIC) - begin,
 	};
 	const char *notes[2];
 
@@ -203,7 +192,7 @@ static void report_at_end(void)
 	record.state = NA_RECORD_COMPLETE; /* as it will be once the report is there */
 	if (session.traced)
 		na_trace_write(session.comm, session.rank, record.start_ms * 1000000);
-	begin = now_ns();
+	begin = na_clock_ns(CLOCK_MONOTONIC);
 	rc = na_reduce(session.comm, session.launcher.node, &record, true, &all, &error);
 	if (rc == 0 && session.rank == 0)
 		publish(&all, begin);

@@ -4,19 +4,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "mpi/message.h"
 #include "report/paused.h"
 #include "report/process.h"
-
-static uint64_t wall_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 void na_trace_write(MPI_Comm comm, int rank, uint64_t begin_ns)
 {
@@ -32,7 +24,7 @@ void na_trace_write(MPI_Comm comm, int rank, uint64_t begin_ns)
 		return;
 	if ((size_t)snprintf(path, sizeof(path), "%s/pauses.noise", na_process_folder()) >= sizeof(path))
 		return;
-	rc = na_paused_trace(path, rank, begin_ns, wall_ns());
+	rc = na_paused_trace(path, rank, begin_ns, na_clock_ns(CLOCK_REALTIME));
 	if (rc < 0)
 		na_message("%s cannot be written: %s", path, strerror(-rc));
 }

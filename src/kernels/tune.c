@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/options.h"
 #include "kernels/tune_file.h"
 #include "os/chase.h"
@@ -377,10 +378,10 @@ static uint64_t key_of(kernel_site_t *site, const struct na_tune_judged *what)
 		const char *name = strrchr(site->name, '/');
 
 		name = name ? name + 1 : site->name;
-		mark = na_tune_hash(NA_TUNE_HASH, name, strlen(name)) | 1;
+		mark = na_hash_text(NA_HASH_START, name) | 1;
 		__atomic_store_n(&site->mark, mark, __ATOMIC_RELAXED);
 	}
-	return na_tune_hash(mark, kind, sizeof(kind)) | 1;
+	return na_hash(mark, kind, sizeof(kind)) | 1;
 }
 
 /* Whether another process of the node is finding this out; what it has found is taken over. */

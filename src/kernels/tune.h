@@ -70,9 +70,6 @@ struct na_tune_judged {
 
 void na_tune_judge(const void *const *probe, struct na_tune_judged *out);
 
-uint64_t na_tune_hash(uint64_t hash, const void *data, size_t length);
-#define NA_TUNE_HASH UINT64_C(0xcbf29ce484222325)
-
 /* The table: one cell a key. find makes one if there is room; NULL if not, or somebody else is making one. */
 struct na_cell *na_tune_find(uint64_t key, const char *name, const struct na_tune_judged *what, enum na_tune_kind kind);
 struct na_cell *na_tune_cell(size_t i);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "kernels/tune.h"
@@ -90,7 +91,7 @@ int na_tune_file_path(char *out, size_t capacity)
 		return -ENOENT;
 	na_tune_cpu(cpu, sizeof(cpu));
 	if (na_format(out, capacity, "%s%s/numarena/tuning-%llx", home, below,
-		      (unsigned long long)na_tune_hash(NA_TUNE_HASH, cpu, strlen(cpu))) >= capacity - 1)
+		      (unsigned long long)na_hash_text(NA_HASH_START, cpu)) >= capacity - 1)
 		return -ENOENT;
 	return 0;
 }
@@ -144,7 +145,7 @@ static const char *check(size_t length, char **first, size_t *entries)
 	text[length - 1] = ' '; /* as number() wants it */
 	line = tail + 4;
 	if (!number(&line, NA_TUNE_CELLS, 10, &count) || !number(&line, UINT64_MAX, 16, &hash) || *line != '\0' ||
-	    hash != na_tune_hash(NA_TUNE_HASH, text, (size_t)(tail - text)))
+	    hash != na_hash(NA_HASH_START, text, (size_t)(tail - text)))
 		return "it is damaged";
 	na_tune_cpu(ours, sizeof(ours));
 	na_format(cpu, sizeof(cpu), "cpu %s\n", ours);
@@ -300,7 +301,7 @@ static size_t render(void)
 			if (na_tune_cell(i))
 				count += render_cell(na_tune_cell(i), used, &at);
 	at += na_format(text + at, MOST - at, "end %zu %llx\n", count,
-			(unsigned long long)na_tune_hash(NA_TUNE_HASH, text, at));
+			(unsigned long long)na_hash(NA_HASH_START, text, at));
 	return at;
 }
 

@@ -15,15 +15,6 @@ static struct na_cell cells[NA_TUNE_CELLS];
 static struct na_lock making; /* of cells; only tried, but by reset */
 static uint32_t stored_cells; /* under making */
 
-uint64_t na_tune_hash(uint64_t hash, const void *data, size_t length)
-{
-	const unsigned char *bytes = data;
-
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 /* ---- judging ---- */
 
 static uint32_t log2_up(uint64_t bytes)

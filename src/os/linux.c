@@ -18,10 +18,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/bits.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "os/fault.h"
 #include "os/memfile.h"
@@ -506,14 +506,6 @@ uint64_t na_os_node_memory(int node)
 	return node_figure(node, "MemTotal");
 }
 
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* pthread_atfork() is linked from the C library's static part, so it lies behind all of our code, among what only a report needs, and calling
  * it at every start would bring those pages in. It does just this. */
 int na_os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
@@ -530,10 +522,10 @@ int na_os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(voi
 
 uint64_t na_os_now_ns(void)
 {
-	return clock_ns(CLOCK_MONOTONIC);
+	return na_clock_ns(CLOCK_MONOTONIC);
 }
 
 uint64_t na_os_coarse_ms(void)
 {
-	return clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
+	return na_clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
 }

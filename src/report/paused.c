@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/options.h"
@@ -21,17 +21,9 @@ static struct na_pauses pauses;
 static struct moment trace[NA_PAUSED_TRACE];
 static uint64_t traced;
 
-static uint64_t wall_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void na_paused(uint32_t kind, uint64_t ns, uint64_t bytes)
 {
-	uint64_t now = wall_ns();
+	uint64_t now = na_clock_ns(CLOCK_REALTIME);
 	struct na_pause p = { .moment_ns = now > ns ? now - ns : 0, .ns = ns, .bytes = bytes, .kind = kind };
 
 	na_lock(&lock);

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "heap/heap.h"
@@ -64,14 +64,6 @@ static struct {
 } self;				    /* all zero: 120 KiB that a process without a report never touches */
 
 _Atomic bool na_process_started;
-
-static uint64_t wall_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static void keep_fullest(struct na_record *r, uint64_t now_ms)
 {
@@ -154,7 +146,8 @@ static void add_moment(struct na_record *r, uint64_t now_ms)
 static void measure(bool heavy)
 {
 	struct na_record *r = &self.record;
-	uint64_t begin = na_os_now_ns(), now_ms = wall_ms(), before_ms = r->update_ms, before_peak = r->heap.peak_bytes;
+	uint64_t begin = na_os_now_ns(), now_ms = na_clock_ms(CLOCK_REALTIME), before_ms = r->update_ms,
+		 before_peak = r->heap.peak_bytes;
 	struct na_procfs p;
 
 	na_procfs_memory(&p);
@@ -244,7 +237,7 @@ static void fill_identity(void)
 	r->pid = self.id.pid;
 	r->parent = (int32_t)getppid();
 	r->role = self.id.root ? NA_RECORD_ROOT : NA_RECORD_PROCESS;
-	r->start_ms = wall_ms();
+	r->start_ms = na_clock_ms(CLOCK_REALTIME);
 	self.start_ns = na_os_now_ns();
 	self.heavy_again_ns = self.heavy_grown_ns = 0;
 	describe_host(r);
@@ -318,7 +311,7 @@ static void introduce(const struct na_process_source *source)
 	if (self.source.snapshot)
 		return;
 	self.source = source ? *source : heap;
-	na_identity_find(&self.id, wall_ms());
+	na_identity_find(&self.id, na_clock_ms(CLOCK_REALTIME));
 	fill_identity();
 }
 
@@ -377,7 +370,7 @@ static void forget(void)
 static void open_after_fork(void)
 {
 	self.forked = false;
-	na_identity_find(&self.id, wall_ms());
+	na_identity_find(&self.id, na_clock_ms(CLOCK_REALTIME));
 	self.id.root = 0;
 	self.id.rank = -1;
 	fill_identity();

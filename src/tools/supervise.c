@@ -10,9 +10,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/options.h"
 #include "report/collect.h"
 #include "report/jansson_calls.h"
@@ -166,13 +166,11 @@ int na_supervise(char **arguments, const char *folder)
 {
 	static const int stops[] = { SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT };
 	struct na_identity id;
-	struct timespec now;
 	sigset_t signals, before;
 	pid_t child;
 	int status;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	na_identity_find(&id, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+	na_identity_find(&id, na_clock_ms(CLOCK_REALTIME));
 	if (id.launched || !*folder)
 		return become(arguments);
 	sigfillset(&signals);

@@ -12,19 +12,11 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "topology/hwloc_calls.h"
 #include "topology/source.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static const char *variable(const char *name)
 {
@@ -107,14 +99,14 @@ static bool fell_back(hwloc_topology_t tree, const struct na_topology_source *so
 
 int na_topology_start(struct hwloc_topology **out, struct na_topology_cost *cost)
 {
-	uint64_t start = now_ns();
+	uint64_t start = na_clock_ns(CLOCK_MONOTONIC);
 	int rc = na_hwloc_load();
 
 	if (rc < 0)
 		return rc;
 	if (na_hwloc.topology_init(out) < 0)
 		return -ENOMEM;
-	cost->init_ns += now_ns() - start;
+	cost->init_ns += na_clock_ns(CLOCK_MONOTONIC) - start;
 	return 0;
 }
 
@@ -127,7 +119,7 @@ int na_topology_load(const struct na_topology_source *source, struct hwloc_topol
 
 	if (rc < 0)
 		return rc;
-	start = now_ns();
+	start = na_clock_ns(CLOCK_MONOTONIC);
 	configure(tree);
 	rc = apply_source(tree, source);
 	if (rc < 0)
@@ -137,7 +129,7 @@ int na_topology_load(const struct na_topology_source *source, struct hwloc_topol
 		rc = explain_failure(source, errno);
 		goto destroy_tree;
 	}
-	cost->load_ns += now_ns() - start;
+	cost->load_ns += na_clock_ns(CLOCK_MONOTONIC) - start;
 	*out = tree;
 	return 0;
 

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "topology/sysfs.h"
@@ -54,7 +55,7 @@ int na_rundir_job_id(const struct na_topology_job *job, char *out, size_t capaci
 /* "numarena-USER-JOB-HASH": the job's name cut and cleaned for people, the hash of all of it for us. */
 static void name_folder(const char *id, char *out, size_t capacity)
 {
-	uint64_t hash = na_sysfs_hash(NA_SYSFS_HASH, id, strlen(id));
+	uint64_t hash = na_hash_text(NA_HASH_START, id);
 	char clean[49], *boot;
 	size_t n = 0;
 
@@ -66,7 +67,7 @@ static void name_folder(const char *id, char *out, size_t capacity)
 	}
 	clean[n] = '\0';
 	if (na_sysfs_read(NULL, "/proc/sys/kernel/random/boot_id", &boot) == 0) {
-		hash = na_sysfs_hash(hash, boot, strlen(boot));
+		hash = na_hash_text(hash, boot);
 		free(boot);
 	}
 	na_format(out, capacity, "numarena-%u-%s-%lx", (unsigned int)geteuid(), clean, (unsigned long)hash);

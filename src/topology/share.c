@@ -11,7 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "topology/board.h"
 #include "topology/rundir.h"
@@ -31,14 +33,6 @@ struct exchange {
 	char name[48];
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static bool is_shared(const struct na_topology_job *job)
 {
 	char id[4];
@@ -55,7 +49,7 @@ static int open_exchange(const struct na_topology_job *job, struct exchange *x)
 		return rc;
 	na_xmlfile_identity(x->source->root, x->identity);
 	na_format(x->name, sizeof(x->name), NA_RUNDIR_PREFIX "%lx",
-		  (unsigned long)na_sysfs_hash(NA_SYSFS_HASH, x->identity, strlen(x->identity)));
+		  (unsigned long)na_hash_text(NA_HASH_START, x->identity));
 	na_format(lock, sizeof(lock), "%s.lock", x->name);
 	x->lock = openat(x->folder.fd, lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (x->lock < 0) {
@@ -170,7 +164,7 @@ static int write_shared(const struct exchange *x, const struct na_xmlfile *recor
 static int export_tree(const struct exchange *x, struct hwloc_topology *tree)
 {
 	struct na_xmlfile record = { .real = na_topology_is_real(tree, x->source) };
-	uint64_t start = now_ns();
+	uint64_t start = na_clock_ns(CLOCK_MONOTONIC);
 	char *xml;
 	int rc = na_topology_export(tree, &xml, &record.length);
 
@@ -179,7 +173,7 @@ static int export_tree(const struct exchange *x, struct hwloc_topology *tree)
 	record.xml = xml;
 	rc = write_shared(x, &record);
 	na_topology_free_xml(tree, xml);
-	x->cost->write_ns = now_ns() - start;
+	x->cost->write_ns = na_clock_ns(CLOCK_MONOTONIC) - start;
 	x->cost->xml_bytes = record.length;
 	x->cost->shared = rc == 0;
 	return rc;
@@ -225,26 +219,27 @@ static void sleep_ns(uint64_t ns)
 
 static int exchange(const struct exchange *x, uint32_t wait_ms, struct na_topology **out)
 {
-	uint64_t start = now_ns(), deadline = start + (uint64_t)(wait_ms ? wait_ms : WAIT_MS) * 1000000u;
+	uint64_t start = na_clock_ns(CLOCK_MONOTONIC),
+		 deadline = start + (uint64_t)(wait_ms ? wait_ms : WAIT_MS) * 1000000u;
 	uint64_t pause = SLEEP_LEAST_NS;
 	int rc;
 
 	for (;;) {
 		/* Parsing is no waiting, so the clock is read before it. */
-		x->cost->wait_ns = now_ns() - start;
+		x->cost->wait_ns = na_clock_ns(CLOCK_MONOTONIC) - start;
 		if (read_shared(x, out) == 0)
 			return 0;
 		if (flock(x->lock, LOCK_EX | LOCK_NB) == 0) {
-			x->cost->wait_ns = now_ns() - start;
+			x->cost->wait_ns = na_clock_ns(CLOCK_MONOTONIC) - start;
 			rc = look_or_discover(x, out);
 			flock(x->lock, LOCK_UN);
 			return rc;
 		}
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return discover(x, false, out);
-		if (now_ns() >= deadline) {
+		if (na_clock_ns(CLOCK_MONOTONIC) >= deadline) {
 			na_log(NA_LOG_INFO, "waited %llu ms for another process's topology: discovering it here",
-			       (unsigned long long)((now_ns() - start) / 1000000u));
+			       (unsigned long long)((na_clock_ns(CLOCK_MONOTONIC) - start) / 1000000u));
 			return discover(x, false, out);
 		}
 		sleep_ns(pause);
@@ -271,7 +266,7 @@ int na_topology_obtain(const struct na_topology_job *job, const struct na_topolo
 {
 	struct exchange x = { .source = source, .cost = cost, .folder.fd = -1, .lock = -1 };
 	struct hwloc_topology *started;
-	uint64_t start = now_ns();
+	uint64_t start = na_clock_ns(CLOCK_MONOTONIC);
 	int rc;
 
 	*cost = (struct na_topology_cost){ 0 };
@@ -287,7 +282,7 @@ int na_topology_obtain(const struct na_topology_job *job, const struct na_topolo
 		rc = discover(&x, false, out);
 	}
 	na_topology_unload(started);
-	cost->total_ns = now_ns() - start;
+	cost->total_ns = na_clock_ns(CLOCK_MONOTONIC) - start;
 	return rc;
 }
 

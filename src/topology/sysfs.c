@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 
 #define READ_MOST (1u << 20)
@@ -106,15 +107,6 @@ void na_sysfs_read_thp(const char *root, uint64_t *size, enum na_topology_thp *m
 	free(text);
 }
 
-uint64_t na_sysfs_hash(uint64_t hash, const void *data, size_t length)
-{
-	const unsigned char *bytes = data;
-
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ bytes[i]) * 0x100000001b3u;
-	return hash;
-}
-
 /* Order matters to none of us: the sum does not depend on how a launcher sorted the environment. */
 static uint64_t hash_variables(void)
 {
@@ -122,22 +114,22 @@ static uint64_t hash_variables(void)
 
 	for (char **e = environ; e && *e; e++)
 		if (strncmp(*e, "HWLOC_", 6) == 0)
-			sum += na_sysfs_hash(NA_SYSFS_HASH, *e, strlen(*e));
+			sum += na_hash_text(NA_HASH_START, *e);
 	return sum;
 }
 
 uint64_t na_sysfs_fingerprint(const char *root)
 {
 	static const char *const files[] = { "/sys/devices/system/cpu/online", "/sys/devices/system/node/online" };
-	uint64_t variables = hash_variables(), hash = NA_SYSFS_HASH;
+	uint64_t variables = hash_variables(), hash = NA_HASH_START;
 	char *text;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		hash = na_sysfs_hash(hash, &i, sizeof(i));
+		hash = na_hash(hash, &i, sizeof(i));
 		if (na_sysfs_read(root, files[i], &text) < 0)
 			continue;
-		hash = na_sysfs_hash(hash, text, strlen(text));
+		hash = na_hash_text(hash, text);
 		free(text);
 	}
-	return na_sysfs_hash(hash, &variables, sizeof(variables));
+	return na_hash(hash, &variables, sizeof(variables));
 }

@@ -22,10 +22,6 @@ int na_sysfs_find_list(const char *status, const char *name, unsigned long *mask
 /* Size and mode of transparent huge pages. */
 void na_sysfs_read_thp(const char *root, uint64_t *size, enum na_topology_thp *mode);
 
-/* FNV-1a, to name and check things; not against an adversary. */
-#define NA_SYSFS_HASH 0xcbf29ce484222325u
-uint64_t na_sysfs_hash(uint64_t hash, const void *data, size_t length);
-
 /* A number that is the same for all processes that see this machine as we do: its online CPUs and
  * nodes, and the HWLOC_* variables. */
 uint64_t na_sysfs_fingerprint(const char *root);

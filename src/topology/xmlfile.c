@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "topology/source.h"
 #include "topology/sysfs.h"
@@ -31,7 +32,7 @@ void na_xmlfile_identity(const char *root, char out[NA_XMLFILE_IDENTITY])
 size_t na_xmlfile_encode(const char *identity, const struct na_xmlfile *record, char out[NA_XMLFILE_HEADER])
 {
 	return na_format(out, NA_XMLFILE_HEADER, "%sreal %u\nlength %zu\nsum %lx\n\n", identity, record->real ? 1u : 0u,
-			 record->length, (unsigned long)na_sysfs_hash(NA_SYSFS_HASH, record->xml, record->length));
+			 record->length, (unsigned long)na_hash(NA_HASH_START, record->xml, record->length));
 }
 
 /* The bytes of `text` at the cursor, which moves past them. */
@@ -82,7 +83,7 @@ int na_xmlfile_decode(const char *identity, const char *data, size_t size, struc
 	xml = cursor;
 	cursor += length;
 	if (!take(&cursor, end, na_xmlfile_trailer) || xml[length - 1] != '\0' ||
-	    na_sysfs_hash(NA_SYSFS_HASH, xml, length) != sum)
+	    na_hash(NA_HASH_START, xml, length) != sum)
 		return -EBADMSG;
 	*out = (struct na_xmlfile){ .real = real, .xml = xml, .length = length };
 	return 0;

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "os/os.h"
 #include "tracking/locations.h"
@@ -252,7 +252,6 @@ static void put_pprof(struct na_writer *w, const struct profile *p, enum na_prof
 {
 	const struct na_locations *l = &p->places;
 	struct na_sample_summary summary;
-	struct timespec now;
 	uint64_t strings = 0;
 
 	put_types(w, &strings, view);
@@ -264,8 +263,7 @@ static void put_pprof(struct na_writer *w, const struct profile *p, enum na_prof
 		put_sample(w, p, &p->sites[i]);
 	na_sample_summary(&summary);
 	put_number(w, P_PERIOD, summary.mean);
-	clock_gettime(CLOCK_REALTIME, &now);
-	put_number(w, P_TIME, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+	put_number(w, P_TIME, na_clock_ns(CLOCK_REALTIME));
 }
 
 static int write_profile(const char *path, const struct profile *p, enum na_profile_view view,

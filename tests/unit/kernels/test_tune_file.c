@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/options.h"
 #include "kernels/tune.h"
 #include "support/machine.h"
@@ -168,7 +169,7 @@ static void put_signed(const char *body, unsigned int entries)
 	static char text[70000];
 
 	snprintf(text, sizeof(text), "%send %u %llx\n", body, entries,
-		 (unsigned long long)na_tune_hash(NA_TUNE_HASH, body, strlen(body)));
+		 (unsigned long long)na_hash_text(NA_HASH_START, body));
 	put(text, strlen(text));
 }
 

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "support/machine.h"
 #include "topology/rundir.h"
 #include "topology/share.h"
@@ -77,13 +78,13 @@ static int leave(void **state)
 
 static uint64_t fingerprint(const struct na_topology *t)
 {
-	uint64_t hash = na_sysfs_hash(NA_SYSFS_HASH, t->cpu_node, t->cpu_slots * sizeof(*t->cpu_node));
+	uint64_t hash = na_hash(NA_HASH_START, t->cpu_node, t->cpu_slots * sizeof(*t->cpu_node));
 
 	for (uint32_t i = 0; i < t->node_count; i++)
-		hash = na_sysfs_hash(hash, &t->nodes[i].memory, sizeof(t->nodes[i].memory));
-	hash = na_sysfs_hash(hash, t->distance, (size_t)t->node_count * t->node_count * sizeof(*t->distance));
-	hash = na_sysfs_hash(hash, t->caches, t->cache_count * sizeof(*t->caches));
-	return na_sysfs_hash(hash, &t->line_size, sizeof(t->line_size));
+		hash = na_hash(hash, &t->nodes[i].memory, sizeof(t->nodes[i].memory));
+	hash = na_hash(hash, t->distance, (size_t)t->node_count * t->node_count * sizeof(*t->distance));
+	hash = na_hash(hash, t->caches, t->cache_count * sizeof(*t->caches));
+	return na_hash(hash, &t->line_size, sizeof(t->line_size));
 }
 
 static struct result obtain(const struct na_topology_job *job, const struct na_topology_source *source)
