@@ -2,6 +2,7 @@
 #include "report/derive.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -83,6 +84,24 @@ struct na_rates na_derive_rates(const struct na_job *j, const struct na_job_brea
 	if (b->latency.samples && b->sampling == b->processes && wall->known && wall->sum)
 		r.time_fraction = (double)b->latency.sum / (double)wall->sum;
 	return r;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct na_site_sum *x = *(const struct na_site_sum *const *)a;
+	const struct na_site_sum *y = *(const struct na_site_sum *const *)b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	return strncmp(x->frames, y->frames, sizeof(x->frames));
+}
+
+void na_derive_sites(const struct na_job_breakdown *b, const struct na_site_sum *sorted[NA_JOB_SITES])
+{
+	for (uint32_t i = 0; i < b->site_count; i++)
+		sorted[i] = &b->sites[i];
+	if (b->site_count)
+		qsort(sorted, b->site_count, sizeof(*sorted), by_bytes);
 }
 
 uint64_t na_derive_sufficient(const struct na_report *r)

@@ -39,6 +39,9 @@ struct na_rates {
 };
 struct na_rates na_derive_rates(const struct na_job *j, const struct na_job_breakdown *b);
 
+/* The b->site_count call sites, those with most bytes first. */
+void na_derive_sites(const struct na_job_breakdown *b, const struct na_site_sum *sorted[NA_JOB_SITES]);
+
 /* What would have sufficed on each host, for what was asked for: a tenth more than the fullest needed, in whole MiB. A job that did not come to
  * its end may not have seen its peak, nor one of which a host's physical memory is unknown. */
 uint64_t na_derive_sufficient(const struct na_report *r);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* report.json: what happened when, how figures are spread over ranks, who lies far out, and what follows for the next job. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "report/derive.h"
@@ -248,25 +247,12 @@ static json_t *frames(const char *s, bool *failed)
 	return list;
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-	const struct na_site_sum *x = *(const struct na_site_sum *const *)a;
-	const struct na_site_sum *y = *(const struct na_site_sum *const *)b;
-
-	if (x->bytes != y->bytes)
-		return x->bytes < y->bytes ? 1 : -1;
-	return strncmp(x->frames, y->frames, sizeof(x->frames));
-}
-
 static json_t *call_sites(const struct na_job_breakdown *b, bool *failed)
 {
 	const struct na_site_sum *sorted[NA_JOB_SITES];
 	json_t *list = na_jansson.json_array();
 
-	for (uint32_t i = 0; i < b->site_count; i++)
-		sorted[i] = &b->sites[i];
-	if (b->site_count)
-		qsort(sorted, b->site_count, sizeof(*sorted), by_bytes);
+	na_derive_sites(b, sorted);
 	for (uint32_t i = 0; i < b->site_count && i < NA_JSON_SITES; i++) {
 		json_t *o = na_jansson.json_object();
 

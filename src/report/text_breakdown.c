@@ -15,38 +15,26 @@
 #define OOM_NAMES  3
 #define COLUMNS	   100
 
-struct word {
-	char text[24];
-};
-
-static struct word word(uint64_t v, enum na_unit unit)
+static struct na_word bytes(int64_t v)
 {
-	struct word w;
-
-	na_units_print(w.text, sizeof(w.text), v, unit);
-	return w;
+	return na_word((uint64_t)v, NA_UNIT_BYTES);
 }
 
-static struct word bytes(int64_t v)
+static struct na_word count(uint64_t v)
 {
-	return word((uint64_t)v, NA_UNIT_BYTES);
-}
-
-static struct word count(uint64_t v)
-{
-	return word(v, NA_UNIT_COUNT);
+	return na_word(v, NA_UNIT_COUNT);
 }
 
 /* NaN: unavailable. */
-static struct word duration(double ns)
+static struct na_word duration(double ns)
 {
-	return word(isfinite(ns) ? (uint64_t)(ns + 0.5) : NA_UNKNOWN, NA_UNIT_NS);
+	return na_word(isfinite(ns) ? (uint64_t)(ns + 0.5) : NA_UNKNOWN, NA_UNIT_NS);
 }
 
 /* "+1.20 MiB", "-1.20 MiB", "0 B". */
-static struct word change(int64_t v)
+static struct na_word change(int64_t v)
 {
-	struct word w;
+	struct na_word w;
 
 	if (v == 0)
 		return bytes(0);
@@ -216,7 +204,7 @@ void na_text_latency(FILE *f, const struct na_report *r)
 		fprintf(f, "  allocation latency      p50 %s, p90 %s, p99 %s, p99.9 %s, most %s (%s %d)\n",
 			duration(na_times_quantile(t, 0.5)).text, duration(na_times_quantile(t, 0.9)).text,
 			duration(na_times_quantile(t, 0.99)).text, duration(na_times_quantile(t, 0.999)).text,
-			word(t->most, NA_UNIT_NS).text, kind(slowest), who(slowest));
+			na_word(t->most, NA_UNIT_NS).text, kind(slowest), who(slowest));
 }
 
 static void put_samples(FILE *f, const struct na_report *r)

@@ -23,27 +23,15 @@
 #define FINDINGS 3
 #define NODES	 4
 
-struct word {
-	char text[24];
-};
-
-static struct word word(uint64_t v, enum na_unit unit)
+static struct na_word bytes(uint64_t v)
 {
-	struct word w;
-
-	na_units_print(w.text, sizeof(w.text), v, unit);
-	return w;
-}
-
-static struct word bytes(uint64_t v)
-{
-	return word(v, NA_UNIT_BYTES);
+	return na_word(v, NA_UNIT_BYTES);
 }
 
 /* NaN: unavailable. */
-static struct word amount(double v, enum na_unit unit)
+static struct na_word amount(double v, enum na_unit unit)
 {
-	return word(isfinite(v) && v >= 0 ? (uint64_t)(v + 0.5) : NA_UNKNOWN, unit);
+	return na_word(isfinite(v) && v >= 0 ? (uint64_t)(v + 0.5) : NA_UNKNOWN, unit);
 }
 
 /* ---- the table ---- */
@@ -67,11 +55,11 @@ static void put_line(FILE *f, const struct na_report *r, const struct line *l)
 	enum na_unit unit = na_metric_table[l->id].unit;
 	char who[NA_RECORD_NAME + 24];
 
-	fprintf(f, "  %-23s %11s", l->label, word(na_summary_total(r->job, l->id), unit).text);
+	fprintf(f, "  %-23s %11s", l->label, na_word(na_summary_total(r->job, l->id), unit).text);
 	if (r->job->processes > 1 && m->known)
-		fprintf(f, " %11s %11s %11s %7.1f %%  %.24s", word((uint64_t)m->least, unit).text,
+		fprintf(f, " %11s %11s %11s %7.1f %%  %.24s", na_word((uint64_t)m->least, unit).text,
 			amount(na_sketch_quantile(&r->breakdown->distribution.sketches[l->id], m, 0.5), unit).text,
-			word((uint64_t)m->most, unit).text, na_metric_imbalance(m) * 100,
+			na_word((uint64_t)m->most, unit).text, na_metric_imbalance(m) * 100,
 			na_name_where(who, sizeof(who), &m->most_at));
 	fputc('\n', f);
 }
@@ -103,7 +91,7 @@ static void put_peak(FILE *f, const struct na_report *r)
 		fprintf(f, " in \"%.20s\"", name);
 	}
 	fprintf(f, ", physical %s, in bins of %s\n", bytes(na_series_peak_physical(&r->job->series)).text,
-		word((UINT64_C(1) << r->job->series.shift) * 1000000, NA_UNIT_NS).text);
+		na_word((UINT64_C(1) << r->job->series.shift) * 1000000, NA_UNIT_NS).text);
 }
 
 /* Each column is the highest of its part of the time, in tenths of the peak. */
@@ -211,16 +199,6 @@ static void put_rates(FILE *f, const struct na_report *r)
 	fputc('\n', f);
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-	const struct na_site_sum *x = *(const struct na_site_sum *const *)a;
-	const struct na_site_sum *y = *(const struct na_site_sum *const *)b;
-
-	if (x->bytes != y->bytes)
-		return x->bytes < y->bytes ? 1 : -1;
-	return strncmp(x->frames, y->frames, sizeof(x->frames));
-}
-
 static void put_site(FILE *f, const struct na_report *r, const struct na_site_sum *s)
 {
 	char line[101], name[2 * NA_SITE_TEXT] = "";
@@ -246,10 +224,7 @@ static void put_sites(FILE *f, const struct na_report *r)
 	const struct na_site_sum *sorted[NA_JOB_SITES];
 	const struct na_job_breakdown *b = r->breakdown;
 
-	for (uint32_t i = 0; i < b->site_count; i++)
-		sorted[i] = &b->sites[i];
-	if (b->site_count)
-		qsort(sorted, b->site_count, sizeof(*sorted), by_bytes);
+	na_derive_sites(b, sorted);
 	for (uint32_t i = 0; i < b->site_count && i < SITES; i++)
 		put_site(f, r, sorted[i]);
 }
@@ -267,7 +242,7 @@ static void put_outliers(FILE *f, const struct na_report *r)
 
 		fprintf(f, "  %-23s %.30s: %s %s, median %s", found[i].straggler ? "straggler" : "outlier",
 			na_name_where(who, sizeof(who), &found[i].extreme.at), na_metric_table[found[i].metric].id,
-			word((uint64_t)found[i].extreme.value, unit).text, amount(found[i].median, unit).text);
+			na_word((uint64_t)found[i].extreme.value, unit).text, amount(found[i].median, unit).text);
 		if (i + 1 == OUTLIERS && n > OUTLIERS)
 			fprintf(f, "; %u more", n - OUTLIERS);
 		fputc('\n', f);

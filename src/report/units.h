@@ -11,6 +11,19 @@
 /* At most 11 characters. NA_UNKNOWN: "unavailable". */
 void na_units_print(char *out, size_t capacity, uint64_t value, enum na_unit unit);
 
+/* The same as an argument of printf(): na_word(v, unit).text. */
+struct na_word {
+	char text[24];
+};
+
+static inline struct na_word na_word(uint64_t value, enum na_unit unit)
+{
+	struct na_word w;
+
+	na_units_print(w.text, sizeof(w.text), value, unit);
+	return w;
+}
+
 /* "2026-11-23 12:36:19 UTC"; "unknown" of UINT64_MAX and 0. */
 void na_units_date(char *out, size_t capacity, uint64_t ms);
 
