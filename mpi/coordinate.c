@@ -48,17 +48,6 @@ static int forget(MPI_Comm comm, int key, void *value, void *extra)
 	return MPI_SUCCESS;
 }
 
-static int no_copy(MPI_Comm comm, int key, void *extra, void *in, void *out, int *flag)
-{
-	(void)comm;
-	(void)key;
-	(void)extra;
-	(void)in;
-	(void)out;
-	*flag = 0;
-	return MPI_SUCCESS;
-}
-
 /* Local, all of it. */
 static bool compare(MPI_Comm comm)
 {
@@ -272,7 +261,7 @@ static bool make(MPI_Comm comm, int64_t node)
 	c.made = true;
 	ok = na_mpi.Comm_rank(c.local, &c.local_rank) == MPI_SUCCESS &&
 	     na_mpi.Comm_size(c.local, &c.local_size) == MPI_SUCCESS &&
-	     na_mpi.Comm_create_keyval(no_copy, forget, &c.keyval, NULL) == MPI_SUCCESS;
+	     na_mpi.Comm_create_keyval(na_mpi_no_copy, forget, &c.keyval, NULL) == MPI_SUCCESS;
 	if (ok)
 		c.gains = calloc((size_t)c.local_size, sizeof(*c.gains));
 	return common(c.comm, ok && c.gains);

@@ -135,17 +135,6 @@ static void claim(bool together)
 	session.claimed = true;
 }
 
-static int no_copy(MPI_Comm comm, int key, void *extra, void *in, void *out, int *flag)
-{
-	(void)comm;
-	(void)key;
-	(void)extra;
-	(void)in;
-	(void)out;
-	*flag = 0;
-	return MPI_SUCCESS;
-}
-
 /* A program that links this library alone keeps the C library's malloc, and reads of few blocks. */
 static bool malloc_is_ours(void)
 {
@@ -229,7 +218,7 @@ static bool hook_finalize(void)
 {
 	int key;
 
-	return na_mpi.Comm_create_keyval(no_copy, at_finalize, &key, NULL) == MPI_SUCCESS &&
+	return na_mpi.Comm_create_keyval(na_mpi_no_copy, at_finalize, &key, NULL) == MPI_SUCCESS &&
 	       na_mpi.Comm_set_attr(na_mpi.self, key, &session) == MPI_SUCCESS;
 }
 

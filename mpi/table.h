@@ -83,6 +83,9 @@ static inline MPI_Comm na_mpi_handle(MPI_Comm comm)
 /* 0; -ENOENT if the MPI library lacks one: `what` names it; -EPROTO if it is none that we know. */
 int na_mpi_load(const char **what);
 
+/* For attributes that a duplicate of the communicator does not get: MPI's own null function is not the same in both ABIs. */
+int na_mpi_no_copy(MPI_Comm comm, int key, void *extra, void *in, void *out, int *flag);
+
 /* The next definition of a function after ours: the MPI library's, or a profiler's. NULL: none. */
 void *na_mpi_next(const char *name);
 

@@ -10,14 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                                               \
-	do {                                                                                           \
-		if (!(condition)) {                                                                    \
-			fprintf(stderr, "%s:%d: rank %d: %s (last error: %s)\n", __FILE__, __LINE__, rank, \
-				#condition, last_memory_error_message());                              \
-			MPI_Abort(MPI_COMM_WORLD, 1);                                                  \
-		}                                                                                      \
-	} while (0)
+#include "check.h"
 
 static int rank, size;
 

@@ -22,14 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-#define CHECK(condition)                                                                               \
-	do {                                                                                           \
-		if (!(condition)) {                                                                    \
-			fprintf(stderr, "%s:%d: rank %d: %s (last error: %s)\n", __FILE__, __LINE__, rank, \
-				#condition, last_memory_error_message());                              \
-			MPI_Abort(MPI_COMM_WORLD, 1);                                                  \
-		}                                                                                      \
-	} while (0)
+#include "check.h"
 
 #define BLOCKS 24000
 #define BYTES  1024
