@@ -97,25 +97,25 @@ KERNEL_SMALL_CALL_ bool kernel_in_line_(const void *const *soa, const void *aos,
 }
 
 #define KERNEL_SMALL_LOOP_(T, suffix, arrays, easy, work, call)                                                        \
-	{                                                                                                              \
-		const size_t per = KERNEL_WIDTH_ / sizeof(T), most = NUMARENA_KERNEL_INLINE / (arrays) / sizeof(T);    \
+	const size_t per = KERNEL_WIDTH_ / sizeof(T), most = NUMARENA_KERNEL_INLINE / (arrays) / sizeof(T);            \
                                                                                                                        \
-		if (__builtin_expect(n - per <= most - per && (easy), 1)) {                                            \
-			const size_t last = n - per;                                                                   \
-			kernel_vector_##suffix##_ end_, v_;                                                            \
+	if (__builtin_expect(most >= per && n - per <= most - per && (easy), 1)) {                                     \
+		const size_t last = n - per;                                                                           \
+		kernel_vector_##suffix##_ end_, v_;                                                                    \
                                                                                                                        \
-			work(T, suffix, end_, last);                                                                   \
-			KERNEL_SMALL_UNROLL_                                                                           \
-			for (size_t i = 0; i < last; i += per) {                                                       \
-				work(T, suffix, v_, i);                                                                \
-				*(kernel_vector_##suffix##_ *)(dst + i) = v_;                                          \
-			}                                                                                              \
-			*(kernel_vector_##suffix##_ *)(dst + last) = end_;                                             \
-			return MEMORY_ERROR_NONE;                                                                      \
+		work(T, suffix, end_, last);                                                                           \
+		KERNEL_SMALL_UNROLL_                                                                                   \
+		for (size_t i = 0; i < last; i += per) {                                                               \
+			work(T, suffix, v_, i);                                                                        \
+			*(kernel_vector_##suffix##_ *)(dst + i) = v_;                                                  \
 		}                                                                                                      \
-		return call;                                                                                           \
-	}
+		*(kernel_vector_##suffix##_ *)(dst + last) = end_;                                                     \
+		return MEMORY_ERROR_NONE;                                                                              \
+	}                                                                                                              \
+	return call;
 
+#define KERNEL_SMALL_EASY_(T)                                                                                          \
+	(dst && a && b && kernel_clear_(dst, a, n * sizeof(T)) && kernel_clear_(dst, b, n * sizeof(T)))
 #define KERNEL_AT_(suffix, p, i) (*(const kernel_vector_##suffix##_ *)((p) + (i)))
 #define KERNEL_FILL_(T, suffix, v, i)                                                                                  \
 	do {                                                                                                           \
@@ -192,27 +192,25 @@ KERNEL_SMALL_CALL_ bool kernel_in_line_(const void *const *soa, const void *aos,
 		}                                                                                                      \
 		return kernel_copy_##suffix##_(dst, src, n);                                                           \
 	}                                                                                                              \
-	KERNEL_SMALL_CALL_ memory_error_t kernel_fill_##suffix(T *dst, T value, size_t n) KERNEL_SMALL_LOOP_(          \
-		T, suffix, 1, dst != NULL, KERNEL_FILL_, kernel_fill_##suffix##_(dst, value, n))                       \
-		KERNEL_SMALL_CALL_ memory_error_t kernel_scale_##suffix(                                               \
-			T *dst, const T *src, T scalar,                                                                \
-			size_t n) KERNEL_SMALL_LOOP_(T, suffix, 2, dst &&src &&kernel_clear_(dst, src, n * sizeof(T)), \
-						     KERNEL_SCALE_, kernel_scale_##suffix##_(dst, src, scalar, n))     \
-			KERNEL_SMALL_CALL_ memory_error_t kernel_add_##suffix(T *dst, const T *a, const T *b,          \
-									      size_t n)                                \
-				KERNEL_SMALL_LOOP_(T, suffix, 3,                                                       \
-						   dst &&a &&b &&kernel_clear_(dst, a, n * sizeof(T)) &&               \
-							   kernel_clear_(dst, b, n * sizeof(T)),                       \
-						   KERNEL_ADD_, kernel_add_##suffix##_(dst, a, b, n))                  \
-					KERNEL_SMALL_CALL_ memory_error_t kernel_triad_##suffix(                       \
-						T *dst, const T *a, const T *b, T scalar, size_t n)                    \
-						KERNEL_SMALL_LOOP_(                                                    \
-							T, suffix, 3,                                                  \
-							dst &&a &&b &&kernel_clear_(dst, a, n * sizeof(T)) &&          \
-								kernel_clear_(dst, b, n * sizeof(T)),                  \
-							KERNEL_TRIAD_, kernel_triad_##suffix##_(dst, a, b, scalar, n)) \
-							KERNEL_SMALL_CALL_ memory_error_t kernel_aos_to_soa_##suffix(  \
-								T *const soa[], const T *aos, size_t fields, size_t n) \
+	KERNEL_SMALL_CALL_ memory_error_t kernel_fill_##suffix(T *dst, T value, size_t n)                              \
+	{                                                                                                              \
+		KERNEL_SMALL_LOOP_(T, suffix, 1, dst != NULL, KERNEL_FILL_, kernel_fill_##suffix##_(dst, value, n))    \
+	}                                                                                                              \
+	KERNEL_SMALL_CALL_ memory_error_t kernel_scale_##suffix(T *dst, const T *src, T scalar, size_t n)              \
+	{                                                                                                              \
+		KERNEL_SMALL_LOOP_(T, suffix, 2, dst && src && kernel_clear_(dst, src, n * sizeof(T)), KERNEL_SCALE_,  \
+				   kernel_scale_##suffix##_(dst, src, scalar, n))                                      \
+	}                                                                                                              \
+	KERNEL_SMALL_CALL_ memory_error_t kernel_add_##suffix(T *dst, const T *a, const T *b, size_t n)                \
+	{                                                                                                              \
+		KERNEL_SMALL_LOOP_(T, suffix, 3, KERNEL_SMALL_EASY_(T), KERNEL_ADD_, kernel_add_##suffix##_(dst, a, b, n)) \
+	}                                                                                                              \
+	KERNEL_SMALL_CALL_ memory_error_t kernel_triad_##suffix(T *dst, const T *a, const T *b, T scalar, size_t n)    \
+	{                                                                                                              \
+		KERNEL_SMALL_LOOP_(T, suffix, 3, KERNEL_SMALL_EASY_(T), KERNEL_TRIAD_,                                 \
+				   kernel_triad_##suffix##_(dst, a, b, scalar, n))                                     \
+	}                                                                                                              \
+	KERNEL_SMALL_CALL_ memory_error_t kernel_aos_to_soa_##suffix(T *const soa[], const T *aos, size_t fields, size_t n) \
 	{                                                                                                              \
 		KERNEL_SMALL_STRUCTURES_(T, suffix, kernel_one_##suffix##_, p[f][i] = at[f])                           \
 		return kernel_aos_to_soa_##suffix##_(soa, aos, fields, n);                                             \

@@ -72,7 +72,7 @@ static void start_plain(struct na_cell *cell)
 /* Half, one, two and four times `base`, none but the first twice. */
 static void start_try(struct na_cell *cell, uint32_t base)
 {
-	static const uint32_t widths[NA_TUNE_VARIANTS] = { 1, 4, 8, 16, 32 };
+	static const uint32_t widths[NA_TUNE_VARIANTS] = { 1, 4, 8, 16, NA_TUNE_WIDEST };
 
 	cell->epoch++;
 	cell->next = 0;
@@ -120,7 +120,8 @@ static void settle(struct na_cell *cell, uint32_t variant, uint32_t rival, uint3
 	cell->stored = false;
 	cell->rival = cell->value[rival];
 	atomic_store_explicit(&cell->settled, cell->value[variant] + 1, memory_order_relaxed);
-	na_tune_shared_publish(cell, cell->value[variant]);
+	if (cell->retuned == 0) /* what has drifted may be this process's own data */
+		na_tune_shared_publish(cell, cell->value[variant]);
 	na_tune_file_changed();
 }
 
@@ -390,16 +391,13 @@ static bool is_others(struct na_cell *cell)
 	enum na_tune_turn turn = NA_TUNE_OURS;
 	struct na_tune_stored found;
 
-	if (!na_tune_board() || atomic_load_explicit(&cell->settled, memory_order_relaxed) || !na_trylock(&cell->lock))
+	if (atomic_load_explicit(&cell->settled, memory_order_relaxed) || !na_tune_board() || !na_trylock(&cell->lock))
 		return false;
 	if (cell->phase != NA_TUNE_SETTLED && cell->retuned == 0)
 		turn = na_tune_shared_turn(cell, &found);
 	if (turn == NA_TUNE_FOUND) {
 		cell->epoch++; /* chunks of ours that are under way do not count */
-		cell->phase = NA_TUNE_SETTLED;
-		cell->stored = true;
-		cell->gain = found.gain;
-		atomic_store_explicit(&cell->settled, found.value + 1, memory_order_relaxed);
+		na_tune_take(cell, &found);
 	}
 	na_unlock(&cell->lock);
 	return turn == NA_TUNE_THEIRS;

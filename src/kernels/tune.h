@@ -25,13 +25,15 @@
 
 #include "os/lock.h"
 
-#define NA_TUNE_CELLS	 512
-#define NA_TUNE_STORED	 256 /* of them, at most, from the file: loops that are new shall find room */
-#define NA_TUNE_VARIANTS 5
-#define NA_TUNE_ROUNDS	 5
-#define NA_TUNE_FARTHEST 1024 /* elements */
-#define NA_TUNE_GAIN	 103  /* percent of the plain loop's speed that a variant must exceed */
-#define NA_TUNE_NAME	 64
+#define NA_TUNE_CELLS	  512
+#define NA_TUNE_STORED	  256 /* of them, at most, from the file: loops that are new shall find room */
+#define NA_TUNE_VARIANTS  5
+#define NA_TUNE_ROUNDS	  5
+#define NA_TUNE_FARTHEST  1024 /* elements */
+#define NA_TUNE_WIDEST	  32   /* lists at once */
+#define NA_TUNE_MOST_GAIN 1000000
+#define NA_TUNE_GAIN	  103 /* percent of the plain loop's speed that a variant must exceed */
+#define NA_TUNE_NAME	  64
 
 enum na_tune_phase { NA_TUNE_PLAIN, NA_TUNE_TRY, NA_TUNE_SETTLED };
 enum na_tune_kind { NA_TUNE_DISTANCE, NA_TUNE_GROUP };
@@ -81,6 +83,16 @@ struct na_tune_stored {
 	enum na_tune_kind kind;
 	uint32_t footprint, value, gain;
 };
+
+/* Whether a value that was found elsewhere can be: a file may be damaged, and so may what processes share. */
+static inline bool na_tune_possible(const struct na_tune_stored *s)
+{
+	return s->gain <= NA_TUNE_MOST_GAIN &&
+	       (s->kind == NA_TUNE_GROUP ? s->value > 0 && s->value <= NA_TUNE_WIDEST : s->value <= NA_TUNE_FARTHEST);
+}
+
+/* What was found elsewhere is in force. Under the cell's lock. */
+void na_tune_take(struct na_cell *cell, const struct na_tune_stored *stored);
 
 /* false if the table is full, or the key there already. */
 bool na_tune_adopt(const struct na_tune_stored *stored, const char *name);

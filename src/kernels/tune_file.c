@@ -116,16 +116,14 @@ static bool parse_line(char *line, struct na_tune_stored *out, char **name)
 
 	if (!number(&line, UINT64_MAX, 16, &out->key) || !number(&line, NA_TUNE_GROUP, 10, &kind) ||
 	    !number(&line, 64, 10, &footprint) || !number(&line, NA_TUNE_FARTHEST, 10, &value) ||
-	    !number(&line, 1000000, 10, &gain) || out->key == 0 || *line == '\0')
-		return false;
-	if (kind == NA_TUNE_GROUP && (value == 0 || value > 32))
+	    !number(&line, NA_TUNE_MOST_GAIN, 10, &gain) || out->key == 0 || *line == '\0')
 		return false;
 	out->kind = (enum na_tune_kind)kind;
 	out->footprint = (uint32_t)footprint;
 	out->value = (uint32_t)value;
 	out->gain = (uint32_t)gain;
 	*name = line;
-	return true;
+	return na_tune_possible(out);
 }
 
 /* Checks all before anything is taken over. What is wrong with it, or NULL. */

@@ -17,7 +17,7 @@
 
 struct slot {
 	_Atomic uint64_t key;	/* 0: free. By compare-exchange, once */
-	_Atomic uint64_t found; /* PRESENT, kind, footprint, gain, value */
+	_Atomic uint64_t found; /* PRESENT, kind, gain, value */
 	_Atomic uint64_t claim; /* 0: nobody */
 	uint64_t spare;
 };
@@ -45,13 +45,11 @@ static struct slot *slot_of(uint64_t key)
 void na_tune_shared_publish(const struct na_cell *cell, uint32_t value)
 {
 	struct slot *slot = slot_of(atomic_load_explicit(&cell->key, memory_order_relaxed));
-	uint64_t gain = cell->gain < 1000000 ? cell->gain : 1000000;
+	uint64_t gain = cell->gain < NA_TUNE_MOST_GAIN ? cell->gain : NA_TUNE_MOST_GAIN;
 
 	if (!slot)
 		return;
-	atomic_store_explicit(&slot->found,
-			      PRESENT | (uint64_t)cell->kind << 62 | (uint64_t)(cell->footprint & 127) << 48 |
-				      gain << 16 | (value & 0xffff),
+	atomic_store_explicit(&slot->found, PRESENT | (uint64_t)cell->kind << 62 | gain << 16 | (value & 0xffff),
 			      memory_order_relaxed);
 	atomic_store_explicit(&slot->claim, 0, memory_order_relaxed);
 }
@@ -62,11 +60,9 @@ static bool look(const struct slot *slot, const struct na_cell *cell, struct na_
 	uint64_t found = atomic_load_explicit(&slot->found, memory_order_relaxed);
 
 	out->kind = (enum na_tune_kind)(found >> 62 & 1);
-	out->footprint = (uint32_t)(found >> 48 & 127);
 	out->gain = (uint32_t)(found >> 16);
 	out->value = (uint32_t)(found & 0xffff);
-	return (found & PRESENT) && out->kind == cell->kind &&
-	       (out->kind == NA_TUNE_GROUP ? out->value > 0 && out->value <= 32 : out->value <= NA_TUNE_FARTHEST);
+	return (found & PRESENT) && out->kind == cell->kind && na_tune_possible(out);
 }
 
 /* Whether it is for this process to find out: nobody does, or has stopped doing so. */

@@ -118,6 +118,14 @@ static void clear(struct na_cell *cell)
 	atomic_store_explicit(&cell->settled, 0, memory_order_relaxed);
 }
 
+void na_tune_take(struct na_cell *cell, const struct na_tune_stored *stored)
+{
+	cell->phase = NA_TUNE_SETTLED;
+	cell->stored = true;
+	cell->gain = stored->gain;
+	atomic_store_explicit(&cell->settled, stored->value + 1, memory_order_relaxed);
+}
+
 /* Under `making`; `value` is in force if it was found before. The key is stored last, with release: who finds it finds the rest. */
 static struct na_cell *make(uint64_t key, const char *name, enum na_tune_kind kind, uint32_t footprint,
 			    const struct na_tune_stored *stored)
@@ -133,12 +141,8 @@ static struct na_cell *make(uint64_t key, const char *name, enum na_tune_kind ki
 	cell->value[0] = kind == NA_TUNE_GROUP;
 	cell->footprint = footprint;
 	set_name(cell, name);
-	if (stored) {
-		cell->phase = NA_TUNE_SETTLED;
-		cell->stored = true;
-		cell->gain = stored->gain;
-		atomic_store_explicit(&cell->settled, stored->value + 1, memory_order_relaxed);
-	}
+	if (stored)
+		na_tune_take(cell, stored);
 	na_unlock(&cell->lock);
 	atomic_store_explicit(&cell->key, key, memory_order_release);
 	return cell;

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Small calls of kernels, which numarena/kernels_small.h compiles into the program, against the library's: the same bits at every length,
- * alignment and overlap, nothing written beside the arrays, the same errors. Built twice: with the flags of the rest, and with those that
- * tempt a compiler to other bits (registers of the machine, products fused with additions).
+ * alignment and overlap, nothing written beside the arrays, the same errors. Built three times: with the flags of the rest, with those that
+ * tempt a compiler to other bits (registers of the machine, products fused with additions), and with a bound that leaves next to nothing small.
  */
 #include "api.h"
+
+#if defined(__OPTIMIZE__) && (defined(__SSE2__) || defined(__ARM_NEON)) && !defined(KERNEL_SMALL_CALL_)
+#error "nothing is compiled in: this would hold the library against itself"
+#endif
 
 enum { MOST = 150, ROOM = 4096 };
 

@@ -30,7 +30,9 @@ static void *none(void)
 	return NULL;
 }
 
-/* One call of a loop that is thrice as fast with any prefetching; the distance that most of it ran with. */
+static uint64_t fetching = 10; /* ns an element with any prefetching; 30 without */
+
+/* One call of a loop; the distance that most of it ran with. */
 static size_t run_loop(kernel_site_t *site)
 {
 	kernel_run_t run = kernel_plain_(0, N);
@@ -41,7 +43,8 @@ static size_t run_loop(kernel_site_t *site)
 		probe[i] = (const void *)(uintptr_t)(0x10000000000 + 0x1000000 * (i * 11 % KERNEL_PROBES));
 	na_tune_begin(&run, site, probe, NA_TUNE_DISTANCE);
 	while (run.from < N) {
-		now += (run.until - run.from) * (run.distance > 0 ? 10 : 30);
+		assert_true(run.until > run.from && run.until <= N && run.distance <= NA_TUNE_FARTHEST);
+		now += (run.until - run.from) * (run.distance > 0 ? fetching : 30);
 		at[run.distance] += run.until - run.from;
 		timed += run.cell != NULL;
 		if (run.cell)
@@ -70,6 +73,7 @@ static int begin(void **state)
 	na_tune_board = board;
 	na_options.tuning_cache = 0;
 	memset(pages, 0, sizeof(pages));
+	fetching = 10;
 	become(1);
 	return 0;
 }
@@ -146,9 +150,18 @@ static void a_loop_that_has_drifted_is_tuned_by_each(void **state)
 	cell->phase = NA_TUNE_PLAIN;
 	atomic_store(&cell->settled, 0);
 	timed = 0;
+	fetching = 60;
 	run_loop(&site);
 	assert_true(timed > 1 && !only().stored);
 	assert_true(found > 0);
+	/* What it finds then is its own: others take what was found first. */
+	for (int i = 0; i < 100 && !only().settled; i++)
+		run_loop(&site);
+	assert_true(only().settled && !only().stored && only().distance == 0);
+	fetching = 10;
+	become(2);
+	assert_int_equal(run_loop(&site), found);
+	assert_true(only().stored);
 }
 
 /* A board with anything on it: nothing of it is believed that cannot be. */
@@ -171,8 +184,21 @@ static void a_board_that_is_damaged_does_no_harm(void **state)
 				seed = seed * 6364136223846793005u + 1442695040888963407u;
 				pages[i] = seed ^ seed >> 29;
 			}
-		assert_true(run_loop(&site) <= NA_TUNE_FARTHEST);
+		run_loop(&site); /* which holds every distance against what may be */
 	}
+}
+
+/* The last test: there is no way back. */
+static void who_starts_anew_is_alone(void **state)
+{
+	static kernel_site_t site = { "share.c:7", 0 };
+
+	(void)state;
+	assert_true(settle(&site) > 0);
+	reset_kernel_tuning();
+	timed = 0;
+	run_loop(&site);
+	assert_true(timed > 0 && !only().stored);
 }
 
 static void alone_nothing_is_shared(void **state)
@@ -198,6 +224,7 @@ int main(void)
 		cmocka_unit_test_setup(a_loop_that_has_drifted_is_tuned_by_each, begin),
 		cmocka_unit_test_setup(a_board_that_is_damaged_does_no_harm, begin),
 		cmocka_unit_test_setup(alone_nothing_is_shared, begin),
+		cmocka_unit_test_setup(who_starts_anew_is_alone, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
