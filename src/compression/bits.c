@@ -82,7 +82,7 @@ static void unpack_plain(const uint8_t *from, uint8_t base, uint8_t mask, uint8_
 
 #include <immintrin.h>
 
-#define VECTORS	   __attribute__((target("avx2,popcnt,lzcnt")))
+#define VECTORS	   __attribute__((target("avx2,popcnt")))
 #define has_avx2() (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt"))
 
 static inline VECTORS uint8_t mask_avx2(const uint8_t *p)
