@@ -14,27 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static double physical(void)
-{
-	FILE *f = fopen("/proc/self/smaps_rollup", "r");
-	char line[200];
-	double kib = 0;
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Pss: %lf", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib * 1024;
-}
+#include "physical.h"
 
 static int ascending(const void *a, const void *b)
 {
@@ -59,7 +39,7 @@ int main(int argc, char **argv)
 
 	memset(slice, 0, MOST_SLICES * sizeof(*slice));
 	memset(handle, 1, count * sizeof(*handle));
-	empty = physical();
+	empty = (double)physical();
 	for (size_t i = 0; i < count; i++) {
 		handle[i] = allocate_movable(block);
 		if (!handle[i])
@@ -67,7 +47,7 @@ int main(int argc, char **argv)
 		memset(pin_memory(handle[i]), 1, block);
 		unpin_memory(handle[i]);
 	}
-	full = physical() - empty;
+	full = (double)physical() - empty;
 	for (size_t i = 0; i < count; i++) {
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		if ((double)(random >> 11) * 0x1p-53 >= share)
@@ -76,22 +56,22 @@ int main(int argc, char **argv)
 			live += block;
 	}
 	flush_memory_pools();
-	sparse = physical() - empty;
+	sparse = (double)physical() - empty;
 	start_defragmentation(&config);
 	for (int idle = 0; idle < 3 && n < MOST_SLICES; idle = more ? 0 : idle + 1) {
-		double begin = now();
+		double begin = now_us();
 
 		run_defragmentation_slice(&more);
-		slice[n] = now() - begin;
+		slice[n] = now_us() - begin;
 		n += more;
 	}
 	stop_defragmentation();
 	flush_memory_pools();
-	sliced = physical() - empty;
-	took = now();
+	sliced = (double)physical() - empty;
+	took = now_us();
 	trigger_defragmentation();
-	took = now() - took;
-	whole = physical() - empty;
+	took = now_us() - took;
+	whole = (double)physical() - empty;
 	get_defragmentation_statistics(&stats);
 	if (!n)
 		n = 1;

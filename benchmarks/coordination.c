@@ -92,9 +92,11 @@ static int ascending(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+#define MOST 4096 /* samples of a kind */
+
 static double median(const double *samples, int n)
 {
-	double sorted[4096];
+	double sorted[MOST];
 
 	memcpy(sorted, samples, (size_t)n * sizeof(double));
 	qsort(sorted, (size_t)n, sizeof(double), ascending);
@@ -109,12 +111,12 @@ static void print_samples(const char *name, const double *samples, int n)
 	printf("]");
 }
 
-static int number(int argc, char **argv, int i, int otherwise)
+static int number(int argc, char **argv, int i, int otherwise, int most)
 {
 	int n = argc > i ? atoi(argv[i]) : otherwise;
 
-	if (n < 1 || n > 1000000) {
-		fprintf(stderr, "coordination: '%s' is not a number from 1 to 1000000\n", argv[i]);
+	if (n < 1 || n > most) {
+		fprintf(stderr, "coordination: '%s' is not a number from 1 to %d\n", argv[i], most);
 		na_mpi.Abort(na_mpi.world, 2);
 	}
 	return n;
@@ -163,26 +165,23 @@ static void counting(int batches)
 {
 	static const char *const names[WAYS] = { "direct_ns", "off_ns", "on_ns" };
 	const struct na_schedule_rules rules = { .share = 10, .window_ns = 5000000, .tokens = 4 };
-	static double samples[WAYS][4096], hook[4096];
+	static double samples[WAYS][MOST], hook[MOST];
 
 	na_coordination_start(na_mpi.world, -1, &rules);
-	batches = batches > 4096 ? 4096 : batches;
 	for (int i = 0; i < batches; i++) {
-		for (int w = 0; w < WAYS; w++)
-			samples[w][i] = batch((enum way)((w + i) % WAYS)); /* below: each way at its own place */
+		for (int w = 0; w < WAYS; w++) { /* each is first in turn */
+			enum way way = (enum way)((w + i) % WAYS);
+
+			samples[way][i] = batch(way);
+		}
 		hook[i] = hooks();
 	}
 	na_coordination_stop(na_mpi.world);
 	if (rank)
 		return;
 	printf("{\"what\": \"counting\", \"ranks\": %d, \"batches\": %d", size, batches);
-	for (int w = 0; w < WAYS; w++) {
-		static double of[4096];
-
-		for (int i = 0; i < batches; i++)
-			of[i] = samples[(w - i % WAYS + WAYS) % WAYS][i];
-		print_samples(names[w], of, batches);
-	}
+	for (int w = 0; w < WAYS; w++)
+		print_samples(names[w], samples[w], batches);
 	print_samples("hooks_ns", hook, batches);
 	printf("}\n");
 }
@@ -227,10 +226,15 @@ static double job(enum mode mode, int steps, int pauses, const int *in_step)
 static void run_steps(int steps, int pauses, int pause_us, int repeats)
 {
 	static const char *const names[MODES] = { "none_s", "alone_s", "together_s" };
-	static double samples[MODES][4096];
+	static double samples[MODES][MOST];
 	int *in_step = malloc((size_t)steps * sizeof(int));
 	uint64_t undone = 0, any = 0;
 
+	if (!in_step) {
+		fprintf(stderr, "coordination: no memory for %d steps\n", steps);
+		na_mpi.Abort(na_mpi.world, 2);
+		return;
+	}
 	slice_ns = (uint64_t)pause_us * 1000;
 	for (int r = 0; r < repeats; r++)
 		for (int m = 0; m < MODES; m++) {
@@ -261,10 +265,10 @@ int main(int argc, char **argv)
 	na_mpi.Comm_rank(na_mpi.world, &rank);
 	na_mpi.Comm_size(na_mpi.world, &size);
 	if (argc > 1 && !strcmp(argv[1], "counting"))
-		counting(number(argc, argv, 2, 400));
+		counting(number(argc, argv, 2, 400, MOST));
 	else if (argc > 1 && !strcmp(argv[1], "steps"))
-		run_steps(number(argc, argv, 2, 200), number(argc, argv, 3, 20), number(argc, argv, 4, 5000),
-			  number(argc, argv, 5, 2));
+		run_steps(number(argc, argv, 2, 200, 1000000), number(argc, argv, 3, 20, 1000000), number(argc, argv, 4, 5000, 1000000),
+			  number(argc, argv, 5, 2, MOST));
 	else if (rank == 0)
 		fprintf(stderr, "usage: mpirun -n RANKS %s counting [BATCHES] | steps [STEPS [PAUSES [PAUSE_US [REPEATS]]]]\n", argv[0]);
 	MPI_Finalize();

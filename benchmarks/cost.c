@@ -14,6 +14,7 @@
  * last page alone may be untouched, and Pss is in pages.
  */
 #include "bench.h"
+#include "physical.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -56,23 +57,6 @@ void bench_fail(const char *format, ...)
 	va_end(args);
 	fputc('\n', stderr);
 	_exit(1);
-}
-
-/* Pss of this process in bytes; by system calls alone, because stdio allocates. */
-static uint64_t physical(void)
-{
-	char text[2048], *line;
-	int file = open("/proc/self/smaps_rollup", O_RDONLY);
-	ssize_t length = file < 0 ? -1 : read(file, text, sizeof(text) - 1);
-
-	if (length < 0)
-		bench_fail("cannot read smaps_rollup");
-	close(file);
-	text[length] = '\0';
-	line = strstr(text, "\nPss:");
-	if (!line)
-		bench_fail("there is no Pss in smaps_rollup");
-	return strtoull(line + 5, NULL, 10) * 1024;
 }
 
 static uint64_t thread_time(void)

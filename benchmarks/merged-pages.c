@@ -21,27 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static double physical(void)
-{
-	FILE *f = fopen("/proc/self/smaps_rollup", "r");
-	char line[200];
-	double kib = 0;
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Pss: %lf", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib * 1024;
-}
+#include "physical.h"
 
 static size_t mappings(void)
 {
@@ -107,12 +87,12 @@ static double bare(size_t n)
 	if (p == MAP_FAILED || fd < 0 || ftruncate(fd, (off_t)(n / 6 + 1) * 4096))
 		exit(1);
 	memset(p, 1, n * 4096);
-	began = now();
+	began = now_us();
 	for (size_t i = 0; i < n; i++)
 		if (mmap(p + i * 4096, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)(random_next() % (n / 6 + 1) * 4096)) ==
 		    MAP_FAILED)
 			exit(1);
-	took = (now() - began) / (double)n;
+	took = (now_us() - began) / (double)n;
 	munmap(p, n * 4096);
 	close(fd);
 	return took;
@@ -135,10 +115,10 @@ int main(int argc, char **argv)
 {
 	size_t block = argc > 1 ? strtoul(argv[1], NULL, 0) : 64;
 	double share = argc > 2 ? atof(argv[2]) : 0.125, empty, full, sparse, merged, took = 0, first = 0, remap;
-	size_t count = ((argc > 3 ? strtoul(argv[3], NULL, 0) : 64) << 20) / block, pages = 0, left, maps;
+	size_t bytes = (argc > 3 ? strtoul(argv[3], NULL, 0) : 64) << 20, count, pages = 0, left, maps;
 	defrag_config_t config = { .strategy = DEFRAG_COORDINATED };
-	char **at = calloc(count, sizeof(*at));
-	uint64_t *page = calloc(count * block / 4096 + 2, sizeof(*page));
+	char **at;
+	uint64_t *page;
 	uintptr_t last = 0;
 	memory_pool_t *pool;
 	defrag_stats_t stats;
@@ -149,19 +129,26 @@ int main(int argc, char **argv)
 		fprintf(stderr, "BLOCK is %zu: must be a power of two from 64 to 4096\n", block);
 		return 2;
 	}
+	count = bytes / block;
+	at = calloc(count, sizeof(*at));
+	page = calloc(count * block / 4096 + 2, sizeof(*page));
+	if (!at || !page) {
+		fprintf(stderr, "no memory to look after %zu blocks\n", count);
+		return 1;
+	}
 	memset(at, 1, count * sizeof(*at));
 	memset(page, 0, (count * block / 4096 + 2) * sizeof(*page));
 	if (create_memory_pool(&(named_pool_config_t){ .name = "merging", .node = MEMORY_NODE_ANY }, &pool) ||
 	    start_defragmentation(&config))
 		return 1;
-	empty = physical();
+	empty = (double)physical();
 	for (size_t i = 0; i < count; i++) {
 		at[i] = allocate_from(pool, block);
 		if (!at[i])
 			return 1;
 		memset(at[i], (int)i, block);
 	}
-	full = physical() - empty;
+	full = (double)physical() - empty;
 	for (size_t i = 0; i < count; i++)
 		if ((double)(random_next() >> 11) * 0x1p-53 >= share) {
 			return_to_pool(at[i]);
@@ -177,17 +164,17 @@ int main(int argc, char **argv)
 		last = a / 4096;
 		page[pages - 1] |= UINT64_C(1) << a % 4096 / block;
 	}
-	sparse = physical() - empty;
+	sparse = (double)physical() - empty;
 	maps = mappings();
 	busy = argc > 4;
 	if (busy && pthread_create(&other, NULL, compute, NULL))
 		return 1;
 	remap = bare(4096);
 	for (size_t won = 1, before = 0; won; passes++) {
-		double began = now();
+		double began = now_us();
 
 		trigger_defragmentation();
-		took += now() - began;
+		took += now_us() - began;
 		get_defragmentation_statistics(&stats);
 		won = stats.merged_bytes - before;
 		before = stats.merged_bytes;
@@ -203,7 +190,7 @@ int main(int argc, char **argv)
 			fprintf(stderr, "block %zu has changed\n", i);
 			return 1;
 		}
-	merged = physical() - empty; /* all pages were touched: those that were not are not in Pss */
+	merged = (double)physical() - empty; /* all pages were touched: those that were not are not in Pss */
 	left = offline(page, pages);
 	printf("full %.1f MiB, sparse %.1f, merged %.1f (%.3f of before); offline %.3f; first pass %.0f us, %.2f us a page won, %.2f a page mapped, a bare "
 	       "remapping %.2f us; %zu mappings more; units of %u; %s\n",

@@ -22,6 +22,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "physical.h"
+
 #define SAMPLES 50
 #define PHASES	8
 #define SLICES	20		  /* after a step, at most: one takes 4 seconds where it is not compressed in time */
@@ -48,20 +50,6 @@ static uint64_t next(void)
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return z ^ z >> 31;
-}
-
-static double physical(void)
-{
-	FILE *f = fopen("/proc/self/smaps_rollup", "r");
-	char line[200];
-	double kib = 0;
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Pss: %lf", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib * 1024;
 }
 
 static double processor(void)
@@ -215,7 +203,7 @@ int main(int argc, char **argv)
 	blocks = calloc(MOST, sizeof(*blocks));
 	memset(blocks, 1, MOST * sizeof(*blocks));
 	start(way);
-	before = physical();
+	before = (double)physical();
 	began = processor();
 	for (int step = 0; step < steps; step++) {
 		bool more = true;
@@ -227,7 +215,7 @@ int main(int argc, char **argv)
 			double now = processor(); /* looking costs time that is not the workload's */
 
 			sample = (step + 1) * SAMPLES / steps;
-			series[sample][0] = physical() - before;
+			series[sample][0] = (double)physical() - before;
 			series[sample][1] = (double)live;
 			most = series[sample][0] > most ? series[sample][0] : most;
 			began += processor() - now;
