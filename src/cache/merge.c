@@ -299,12 +299,17 @@ bool na_merge_put(struct na_cache *c, struct na_span *span, uint32_t slot)
 {
 	struct na_merge *m = na_span_merge(span);
 	uint64_t bit = UINT64_C(1) << slot % 64, own = atomic_load_explicit(&m->own[slot / 64], memory_order_relaxed);
-	const struct na_frame *frame = slot / m->per < m->units ? m->unit[slot / m->per].frame : NULL;
-	struct na_span *giver = frame ? frame->host->of->span : span;
-	uint32_t at = frame ? frame->host->index * m->per + slot % m->per : slot;
+	struct na_span *giver = span;
+	const struct na_frame *frame;
+	uint32_t at = slot;
 
-	if (!(own & bit))
+	if (!(own & bit)) /* freed twice: the span may be retired, and its frames have no host */
 		return false;
+	frame = slot / m->per < m->units ? m->unit[slot / m->per].frame : NULL;
+	if (frame) {
+		giver = frame->host->of->span;
+		at = frame->host->index * m->per + slot % m->per;
+	}
 	atomic_store_explicit(&m->own[slot / 64], own & ~bit, memory_order_relaxed);
 	set_taken(giver, at, 1, 0);
 	if (--m->live == 0 && atomic_load_explicit(&span->flag, memory_order_relaxed) != NA_QUEUED) {
@@ -415,7 +420,7 @@ static void as_before(struct na_cache *c, struct na_merge *m)
 }
 
 /* One span with its contents into private memory; `scratch` has room for it. */
-static int part_span(struct na_cache *c, struct na_merge *m, char *scratch, bool child)
+static int part_span(struct na_cache *c, struct na_merge *m, char *scratch)
 {
 	struct na_span *span = m->span;
 	struct na_frame *ended;
@@ -439,12 +444,12 @@ static int part_span(struct na_cache *c, struct na_merge *m, char *scratch, bool
 	na_unlock(&c->lock);
 	na_merge_unmake(c, m);
 	na_merge_count(&na_merge_figures.restored, 1);
-	end_frames(c, ended, !child);
+	end_frames(c, ended, false);
 	return 0;
 }
 
 /* A span that is retired has no contents: for a child of fork it must not stay shared all the same, lest a write after free reach the parent. */
-int na_merge_part(struct na_cache *c, bool child)
+int na_merge_part(struct na_cache *c)
 {
 	const size_t most = 4 * NA_SLICE;
 	void *scratch;
@@ -456,7 +461,7 @@ int na_merge_part(struct na_cache *c, bool child)
 	if (rc < 0)
 		return rc;
 	while (rc == 0 && (c->merged || c->retired))
-		rc = part_span(c, c->merged ? c->merged : c->retired, scratch, child);
+		rc = part_span(c, c->merged ? c->merged : c->retired, scratch);
 	na_os.unmap(scratch, most);
 	return rc;
 }

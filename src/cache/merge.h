@@ -84,13 +84,11 @@ bool na_merge_put(struct na_cache *c, struct na_span *span, uint32_t slot);
 /* The rest: under na_merging_lock, no other held. */
 
 struct na_merge_figures {
-	uint64_t merges;       /* units that were mapped onto a frame, since the start */
 	uint64_t restored;     /* spans that became private again */
 	uint64_t frame_bytes;  /* physical memory of frames, now */
 	uint64_t mapped_bytes; /* addresses that share it, now */
 	uint64_t edges;	       /* mappings more than there would be without, now; an upper bound */
 	uint64_t purged;       /* bytes of private units in which nothing lived */
-	uint64_t copied;       /* bytes of slots */
 	uint64_t bound;	       /* units left apart because mappings were used up */
 	uint64_t refused;      /* calls of the system that failed */
 };
@@ -103,21 +101,20 @@ static inline void na_merge_count(uint64_t *figure, int64_t more)
 }
 
 struct na_merge_limits {
-	uint64_t edges;	   /* up to which mappings may be used */
-	uint32_t grain;	   /* least units taken as one: 1, 2, 4, ... */
-	uint64_t deadline; /* CLOCK_MONOTONIC; 0: none */
+	uint64_t edges; /* up to which mappings may be used */
+	uint32_t grain; /* least units taken as one: 1, 2, 4, ... */
 };
 
-/* Merges what can be merged of a cache's class. 0, or -errno of the call that ended it. *more: stopped by the deadline. */
-int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_limits *limits, bool *more);
+/* Merges what can be merged of a cache's class. 0, or -errno of the call that ended it. */
+int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_limits *limits);
 /* Bytes that a perfect packing of the class's partial spans would free, and, if `units` is not NULL, how many units of grain 1 they have. */
 uint64_t na_merge_winnable(struct na_cache *c, unsigned int cls, uint64_t *units);
 /* Retired spans get private memory and go back to the pool. 0, or -errno: the rest stays as it is. */
 int na_merge_restore(struct na_cache *c);
-/* Everything of a cache ends: contents are nobody's any more (a reset), or kept (na_merge_part(): each span gets memory of its own with its
+/* Everything of a cache ends: contents are nobody's any more (a reset), or kept (na_merge_part(), in a forked child: each span gets memory of its own with its
  * contents). -errno: some spans are as they were; of a reset those are retired. */
 int na_merge_drop(struct na_cache *c);
-int na_merge_part(struct na_cache *c, bool child);
+int na_merge_part(struct na_cache *c);
 /* The pool's addresses are unmapped: frames go back. */
 void na_merge_forget(struct na_cache *c);
 

@@ -36,7 +36,8 @@ static bool claim(struct na_cache *c, struct na_span *span, struct na_span **lis
 {
 	uint32_t flag = atomic_load_explicit(&span->flag, memory_order_relaxed);
 
-	if (!may_take_part(span) || flag == NA_QUEUED)
+	/* Merged ones always, or a free would take them off the frames while these are looked at. */
+	if ((!na_span_merge(span) && !may_take_part(span)) || flag == NA_QUEUED)
 		return false;
 	if (span->listed)
 		na_cache_unlist(c, span);
@@ -248,7 +249,6 @@ static void copy_slots(const struct na_pack *w, char *to, const struct na_span *
 			size_t at = (size_t)(i + (uint32_t)__builtin_ctzll(bits)) * span->size;
 
 			memcpy(to + at, from + at, span->size);
-			na_merge_count(&na_merge_figures.copied, span->size);
 		}
 	}
 }
@@ -271,7 +271,6 @@ static int move_private(struct na_pack *w, struct na_frame *frame, struct na_spa
 	na_lock(&w->c->lock);
 	na_merge_join(w->c, m, index, frame);
 	na_unlock(&w->c->lock);
-	na_merge_count(&na_merge_figures.merges, 1);
 	return 0;
 }
 
@@ -290,7 +289,6 @@ static int move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *f
 		ended = na_merge_leave(w->c, u);
 		na_merge_join(w->c, u->of, u->index, to);
 		na_unlock(&w->c->lock);
-		na_merge_count(&na_merge_figures.merges, 1);
 		if (ended) {
 			na_merge_end_frame(w->c, from);
 			return 0;
@@ -384,7 +382,6 @@ static void join_run(struct na_pack *w, uint64_t at)
 	}
 	na_unlock(&w->c->lock);
 	na_merge_count(&na_merge_figures.frame_bytes, (int64_t)w->run_count * w->unit_bytes);
-	na_merge_count(&na_merge_figures.merges, w->run_count);
 }
 
 static int end_run(struct na_pack *w)
@@ -475,32 +472,20 @@ static bool has_mappings(const struct na_pack *w, const struct na_pack_bin *bin)
 	return __atomic_load_n(&na_merge_figures.edges, __ATOMIC_RELAXED) + 2 * units <= w->limits->edges;
 }
 
-static uint64_t item_ns = 10000; /* under na_merging_lock: running mean of a unit */
-
-static int merge_items(struct na_pack *w, bool *more)
+static int merge_items(struct na_pack *w)
 {
 	int rc = 0;
 
 	for (uint32_t i = 0; i < w->item_count && rc == 0; i++) {
 		const struct na_pack_bin *bin = &w->bins[w->items[i].bin];
-		uint64_t began = w->limits->deadline ? na_os_now_ns() : 0, ns;
 
 		if (bin->first == bin->last)
 			continue;
-		if (began && began + 2 * item_ns > w->limits->deadline) { /* this one, and the run */
-			*more = true;
-			break;
-		}
 		if (!has_mappings(w, bin)) {
 			na_merge_count(&na_merge_figures.bound, 1);
 			continue;
 		}
 		rc = merge_item(w, i);
-		if (!began)
-			continue;
-		ns = na_os_now_ns() - began;
-		ns = ns > 4 * item_ns ? 4 * item_ns : ns;
-		item_ns = ns > item_ns ? (ns + item_ns) / 2 : item_ns - (item_ns - ns) / 8;
 	}
 	if (rc == 0)
 		rc = end_run(w);
@@ -509,14 +494,13 @@ static int merge_items(struct na_pack *w, bool *more)
 	return rc;
 }
 
-int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_limits *limits, bool *more)
+int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_limits *limits)
 {
 	struct na_pack w = { .c = c, .cls = cls, .limits = limits };
 	struct na_span *list;
 	uint32_t count;
 	int rc;
 
-	*more = false;
 	w.unit_bytes = na_merge_unit_pages(cls) * (uint32_t)NA_PAGE * limits->grain;
 	w.per = (uint32_t)(w.unit_bytes / na_class_size(cls));
 	w.words = (w.per + 63) / 64;
@@ -538,7 +522,7 @@ int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_l
 	if (w.item_count > 1)
 		rc = na_pack(&w);
 	if (rc == 0 && w.item_count > 1)
-		rc = merge_items(&w, more);
+		rc = merge_items(&w);
 	unclaim_all(&w);
 	na_os.unmap(w.memory, w.memory_bytes);
 	return rc;

@@ -33,7 +33,6 @@ static struct {
 	uint64_t units; /* of grain 1, while they are counted */
 	uint64_t winnable;
 	int rc;
-	bool more;
 	enum na_merging_off off;
 	char why[96];
 	uint64_t ns;
@@ -103,19 +102,6 @@ static int say(enum na_merging_off off, const char *format, const char *what, un
 	return -EBUSY;
 }
 
-/* A line such as "VmPin:	     1024 kB" of /proc/self/status. */
-static uint64_t status_kib(const char *text, const char *key)
-{
-	const char *line = strstr(text, key);
-	uint64_t n = 0;
-
-	for (line = line ? line + strlen(key) : ""; *line == ' ' || *line == '\t'; line++)
-		;
-	for (; *line >= '0' && *line <= '9'; line++)
-		n = n * 10 + (uint64_t)(*line - '0');
-	return n;
-}
-
 /* Whether each name of a list such as "self,posix,tcp" is one of the words. */
 static bool all_of(const char *list, const char *const *words)
 {
@@ -167,18 +153,26 @@ static int look_at_library(struct dl_phdr_info *info, size_t size, void *found)
 static int look_around(void)
 {
 	uint64_t most = na_limits_most_maps();
+	uint64_t pinned = NA_LIMIT_NONE, locked = NA_LIMIT_NONE;
+	static char text[16384]; /* a line of it has all of the user's groups */
 	const char *library = NULL;
-	char text[4096];
 
 	state.off = NA_MERGING_ON;
 	state.why[0] = '\0';
-	if (na_limits_text("/proc/self/status", text, sizeof(text)) <= 0)
-		return say(NA_MERGING_PINNED, "whether pages are pinned is unknown: no %s", "/proc/self/status", 0);
-	if (status_kib(text, "VmPin:"))
-		return say(NA_MERGING_PINNED, "%llu KiB of this process are pinned or registered", NULL,
-			   status_kib(text, "VmPin:"));
-	if (status_kib(text, "VmLck:"))
-		return say(NA_MERGING_LOCKED, "%llu KiB of this process are locked", NULL, status_kib(text, "VmLck:"));
+	if (na_limits_text("/proc/self/status", text, sizeof(text)) > 0) {
+		pinned = na_limits_line(text, "VmPin:");
+		locked = na_limits_line(text, "VmLck:");
+	}
+	if (pinned == NA_LIMIT_NONE || locked == NA_LIMIT_NONE)
+		return say(NA_MERGING_PINNED, "whether pages are pinned is unknown: no VmPin and VmLck in %s",
+			   "/proc/self/status", 0);
+	if (pinned)
+		return say(NA_MERGING_PINNED, "%llu KiB of this process are pinned or registered", NULL, pinned);
+	if (locked)
+		return say(NA_MERGING_LOCKED, "%llu KiB of this process are locked", NULL, locked);
+	if (na_limits_number("/proc/sys/vm/overcommit_memory") == 2)
+		return say(NA_MERGING_MAPPINGS, "mappings that go back to private memory may be refused: %s is 2",
+			   "vm.overcommit_memory", 0);
 	dl_iterate_phdr(look_at_library, &library);
 	if (library)
 		return say(NA_MERGING_REGISTERED, "%s is loaded, which may keep a registration cache", library, 0);
@@ -192,15 +186,8 @@ static int look_around(void)
 
 static uint64_t merge_class(struct na_cache *c, unsigned int cls)
 {
-	bool more;
-	int rc;
-
-	if (state.rc < 0 || state.more)
-		return 0;
-	rc = na_merge_class(c, cls, &state.limits, &more);
-	if (rc < 0)
-		state.rc = rc;
-	state.more = more;
+	if (state.rc == 0)
+		state.rc = na_merge_class(c, cls, &state.limits);
 	return 0;
 }
 
@@ -246,18 +233,16 @@ static void choose_grain(void)
 		state.limits.grain *= 2;
 }
 
-int na_merging_run(uint64_t deadline, uint64_t *won, bool *more)
+uint64_t na_merging_run(void)
 {
-	uint64_t began = na_os_now_ns(), before, purged;
+	uint64_t began = na_os_now_ns(), before, purged, won;
 
 	na_lock(&na_merging_lock);
 	before = saved();
 	purged = figure(&na_merge_figures.purged);
 	na_named_each(restore_pool, NULL);
 	state.rc = 0;
-	state.more = false;
 	if (look_around() == 0) {
-		state.limits.deadline = deadline;
 		choose_grain();
 		na_named_each(merge_pool, NULL);
 		na_named_each(restore_pool, NULL);
@@ -266,24 +251,19 @@ int na_merging_run(uint64_t deadline, uint64_t *won, bool *more)
 			    (unsigned long long)-state.rc);
 	}
 	state.ns += na_os_now_ns() - began;
-	*won = (saved() > before ? saved() - before : 0) + figure(&na_merge_figures.purged) - purged;
-	*more = state.more;
-	began = (uint64_t)-state.rc;
+	won = (saved() > before ? saved() - before : 0) + figure(&na_merge_figures.purged) - purged;
 	na_unlock(&na_merging_lock);
-	return -(int)began;
+	return won;
 }
 
 void na_merging_figures(struct na_merging *out)
 {
 	na_lock(&na_merging_lock);
-	*out = (struct na_merging){ .merges = figure(&na_merge_figures.merges),
-				    .restored = figure(&na_merge_figures.restored),
+	*out = (struct na_merging){ .restored = figure(&na_merge_figures.restored),
 				    .frame_bytes = figure(&na_merge_figures.frame_bytes),
 				    .mapped_bytes = figure(&na_merge_figures.mapped_bytes),
 				    .mappings = figure(&na_merge_figures.edges),
 				    .bound = figure(&na_merge_figures.bound),
-				    .purged = figure(&na_merge_figures.purged),
-				    .copied = figure(&na_merge_figures.copied),
 				    .refused = figure(&na_merge_figures.refused),
 				    .ns = state.ns,
 				    .grain = state.limits.grain,
@@ -366,7 +346,7 @@ static uint64_t part_pool(struct na_pool *pool, void *unused)
 
 	(void)unused;
 	for (uint32_t i = 0; i < n->caches; i++) {
-		rc = na_named_cache(n, i) ? na_merge_part(na_named_cache(n, i), true) : 0;
+		rc = na_named_cache(n, i) ? na_merge_part(na_named_cache(n, i)) : 0;
 		if (rc < 0) { /* it would write into the parent's memory */
 			na_log(NA_LOG_ERROR,
 			       "fork: no memory for the child's copies of merged pages (error %d): the child ends here",

@@ -22,7 +22,8 @@
 
 #include "os/lock.h"
 
-/* Held by who merges, gives merged spans private memory, resets a pool, looks at all metadata, or forks. Outside of all locks of the heap. */
+/* Held by who merges, gives merged spans private memory, resets a pool, looks at all metadata, or forks. Outside of all locks of the heap, and of
+ * tracking's: fork takes those first, so nothing of tracking is called with this one held. */
 extern struct na_lock na_merging_lock;
 
 enum na_merging_off {
@@ -30,20 +31,22 @@ enum na_merging_off {
 	NA_MERGING_PINNED,     /* pages of the process are pinned */
 	NA_MERGING_LOCKED,     /* or locked */
 	NA_MERGING_REGISTERED, /* a registration cache may exist */
-	NA_MERGING_MAPPINGS,   /* vm.max_map_count is unknown, or too small */
-	NA_MERGING_REFUSED     /* the kernel has no memory files for us */
+	NA_MERGING_MAPPINGS, /* vm.max_map_count is unknown, or too small; or private memory may be refused when it is wanted back */
+	NA_MERGING_REFUSED /* the kernel has no memory files for us */
 };
 
 struct na_merging {
-	uint64_t merges, restored, frame_bytes, mapped_bytes, mappings, bound, purged, copied, refused, ns;
+	uint64_t restored, frame_bytes, mapped_bytes, mappings, ns;
+	uint64_t bound;		 /* units left apart because mappings were used up, since the start */
+	uint64_t refused;	 /* calls of the system that failed */
 	uint32_t grain;		 /* of the last pass: units taken as one, 1, 2, 4, ... */
 	uint64_t most_mappings;	 /* that it may use */
-	enum na_merging_off off; /* why the last pass merged nothing */
-	char why[96];		 /* the same as a sentence, with the figure or the library; "" if it did */
+	enum na_merging_off off; /* why the last pass merged nothing, or ended early */
+	char why[96];		 /* the same as a sentence, with the figure or the library; "" if it did all */
 };
 
-/* Every pool that takes part. 0, or -errno of what the kernel refused. *won: bytes of physical memory; *more: the deadline came first (0: none). */
-int na_merging_run(uint64_t deadline, uint64_t *won, bool *more);
+/* Every pool that takes part; bytes of physical memory that were won. What kept it from more: na_merging_figures(). */
+uint64_t na_merging_run(void);
 void na_merging_figures(struct na_merging *out);
 /* Bytes that a perfect packing of what takes part would free. */
 uint64_t na_merging_winnable(void);

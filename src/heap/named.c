@@ -301,10 +301,10 @@ void na_named_reset(struct na_named *named)
 	uint64_t blocks;
 	int64_t live;
 
-	na_lock(&na_merging_lock);
-	na_merging_drop(named);
 	if (atomic_load_explicit(&na_sample_hooked, memory_order_acquire))
 		na_sample_hooks.emptied(&named->pool);
+	na_lock(&na_merging_lock);
+	na_merging_drop(named);
 	na_lock(&named->lock);
 	h = holdings_of(named);
 	blocks = allocations(named, &h) - releases(named, &h);

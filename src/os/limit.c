@@ -45,8 +45,7 @@ static uint64_t number_at(const char *s)
 	return v;
 }
 
-/* The number after a key at a line's start. */
-static uint64_t number_of_line(const char *text, const char *key)
+uint64_t na_limits_line(const char *text, const char *key)
 {
 	size_t length = strlen(key);
 
@@ -146,7 +145,7 @@ static void look_at_group(const struct names *n, const char *path, struct na_lim
 		return;
 	if (used > bound / 2) { /* else it is far from full, whatever the files in it */
 		na_format(full, sizeof(full), "%s%s/memory.stat", n->root, path);
-		files = na_limits_text(full, text, sizeof(text)) > 0 ? number_of_line(text, n->reclaimable) : 0;
+		files = na_limits_text(full, text, sizeof(text)) > 0 ? na_limits_line(text, n->reclaimable) : 0;
 		used -= files < used ? files : 0;
 	}
 	room = used < bound ? bound - used : 0;
@@ -168,10 +167,10 @@ void na_limits_memory(struct na_limits_memory *out)
 		NA_LIMIT_NONE, NA_LIMIT_NONE, NA_LIMIT_NONE, NA_LIMIT_NONE, 0, NA_LIMIT_NONE
 	};
 	if (na_limits_text("/proc/meminfo", text, sizeof(text)) > 0) {
-		v = number_of_line(text, "MemTotal:");
+		v = na_limits_line(text, "MemTotal:");
 		if (v != NA_LIMIT_NONE)
 			out->physical = out->ceiling = v * 1024;
-		v = number_of_line(text, "MemAvailable:");
+		v = na_limits_line(text, "MemAvailable:");
 		if (v != NA_LIMIT_NONE)
 			out->room = v * 1024;
 	}
@@ -357,8 +356,8 @@ static bool commit_is_full(uint64_t size, char *out, size_t capacity)
 	if (na_limits_number("/proc/sys/vm/overcommit_memory") != 2 ||
 	    na_limits_text("/proc/meminfo", text, sizeof(text)) <= 0)
 		return false;
-	limit = number_of_line(text, "CommitLimit:");
-	used = number_of_line(text, "Committed_AS:");
+	limit = na_limits_line(text, "CommitLimit:");
+	used = na_limits_line(text, "Committed_AS:");
 	if (limit == NA_LIMIT_NONE || used == NA_LIMIT_NONE || used * 1024 + size <= limit * 1024)
 		return false;
 	na_format(out, capacity,

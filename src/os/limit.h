@@ -59,6 +59,8 @@ enum na_limit_kind { NA_LIMIT_SPACE, NA_LIMIT_AS, NA_LIMIT_DATA, NA_LIMIT_MAPS, 
 #define NA_LIMIT_KINDS 6
 enum na_limit_kind na_limits_why(uint64_t size, char *out, size_t capacity);
 
+/* The number behind a key at the start of one of the text's lines. NA_LIMIT_NONE: there is no such line, or no number in it. */
+uint64_t na_limits_line(const char *text, const char *key);
 /* A file below na_limits_root: a number at its start, or its text (as read(2) returns). */
 uint64_t na_limits_number(const char *path);
 long na_limits_text(const char *path, char *out, size_t capacity);

@@ -23,10 +23,12 @@ int na_memfile_close(const struct na_memfile *file);
 int na_memfile_write(const struct na_memfile *file, const void *from, size_t size, uint64_t at);
 /* Its memory there goes back; it reads as zero then. */
 int na_memfile_punch(const struct na_memfile *file, uint64_t at, size_t size);
-/* A range of the file, shared, in place of whatever pages are at `to`; on failure these are as they were. At a place of the system's choice if
+/* A range of the file, shared, in place of whatever pages are at `to`; on failure these are as they were, if the file is still ours and the range right: kernels
+ * before 6.12 have taken them away when it is a mapping too many. At a place of the system's choice if
  * *to is NULL. */
 int na_memfile_map(const struct na_memfile *file, uint64_t at, size_t size, void **to);
-/* New private zeroed memory in place of whatever is there; on failure that is as it was. */
+/* New private zeroed memory in place of whatever is there. On failure that is as it was, or on kernels before 6.12, which check what may be committed
+ * after they have unmapped, gone: not to be called where memory is not overcommitted. */
 int na_memfile_unmap(void *at, size_t size);
 
 /* The largest size that a file of this process may have (RLIMIT_FSIZE); writing past it would be a signal. */

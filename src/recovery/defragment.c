@@ -179,13 +179,8 @@ static bool bring_home(struct pass *p)
 /* Only when the program has said that nobody writes. */
 static bool merge(struct pass *p)
 {
-	uint64_t bytes;
-	bool more;
-
-	if (!p->quiescent)
-		return false;
-	na_merging_run(0, &bytes, &more);
-	p->merged += bytes;
+	if (p->quiescent)
+		p->merged += na_merging_run();
 	return false;
 }
 
@@ -203,15 +198,16 @@ static void log_merging(const struct pass *p)
 		return;
 	na_merging_figures(&m);
 	if (m.off != NA_MERGING_ON)
-		na_log(NA_LOG_WARNING, "defragmentation: no pages merged: %s", m.why);
+		na_log(NA_LOG_WARNING, "defragmentation: no pages merged, or no more: %s", m.why);
 	else
 		na_log(NA_LOG_WARNING,
 		       "defragmentation: %llu bytes won by merging: %llu bytes of addresses on %llu of memory, by %llu "
 		       "mappings "
-		       "of %llu allowed (units of %u); %llu us in all passes",
+		       "of %llu allowed (units of %u, %llu left apart); %llu us in all passes",
 		       (unsigned long long)p->merged, (unsigned long long)m.mapped_bytes,
 		       (unsigned long long)m.frame_bytes, (unsigned long long)m.mappings,
-		       (unsigned long long)m.most_mappings, m.grain, (unsigned long long)m.ns / 1000);
+		       (unsigned long long)m.most_mappings, m.grain, (unsigned long long)m.bound,
+		       (unsigned long long)m.ns / 1000);
 }
 
 static void end(struct pass *p)
