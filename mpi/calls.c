@@ -158,15 +158,7 @@ static memory_error_t find_folder(const memory_report_config_t *config, char fol
 /* On rank 0. */
 static memory_error_t write_report(const struct na_reduction *all, const char *folder, bool print)
 {
-	struct na_report report = { .job = all->job,
-				    .breakdown = all->breakdown,
-				    .hosts = all->hosts,
-				    .host_count = all->host_count,
-				    .rows = all->rows,
-				    .row_count = all->row_count,
-				    .row_axis = all->row_axis,
-				    .mpi = 1,
-				    .reduce_ns = NA_UNKNOWN };
+	struct na_report report = na_reduction_report(all);
 	int rc;
 
 	rc = na_report_publish(&report, folder, -1, print);

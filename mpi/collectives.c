@@ -6,22 +6,15 @@
  * Cost: with coordination off a load and a jump; on, a thread's depth, a comparison of communicators, an addition. `benchmarks/coordination
  * counting` measures it.
  */
-#include <stdlib.h>
-
 #include "mpi/coordinate.h"
-#include "mpi/message.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
 /* Found at the first call: relaxed, for two threads that look at the same time find the same. */
 static __attribute__((noinline, cold)) void *find(void *_Atomic *place, const char *name)
 {
-	void *found = na_mpi_next(name);
+	void *found = na_mpi_require(name);
 
-	if (!found) {
-		na_message("%s: no MPI library in this process provides it; link with -Wl,--no-as-needed", name);
-		abort();
-	}
 	atomic_store_explicit(place, found, memory_order_relaxed);
 	return found;
 }
@@ -36,7 +29,7 @@ static __attribute__((noinline, cold)) void *find(void *_Atomic *place, const ch
 		if (__builtin_expect(!found, 0))                                                                       \
 			found = find(&next, #prefix #name);                                                            \
 		*(void **)&call = found;                                                                               \
-		if (__builtin_expect(!na_coordination_on, 1))                                                          \
+		if (__builtin_expect(!atomic_load_explicit(&na_coordination_on, memory_order_relaxed), 1))             \
 			return call arguments;                                                                         \
 		na_coordination_enter(comm);                                                                           \
 		rc = call arguments;                                                                                   \

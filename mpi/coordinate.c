@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "mpi/message.h"
+#include "report/lower.h"
 #include "report/paused.h"
 #include "report/window.h"
 
@@ -15,7 +15,7 @@
 #define WAITING_SLICE UINT64_C(50000)	    /* nanoseconds by which a rank that uses its waiting time may come late */
 #define WAITING_MOST  UINT64_C(1000000000)
 
-bool na_coordination_on, na_coordination_waiting;
+_Atomic bool na_coordination_on, na_coordination_waiting; /* relaxed */
 __thread struct na_counting na_counting;
 _Atomic uint64_t na_coordination_version;
 
@@ -33,6 +33,16 @@ static struct {
 	uint64_t gain, *gains; /* this rank's, its node's */
 	int local_rank, local_size, rank, keyval;
 } c = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static inline bool get(_Atomic bool *flag)
+{
+	return atomic_load_explicit(flag, memory_order_relaxed);
+}
+
+static inline void set(_Atomic bool *flag, bool value)
+{
+	atomic_store_explicit(flag, value, memory_order_relaxed);
+}
 
 /* ---- which communicators count ---- */
 
@@ -87,7 +97,8 @@ int na_coordination_look(MPI_Comm comm)
 /* Off on this rank. The others find out by themselves, at the latest after PATIENCE. */
 static void give_up(const char *why)
 {
-	na_coordination_on = na_coordination_waiting = false;
+	set(&na_coordination_on, false);
+	set(&na_coordination_waiting, false);
 	c.schedule.at = 0;
 	na_message("coordinated defragmentation ends on rank %d: %s", c.rank, why);
 }
@@ -130,7 +141,7 @@ static bool end_barrier(void)
 
 static bool post_barrier(void)
 {
-	na_coordination_waiting = false;
+	set(&na_coordination_waiting, false);
 	c.posted++;
 	if (na_mpi.Ibarrier(c.comm, &c.barrier) != MPI_SUCCESS) {
 		break_off("MPI_Ibarrier failed");
@@ -144,7 +155,7 @@ static void offer(void)
 {
 	uint64_t now = na_clock_ns(CLOCK_MONOTONIC);
 
-	if (na_coordination_waiting) /* several threads, and none has entered a collective since */
+	if (get(&na_coordination_waiting)) /* several threads, and none has entered a collective since */
 		post_barrier();
 	if (c.broken || !end_barrier())
 		return;
@@ -178,7 +189,7 @@ static void decide(struct na_window *window)
 	else if (c.schedule.end == NA_SCHEDULE_COUNTS_DIFFER)
 		give_up("ranks have counted different collectives");
 	else
-		na_coordination_waiting = window->waiting;
+		set(&na_coordination_waiting, window->waiting);
 }
 
 void na_coordination_left(void)
@@ -186,22 +197,22 @@ void na_coordination_left(void)
 	struct na_window window = { 0 };
 	struct na_window_done done;
 	enum na_schedule_act act;
+	bool near;
 
 	if (c.multiple)
 		pthread_mutex_lock(&c.lock);
 	act = na_schedule_left(&c.schedule);
-	if (__builtin_expect(act != NA_SCHEDULE_NOTHING && na_coordination_on, 0)) {
+	if (__builtin_expect(act != NA_SCHEDULE_NOTHING && get(&na_coordination_on), 0)) {
 		if (act == NA_SCHEDULE_OFFER)
 			offer();
 		else
 			decide(&window);
 	}
+	near = c.mine.pressure >= NA_SCHEDULE_NEAR;
 	if (c.multiple)
 		pthread_mutex_unlock(&c.lock);
 	if (__builtin_expect(window.ns && window.mine, 0)) {
-		struct na_window_work work = { .ns = window.ns,
-					       .kind = NA_PAUSE_WINDOW,
-					       .near = c.mine.pressure >= NA_SCHEDULE_NEAR };
+		struct na_window_work work = { .ns = window.ns, .kind = NA_PAUSE_WINDOW, .near = near };
 
 		na_window_run(&work, &done);
 	}
@@ -233,7 +244,7 @@ void na_coordination_early(MPI_Comm comm)
 
 	if (!na_coordination_spans(comm) || !post_barrier())
 		return;
-	if (c.gain && c.local_size >= 1)
+	if (c.gain)
 		na_window_run(&work, &done);
 }
 
@@ -253,10 +264,7 @@ static bool make(MPI_Comm comm, int64_t node)
 
 	if (!ok)
 		return false;
-	ok = (node >= 0 ? na_mpi.Comm_split(c.comm, (int)node, c.rank, &c.local)
-			: na_mpi.Comm_split_type(c.comm, na_mpi.type_shared, c.rank, na_mpi.info_null, &c.local)) ==
-	     MPI_SUCCESS;
-	if (!ok)
+	if (na_mpi_split_nodes(c.comm, node, c.rank, &c.local) != MPI_SUCCESS)
 		return false;
 	c.made = true;
 	ok = na_mpi.Comm_rank(c.local, &c.local_rank) == MPI_SUCCESS &&
@@ -277,7 +285,7 @@ void na_coordination_start(MPI_Comm comm, int64_t node, const struct na_schedule
 	c.multiple = provided == MPI_THREAD_MULTIPLE;
 	c.start_ns = na_clock_ns(CLOCK_MONOTONIC);
 	na_schedule_start(&c.schedule, rules);
-	na_coordination_on = true;
+	set(&na_coordination_on, true);
 }
 
 void na_coordination_stop(MPI_Comm comm)
@@ -286,7 +294,9 @@ void na_coordination_stop(MPI_Comm comm)
 
 	if (!c.made)
 		return;
-	c.made = na_coordination_on = na_coordination_waiting = false;
+	c.made = false;
+	set(&na_coordination_on, false);
+	set(&na_coordination_waiting, false);
 	na_paused_collectives(c.schedule.count);
 	own[0] = c.broken;
 	own[1] = c.posted;

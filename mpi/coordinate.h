@@ -21,8 +21,9 @@
 #include "mpi/schedule.h"
 #include "mpi/table.h"
 
-/* Between start and stop. Plain: changed where MPI allows one thread only, within MPI_Init and MPI_Finalize. */
-extern bool na_coordination_on;
+/* Between start and stop, or until it is given up on this rank. Relaxed: a thread that sees it late makes one more call to the schedule, which is
+ * over by then. */
+extern _Atomic bool na_coordination_on;
 
 /* Collective over `comm`, which spans the world: makes communicators of its own. `node` as in na_reduce(). Without memory, or after an error of
  * MPI, coordination stays off on all ranks. */
@@ -42,7 +43,7 @@ struct na_counting {
 extern __thread struct na_counting na_counting __attribute__((tls_model("initial-exec")));
 extern _Atomic uint64_t
 	na_coordination_version; /* a communicator was freed: handles may be used again; relaxed, as MPI orders the two */
-extern bool na_coordination_waiting; /* the next collective is one before which waiting time is used */
+extern _Atomic bool na_coordination_waiting; /* the next collective is one before which waiting time is used */
 
 void na_coordination_early(MPI_Comm comm);
 void na_coordination_left(void);
@@ -62,7 +63,8 @@ static inline int na_coordination_spans(MPI_Comm comm)
 
 static inline void na_coordination_enter(MPI_Comm comm)
 {
-	if (na_counting.depth++ == 0 && __builtin_expect(na_coordination_waiting, 0))
+	if (na_counting.depth++ == 0 &&
+	    __builtin_expect(atomic_load_explicit(&na_coordination_waiting, memory_order_relaxed), 0))
 		na_coordination_early(comm);
 }
 

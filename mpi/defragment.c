@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "mpi/calls.h"
 #include "mpi/message.h"
 #include "mpi/schedule.h"
 #include "mpi/session.h"
 #include "mpi/table.h"
+#include "report/lower.h"
 #include "report/pauses.h"
 #include "report/window.h"
 
@@ -29,6 +29,7 @@ struct window {
 	int rank, local_rank, local_size;
 	uint64_t gain, *gains; /* this rank's, its node's */
 	uint64_t ns;	       /* agreed */
+	uint64_t at_once;      /* of the node's ranks; agreed there */
 	bool near;
 };
 
@@ -78,12 +79,9 @@ static memory_error_t agree_wish(MPI_Comm comm, const struct wish *mine)
 /* The node's ranks, and what each of them could win. Same result on all ranks. */
 static memory_error_t find_node(struct window *w)
 {
-	int64_t node = na_session_node();
 	uint64_t pressure;
 	bool ok = na_mpi.Comm_rank(w->comm, &w->rank) == MPI_SUCCESS &&
-		  (node >= 0 ? na_mpi.Comm_split(w->comm, (int)node, w->rank, &w->local)
-			     : na_mpi.Comm_split_type(w->comm, na_mpi.type_shared, w->rank, na_mpi.info_null,
-						      &w->local)) == MPI_SUCCESS;
+		  na_mpi_split_nodes(w->comm, na_session_node(), w->rank, &w->local) == MPI_SUCCESS;
 
 	if (!ok) {
 		w->local = na_mpi.comm_null;
@@ -105,6 +103,10 @@ static memory_error_t agree_time(struct window *w)
 	uint64_t own[2], all[2];
 
 	na_window_settings(&s);
+	w->at_once = w->wish.tokens;
+	if (!w->at_once &&
+	    na_mpi.Allreduce(&s.usual_tokens, &w->at_once, 1, na_mpi.u64, na_mpi.max, w->local) != MPI_SUCCESS)
+		return na_core_error(MEMORY_ERROR_IO, "communication over the communicator failed");
 	own[0] = w->gain;
 	own[1] = ~(na_clock_ns(CLOCK_MONOTONIC) - last_ns);
 	if (na_mpi.Allreduce(own, all, 2, na_mpi.u64, na_mpi.max, w->comm) != MPI_SUCCESS ||
@@ -124,15 +126,13 @@ static memory_error_t agree_time(struct window *w)
 /* The node's ranks in turns of so many at once, those first that can win most; each turn has its part of the time. With `quiescent` every rank. */
 static void work(struct window *w, struct na_window_done *mine)
 {
-	uint64_t workers = 0, turns, turn = 0;
+	uint64_t workers = 0, turns, turn;
 
 	memset(mine, 0, sizeof(*mine));
-	for (int i = 0; i < w->local_size; i++) {
+	for (int i = 0; i < w->local_size; i++)
 		workers += w->gains[i] || w->wish.quiescent;
-		turn += w->gains[i] > w->gain || (w->gains[i] == w->gain && i < w->local_rank);
-	}
-	turns = (workers + w->wish.tokens - 1) / w->wish.tokens;
-	turn /= w->wish.tokens;
+	turns = (workers + w->at_once - 1) / w->at_once;
+	turn = na_schedule_place(w->gains, (size_t)w->local_size, (size_t)w->local_rank) / w->at_once;
 	for (uint64_t i = 0; i < turns; i++) {
 		struct na_window_work job = {
 			.ns = w->ns / turns, .kind = NA_PAUSE_CALL, .near = w->near, .quiescent = w->wish.quiescent

@@ -24,19 +24,6 @@
 /* MPI allows one thread in these calls at a time. */
 static int depth;
 
-static void *next(const char *name)
-{
-	void *found = na_mpi_next(name);
-
-	if (!found) {
-		/* Only of a program that was linked without MPI's own library (the linker drops what it sees no use of).
-		 * It must not run on as if MPI were initialised. */
-		na_message("%s: no MPI library in this process provides it; link with -Wl,--no-as-needed", name);
-		abort();
-	}
-	return found;
-}
-
 static void enter(void)
 {
 	if (depth++ == 0)
@@ -62,7 +49,7 @@ static int init(const char *name, int *argc, char ***argv)
 {
 	int (*call)(int *, char ***), rc;
 
-	*(void **)&call = next(name);
+	*(void **)&call = na_mpi_require(name);
 	enter();
 	rc = call(argc, argv);
 	leave_init(rc);
@@ -73,7 +60,7 @@ static int init_thread(const char *name, int *argc, char ***argv, int required, 
 {
 	int (*call)(int *, char ***, int, int *), rc;
 
-	*(void **)&call = next(name);
+	*(void **)&call = na_mpi_require(name);
 	enter();
 	rc = call(argc, argv, required, provided);
 	leave_init(rc);
@@ -84,7 +71,7 @@ static int finalize(const char *name)
 {
 	int (*call)(void), rc;
 
-	*(void **)&call = next(name);
+	*(void **)&call = na_mpi_require(name);
 	enter();
 	rc = call();
 	if (--depth == 0)
@@ -98,7 +85,7 @@ static int abort_job(const char *name, MPI_Comm comm, int code)
 
 	if (depth++ == 0)
 		na_session_abort();
-	*(void **)&call = next(name);
+	*(void **)&call = na_mpi_require(name);
 	return call(comm, code);
 }
 
@@ -107,7 +94,7 @@ static int session_init(const char *name, MPI_Info info, MPI_Errhandler errhandl
 {
 	int (*call)(MPI_Info, MPI_Errhandler, MPI_Session *), rc;
 
-	*(void **)&call = next(name);
+	*(void **)&call = na_mpi_require(name);
 	na_process_quiet(1);
 	rc = call(info, errhandler, session);
 	na_process_quiet(0);
@@ -120,7 +107,7 @@ static int session_finalize(const char *name, MPI_Session *session)
 {
 	int (*call)(MPI_Session *), rc;
 
-	*(void **)&call = next(name);
+	*(void **)&call = na_mpi_require(name);
 	na_process_quiet(1);
 	rc = call(session);
 	na_process_quiet(0);

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "mpi/names.h"
 #include "report/identity.h"
+#include "report/lower.h"
 
 /* Without PMIx. */
 static int64_t variable(const char *const *names)

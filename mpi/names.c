@@ -7,9 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/hash.h"
 #include "mpi/table.h"
+#include "report/lower.h"
 
 #define NAME	  64   /* PMI's limit of a key */
 #define LEAST_US  2000 /* between look-ups of one word */
@@ -18,6 +17,7 @@
 
 static struct {
 	bool open;
+	bool known; /* a name of ours was taken: this launcher knows names */
 	uint64_t job;
 	int rank;
 	useconds_t rest_us;
@@ -30,6 +30,7 @@ bool na_names_open(const char *job, int rank, int size)
 		return false;
 	names.job = na_hash_text(NA_HASH_START, job);
 	names.rank = rank;
+	names.known = false;
 	names.rest_us = (useconds_t)(LEAST_US + US_A_RANK * (int64_t)size);
 	names.world = names.self = NULL; /* MPI fills the half that it uses */
 	if (na_mpi.Comm_get_errhandler(na_mpi.world, &names.world) != MPI_SUCCESS ||
@@ -71,14 +72,16 @@ int na_names_say(const char *key, const char *word)
 	name_of(name, names.rank, key);
 	snprintf(port, 256, "%s", word); /* MPICH takes no longer one */
 	exchange(port, ' ', '+');
-	return na_mpi.Publish_name(name, na_mpi.info_null, port) == MPI_SUCCESS ? 0 : -EIO;
+	if (na_mpi.Publish_name(name, na_mpi.info_null, port) != MPI_SUCCESS) /* or it has been published already */
+		return -EIO;
+	names.known = true;
+	return 0;
 }
 
 int na_names_hear(int rank, const char *key, char *word, size_t capacity, uint32_t patience_ms)
 {
 	uint64_t begin = na_clock_ms(CLOCK_MONOTONIC), end = begin + patience_ms;
 	char name[NAME], port[MPI_MAX_PORT_NAME] = "";
-	bool certain = false;
 
 	if (!names.open)
 		return -EIO;
@@ -89,11 +92,9 @@ int na_names_hear(int rank, const char *key, char *word, size_t capacity, uint32
 			snprintf(word, capacity, "%s", port);
 			return 0;
 		}
-		if (!certain && na_clock_ms(CLOCK_MONOTONIC) > begin + DOUBT_MS) {
-			certain = true;
-			if (na_names_say("numarena.probe", "probe") < 0)
-				return -EIO;
-		}
+		if (!names.known && na_clock_ms(CLOCK_MONOTONIC) > begin + DOUBT_MS &&
+		    na_names_say("numarena.probe", "probe") < 0)
+			return -EIO;
 		usleep(names.rest_us);
 	} while (na_clock_ms(CLOCK_MONOTONIC) < end);
 	return -ETIMEDOUT;

@@ -74,9 +74,7 @@ static bool prepare(struct work *w, int64_t node)
 {
 	if (!good(w, na_mpi.Comm_rank(w->comm, &w->rank)) || !good(w, na_mpi.Comm_size(w->comm, &w->size)))
 		return false;
-	if (!good(w, node >= 0 ? na_mpi.Comm_split(w->comm, (int)node, w->rank, &w->local)
-			       : na_mpi.Comm_split_type(w->comm, na_mpi.type_shared, w->rank, na_mpi.info_null,
-							&w->local)))
+	if (!good(w, na_mpi_split_nodes(w->comm, node, w->rank, &w->local)))
 		return false;
 	if (!good(w, na_mpi.Comm_rank(w->local, &w->local_rank)))
 		return false;
@@ -253,8 +251,8 @@ int na_reduce(MPI_Comm comm, int64_t node, struct na_record *mine, bool breakdow
 		fill(&w, b, mine, out);
 		rc = transfer(&w, b, out) ? 0 : -EIO;
 	}
-	if (rc == 0 && w.rank == 0)
-		rc = hand_over(&w, b, out);
+	if (rc == 0)
+		rc = common_success(&w, w.rank != 0 || hand_over(&w, b, out) == 0) ? 0 : -EIO;
 	finish(&w);
 	*mpi_error = w.error;
 	if (w.error != MPI_SUCCESS)
@@ -265,6 +263,19 @@ int na_reduce(MPI_Comm comm, int64_t node, struct na_record *mine, bool breakdow
 	if (rc < 0)
 		na_reduction_free(out);
 	return rc;
+}
+
+struct na_report na_reduction_report(const struct na_reduction *r)
+{
+	return (struct na_report){ .job = r->job,
+				   .breakdown = r->breakdown,
+				   .hosts = r->hosts,
+				   .host_count = r->host_count,
+				   .rows = r->rows,
+				   .row_count = r->row_count,
+				   .row_axis = r->row_axis,
+				   .mpi = 1,
+				   .reduce_ns = NA_UNKNOWN };
 }
 
 void na_reduction_free(struct na_reduction *r)

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "report/job.h"
+#include "report/report.h"
 #include "mpi/table.h"
 
 struct na_reduction {
@@ -37,6 +38,8 @@ struct na_reduction {
 int na_reduce(MPI_Comm comm, int64_t node, struct na_record *mine, bool breakdown, struct na_reduction *out,
 	      int *mpi_error);
 
+/* As a report of an MPI job; who wrote it, and how long it took, is the caller's to add. Of what rank 0 got. */
+struct na_report na_reduction_report(const struct na_reduction *r);
 void na_reduction_free(struct na_reduction *r);
 
 #endif

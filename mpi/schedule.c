@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/hash.h"
+#include "report/lower.h"
 
 #define CREDIT_WINDOWS 10
 
@@ -29,13 +29,18 @@ void na_schedule_offer(struct na_schedule *s, struct na_offer *mine)
 	s->at = s->count + NA_SCHEDULE_LAG;
 }
 
-bool na_schedule_is_chosen(const uint64_t *gains, size_t ranks, size_t me, uint64_t tokens)
+uint64_t na_schedule_place(const uint64_t *gains, size_t ranks, size_t me)
 {
 	uint64_t before = 0;
 
-	for (size_t i = 0; tokens && i < ranks; i++)
+	for (size_t i = 0; i < ranks; i++)
 		before += gains[i] > gains[me] || (gains[i] == gains[me] && i < me);
-	return before < tokens || tokens == 0;
+	return before;
+}
+
+bool na_schedule_is_chosen(const uint64_t *gains, size_t ranks, size_t me, uint64_t tokens)
+{
+	return tokens == 0 || na_schedule_place(gains, ranks, me) < tokens;
 }
 
 /* The next round's length: as many collectives as fit into NA_SCHEDULE_ROUND, at most twice as many as this time. */
@@ -102,5 +107,6 @@ void na_schedule_decide(struct na_schedule *s, const struct na_offer *all, const
 	if (s->credit_ns < NA_SCHEDULE_SLICE)
 		return;
 	out->ns = s->credit_ns < s->rules.window_ns ? s->credit_ns : s->rules.window_ns;
-	out->mine = gains[me] && na_schedule_is_chosen(gains, ranks, me, s->rules.tokens);
+	out->mine = gains[me] &&
+		    na_schedule_is_chosen(gains, ranks, me, s->rules.tokens ? s->rules.tokens : s->rules.usual);
 }

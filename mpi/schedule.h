@@ -35,11 +35,12 @@
 #define NA_SCHEDULE_URGENT	10  /* then the share is so many times as large, up to MOST_URGENT */
 #define NA_SCHEDULE_MOST_URGENT 200 /* thousandths */
 
-/* What must be equal on all ranks. */
+/* What must be equal on all ranks, but for `usual`. */
 struct na_schedule_rules {
 	uint64_t share;	    /* thousandths of the time elapsed */
 	uint64_t window_ns; /* of one window at most */
-	uint64_t tokens;    /* ranks of a node that work in the same window; 0: all */
+	uint64_t tokens;    /* ranks of a node that work in the same window; 0: `usual` */
+	uint64_t usual;	    /* on this node, whose machine may be another than that of others; 0: all */
 };
 
 /* What travels: the maximum of each field. What shall be a minimum, or be equal on all ranks, travels as its complement (as
@@ -95,7 +96,9 @@ void na_schedule_offer(struct na_schedule *s, struct na_offer *mine);
 void na_schedule_decide(struct na_schedule *s, const struct na_offer *all, const uint64_t *gains, size_t ranks,
 			size_t me, struct na_window *out);
 
-/* Whether `me` is among the `tokens` of the ranks that could win most; of equal ones the lower number comes first. */
+/* How many of the ranks come before `me`: those that could win more, and of equal ones those with a lower number. */
+uint64_t na_schedule_place(const uint64_t *gains, size_t ranks, size_t me);
+/* Whether it is among the first `tokens`; 0: all are. */
 bool na_schedule_is_chosen(const uint64_t *gains, size_t ranks, size_t me, uint64_t tokens);
 
 #endif

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/hash.h"
 #include "mpi/agree.h"
 #include "mpi/coordinate.h"
 #include "mpi/launcher.h"
@@ -18,6 +16,7 @@
 #include "mpi/reduce.h"
 #include "mpi/trace.h"
 #include "report/finish.h"
+#include "report/lower.h"
 #include "report/process.h"
 #include "report/window.h"
 
@@ -146,20 +145,11 @@ static bool malloc_is_ours(void)
 
 static void publish(struct na_reduction *all, uint64_t begin)
 {
-	struct na_report report = {
-		.job = all->job,
-		.breakdown = all->breakdown,
-		.hosts = all->hosts,
-		.host_count = all->host_count,
-		.rows = all->rows,
-		.row_count = all->row_count,
-		.row_axis = all->row_axis,
-		.mpi = 1,
-		.launcher = session.name[0] ? session.name : NULL,
-		.reduce_ns = na_clock_ns(CLOCK_MONOTONIC) - begin,
-	};
+	struct na_report report = na_reduction_report(all);
 	const char *notes[2];
 
+	report.launcher = session.name[0] ? session.name : NULL;
+	report.reduce_ns = na_clock_ns(CLOCK_MONOTONIC) - begin;
 	report.notes = notes;
 	if (session.spawned)
 		notes[report.note_count++] = "started by MPI_Comm_spawn: the report of who did is in the folder above";
@@ -257,7 +247,9 @@ static bool was_spawned(void)
 
 static void coordinate(const struct na_window_settings *s)
 {
-	const struct na_schedule_rules rules = { .share = s->share, .window_ns = s->window_ns, .tokens = s->tokens };
+	const struct na_schedule_rules rules = {
+		.share = s->share, .window_ns = s->window_ns, .tokens = s->tokens, .usual = s->usual_tokens
+	};
 
 	if (session.on && session.coordinated)
 		na_coordination_start(session.comm, session.launcher.node, &rules);

@@ -4,7 +4,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "mpi/message.h"
 
 struct na_mpi na_mpi;
 
@@ -32,6 +35,18 @@ void *na_mpi_next(const char *name)
 		return found;
 	library = loaded_library();
 	return library ? dlsym(library, name) : NULL;
+}
+
+void *na_mpi_require(const char *name)
+{
+	void *found = na_mpi_next(name);
+
+	if (!found) {
+		/* Only of a program that was linked without MPI's own library (the linker drops what it sees no use of). */
+		na_message("%s: no MPI library in this process provides it; link with -Wl,--no-as-needed", name);
+		abort();
+	}
+	return found;
 }
 
 /* Open MPI's handles are addresses of objects. Those of the library, unless the executable took copies of them
@@ -118,6 +133,12 @@ int na_mpi_load(const char **what)
 	NA_MPI_FUNCTIONS(NA_MPI_LOOK_UP)
 #undef NA_MPI_LOOK_UP
 	return load_handles(what);
+}
+
+int na_mpi_split_nodes(MPI_Comm comm, int64_t node, int rank, MPI_Comm *local)
+{
+	return node >= 0 ? na_mpi.Comm_split(comm, (int)node, rank, local)
+			 : na_mpi.Comm_split_type(comm, na_mpi.type_shared, rank, na_mpi.info_null, local);
 }
 
 int na_mpi_no_copy(MPI_Comm comm, int key, void *extra, void *in, void *out, int *flag)

@@ -83,10 +83,15 @@ static inline MPI_Comm na_mpi_handle(MPI_Comm comm)
 /* 0; -ENOENT if the MPI library lacks one: `what` names it; -EPROTO if it is none that we know. */
 int na_mpi_load(const char **what);
 
+/* The ranks of this node: those of the same number, or where it is unknown (-1 on all ranks) those that share memory. *local is zero before. */
+int na_mpi_split_nodes(MPI_Comm comm, int64_t node, int rank, MPI_Comm *local);
+
 /* For attributes that a duplicate of the communicator does not get: MPI's own null function is not the same in both ABIs. */
 int na_mpi_no_copy(MPI_Comm comm, int key, void *extra, void *in, void *out, int *flag);
 
 /* The next definition of a function after ours: the MPI library's, or a profiler's. NULL: none. */
 void *na_mpi_next(const char *name);
+/* The same; without one a message, and the end of the process: it must not run on as if MPI had done what it was called for. */
+void *na_mpi_require(const char *name);
 
 #endif

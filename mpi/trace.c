@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "mpi/message.h"
+#include "report/lower.h"
 #include "report/paused.h"
 #include "report/process.h"
 

@@ -71,7 +71,7 @@ memory_error_t write_job_memory_report(MPI_Comm comm, const memory_report_config
  * call, NUMARENA_COORDINATION=1 opens such windows after collectives of the program. Equal on all ranks. */
 typedef struct coordination_config {
 	unsigned int window_time;   /* microseconds that the ranks work at most, up to 10 s; 0: time_share of the time since the last window of
-	                             * this call, up to NUMARENA_COORDINATION_WINDOW */
+	                             * this call, up to NUMARENA_COORDINATION_WINDOW, which the first may take in full */
 	double time_share;          /* 0 to 0.5; 0: NUMARENA_COORDINATION_SHARE (0.01) */
 	unsigned int ranks_at_once; /* of a machine, the others after them; 0: NUMARENA_COORDINATION_TOKENS (four for each NUMA node) */
 	bool quiescent;             /* until the call returns no thread of any rank writes to memory of numarena's pools, and no transfer from or

@@ -87,15 +87,16 @@ static uint64_t fragmentation(void)
 	return held && live < held ? (held - live) * 1000 / held : 0;
 }
 
-bool na_defrag_due(bool near)
+uint64_t na_defrag_due(bool near)
 {
 	uint64_t winnable = na_defrag_winnable();
 	/* The pool's own switch is no less a program's word than start_defragmentation(). */
 	bool off = atomic_load_explicit(&stopped, memory_order_relaxed) && !setting(&na_options.defragmentation);
 
-	return !off && winnable >= LEAST_WIN &&
-	       winnable >= atomic_load_explicit(&futile, memory_order_relaxed) + LEAST_WIN &&
-	       (near || fragmentation() > setting(&na_options.defrag_threshold));
+	if (off || winnable < LEAST_WIN || winnable < atomic_load_explicit(&futile, memory_order_relaxed) + LEAST_WIN ||
+	    (!near && fragmentation() <= setting(&na_options.defrag_threshold)))
+		return 0;
+	return winnable;
 }
 
 /* ---- the steps: true if there is more of this one to do ---- */

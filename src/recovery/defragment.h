@@ -44,8 +44,9 @@ struct na_defrag_window {
 };
 void na_defrag_window(struct na_defrag_window *w);
 
-/* Whether a pass would begin now, if slices were made; with `near` also below the threshold. Never after na_defrag_stop(). */
-bool na_defrag_due(bool near);
+/* What could be won, if a pass would begin now were slices made; 0: none would. With `near` also below the threshold. Not after na_defrag_stop(),
+ * unless the pool's own switch is on. */
+uint64_t na_defrag_due(bool near);
 
 /* Called after a slice or a pass that a thread of the program made (not the maintenance thread, not a window): what it took, and won.
  * Set once, by api. */

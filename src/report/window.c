@@ -18,10 +18,8 @@ void na_window_settings(struct na_window_settings *out)
 					    .share = na_options.coordination_share,
 					    .window_ns = na_options.coordination_window * 1000,
 					    .tokens = na_options.coordination_tokens };
-	if (!out->tokens) {
-		na_pools_boot();
-		out->tokens = (uint64_t)TOKENS_A_NODE * (na_pool_count ? na_pool_count : 1);
-	}
+	na_pools_boot();
+	out->usual_tokens = (uint64_t)TOKENS_A_NODE * (na_pool_count ? na_pool_count : 1);
 }
 
 static uint64_t pressure_now(void)
@@ -44,7 +42,7 @@ void na_window_offer(uint64_t near_from, uint64_t *gain, uint64_t *pressure)
 		atomic_store_explicit(&again_ns, now + (uint64_t)PRESSURE_MS * 1000000, memory_order_relaxed);
 	}
 	*pressure = atomic_load_explicit(&last, memory_order_relaxed);
-	*gain = !na_os_inside && na_defrag_due(*pressure >= near_from) ? na_defrag_winnable() : 0;
+	*gain = na_os_inside ? 0 : na_defrag_due(*pressure >= near_from);
 }
 
 void na_window_run(const struct na_window_work *work, struct na_window_done *done)

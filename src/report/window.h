@@ -15,11 +15,12 @@
 #include "report/process.h"
 
 struct na_window_settings {
-	bool on;	    /* NUMARENA_COORDINATION: windows in the program's collectives */
-	bool trace;	    /* NUMARENA_PAUSE_TRACE */
-	uint64_t share;	    /* thousandths of the time elapsed */
-	uint64_t window_ns; /* of one window at most */
-	uint64_t tokens;    /* ranks of a node that work at the same time; 0: all */
+	bool on;	       /* NUMARENA_COORDINATION: windows in the program's collectives */
+	bool trace;	       /* NUMARENA_PAUSE_TRACE */
+	uint64_t share;	       /* thousandths of the time elapsed */
+	uint64_t window_ns;    /* of one window at most */
+	uint64_t tokens;       /* ranks of a node that work at the same time; 0: usual_tokens */
+	uint64_t usual_tokens; /* four for each NUMA node of this machine, as we see it */
 };
 void na_window_settings(struct na_window_settings *out) NA_PROCESS_CALL(window_settings);
 

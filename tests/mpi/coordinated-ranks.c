@@ -289,7 +289,7 @@ static void limit(bool coordinated)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	int provided;
+	int provided, status = 0;
 
 	CHECK(coordinate_defragmentation(0, NULL, NULL) == MEMORY_ERROR_INVALID_ARGUMENT); /* before MPI_Init */
 	MPI_Init_thread(&argc, &argv, strcmp(what, "threads") ? MPI_THREAD_FUNNELED : MPI_THREAD_MULTIPLE, &provided);
@@ -305,7 +305,9 @@ int main(int argc, char **argv)
 		call();
 	else if (!strcmp(what, "stopped"))
 		stopped();
-	else if (!strcmp(what, "threads") && provided == MPI_THREAD_MULTIPLE)
+	else if (!strcmp(what, "threads") && provided != MPI_THREAD_MULTIPLE)
+		status = 77;
+	else if (!strcmp(what, "threads"))
 		threads();
 	else if (!strcmp(what, "limit"))
 		limit(!strcmp(argv[2], "coordinated"));
@@ -318,11 +320,11 @@ int main(int argc, char **argv)
 		if (rank == size - 1)
 			MPI_Abort(MPI_COMM_WORLD, 9);
 		MPI_Barrier(MPI_COMM_WORLD);
-	} else if (strcmp(what, "threads")) {
+	} else {
 		CHECK(!"an argument that is known");
 	}
 	MPI_Finalize();
 	if (rank == 0)
 		puts("coordinated: ok");
-	return 0;
+	return status;
 }

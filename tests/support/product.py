@@ -77,9 +77,16 @@ def ranks(count, *command, **options):
     return run(*MPIRUN, "-n", count, *command, **{"OMPI_MCA_btl_vader_backing_directory": SHARED, **options})
 
 
+MPI_PROGRAMS = "tests/mpi/second/" if SECOND else "tests/mpi/"  # linked with the MPI of the test
+
+
 def mpi_program(name):
-    """A program of tests/mpi, linked with the MPI of the test."""
-    return built(("tests/mpi/second/" if SECOND else "tests/mpi/") + name)
+    return built(MPI_PROGRAMS + name)
+
+
+def mpi_wrapper(name):
+    """The same as libtool's wrapper, which finds libraries of ours that the program is linked with."""
+    return os.path.join(BUILD, MPI_PROGRAMS + name)
 
 
 def built(path):
