@@ -27,11 +27,16 @@ static bool is_refusal(void)
 	return e == MEMORY_ERROR_PERMISSION || e == MEMORY_ERROR_ALLOCATION || e == MEMORY_ERROR_INVALID_ARGUMENT;
 }
 
+/* A page that the kernel is moving at that moment (NUMA balancing, khugepaged) is told as not there: asked again. */
 static void look_at(const void *p)
 {
 	memory_placement_report_t report;
 	memory_error_t e = get_memory_placement(p, &report);
 
+	for (int again = 0; again < 1000 && e == MEMORY_ERROR_NONE && report.resident_bytes == 0; again++) {
+		sched_yield();
+		e = get_memory_placement(p, &report);
+	}
 	if (e == MEMORY_ERROR_PERMISSION)
 		untold++;
 	else if (e != MEMORY_ERROR_NONE || report.resident_bytes == 0)
