@@ -21,6 +21,12 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* Before any call of this layer: its copy of the report's files goes by its copy of the settings. */
+static __attribute__((constructor)) void adopt_settings(void)
+{
+	na_options = *na_process_options();
+}
+
 /* MPI allows one thread in these calls at a time. */
 static int depth;
 

@@ -3,15 +3,14 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "report/process.h"
+
 bool na_message_wanted(void)
 {
-	const char *verbose = getenv("NUMARENA_VERBOSE");
-
-	return !verbose || strcmp(verbose, "0") != 0;
+	return na_options.verbose >= 1;
 }
 
 void na_message(const char *format, ...)

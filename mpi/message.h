@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Messages of this layer on standard error, each one write, unless NUMARENA_VERBOSE=0; and the last error of
+ * Messages of this layer on standard error, each one write, unless NUMARENA_VERBOSE is 0; and the last error of
  * the calls in numarena/mpi.h, which the core keeps.
  */
 #ifndef NA_MPI_MESSAGE_H

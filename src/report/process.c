@@ -465,6 +465,12 @@ void na_process_quiet(int quiet)
 		na_maintenance_resume();
 }
 
+const struct na_options *na_process_options(void)
+{
+	na_pools_boot(); /* which has read the environment, if nothing else has yet */
+	return &na_options;
+}
+
 const char *na_process_folder(void)
 {
 	return atomic_load_explicit(&na_process_started, memory_order_acquire) ? folder_in_use() : "";

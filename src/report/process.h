@@ -25,6 +25,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/options.h"
 #include "report/record.h"
 
 #define NA_PROCESS_CALL(name) __asm__("numarena_internal_" #name) __attribute__((visibility("default")))
@@ -79,6 +80,9 @@ struct na_claim {
 	int32_t size;
 	int32_t local_rank;
 };
+
+/* The settings that are in force: that layer has a copy of the report's files, and of the settings they read, which it fills from here. */
+const struct na_options *na_process_options(void) NA_PROCESS_CALL(process_options);
 
 /* The report folder as an absolute path, "" if no report was asked for. Static storage; another one after a claim of one below. */
 const char *na_process_folder(void) NA_PROCESS_CALL(process_folder);

@@ -113,18 +113,6 @@ static void write_page(const char *folder, const char *job, const char *json)
 	free(page);
 }
 
-/* The MPI layer has a copy of this file and of the settings, which nobody fills there: the environment has been checked by the core. */
-static bool wants_page(void)
-{
-	static const char *const yes[] = { "1", "on", "yes", "true" };
-	const char *value = getenv("NUMARENA_REPORT_HTML");
-
-	for (size_t i = 0; value && i < sizeof(yes) / sizeof(yes[0]); i++)
-		if (strcmp(value, yes[i]) == 0)
-			return true;
-	return na_options.report_html;
-}
-
 /* json: NULL without Jansson. */
 static int write_all(const struct na_report *r, const char *folder, const char *json, const char *text,
 		     struct na_report_paths *paths)
@@ -142,7 +130,7 @@ static int write_all(const struct na_report *r, const char *folder, const char *
 		rc = write_file(paths->text, text);
 	if (rc == 0)
 		write_metrics(r, folder, job, paths);
-	if (rc == 0 && json && wants_page())
+	if (rc == 0 && json && na_options.report_html)
 		write_page(folder, job, json);
 	if (rc == 0 && json)
 		rc = write_file(paths->json, json); /* last: who sees it finds the text too */
