@@ -31,7 +31,8 @@ static const struct command commands[] = {
 	  "(- is standard output), and prints its name." },
 	{ "csv", "ot", 1, na_report_csv, "csv [--output=FILE] [--table=NAME,...] REPORT",
 	  "Prints all figures as comma-separated values, one a line, or those of some tables: job, node, rank, numa,\n"
-	  "numa_matrix, phase, pool, size_class, call_site, outlier, finding, series, rank_series, pause." },
+	  "numa_matrix, phase, pool, size_class, call_site, latency, lifetime, histogram, outlier, finding, series,\n"
+	  "rank_series, pause." },
 	{ "diff", "ape", 2, na_report_diff, "diff [--all] [--threshold=PERCENT] [--exit-code] REPORT REPORT",
 	  "Prints what changed from one job to another and by how much, largest change first: what changed by more "
 	  "than\n"
