@@ -270,6 +270,10 @@ size_t na_judge(const struct na_report *r, struct na_finding out[NA_JOB_RULE_END
 	char unit[200];
 	size_t n;
 
+	if (r->judged) {
+		memcpy(out, r->judged, r->judged_count * sizeof(*out));
+		return r->judged_count;
+	}
 	na_analysis_unknown(&in);
 	add_sums(&in, r);
 	add_nodes(&in, r->job);

@@ -24,6 +24,8 @@
 #define NA_REPORT_SCHEMA	 "numarena-report"
 #define NA_REPORT_SCHEMA_VERSION "1.2"
 
+struct na_finding;
+
 struct na_report {
 	const struct na_job *job;
 	const struct na_job_breakdown *breakdown; /* of the same processes */
@@ -40,6 +42,8 @@ struct na_report {
 	const char *const *notes;	 /* sentences for the reader: damaged records and the like */
 	size_t note_count;
 	const struct na_oom_files *oom; /* NULL: nobody looked */
+	const struct na_finding *judged; /* of a report that was read back, which has its findings; NULL: na_judge() finds them */
+	size_t judged_count;
 	const int32_t *missing;		/* ranks without a record, rising, may be cut */
 	size_t missing_count;		/* how many there are in all */
 	size_t missing_listed;		/* entries of `missing` */
@@ -60,7 +64,7 @@ int na_report_check_path(const char *folder, char *complaint, size_t capacity);
  */
 int na_report_write(const struct na_report *report, const char *folder, struct na_report_paths *paths);
 
-/* The texts themselves, from malloc, or NULL without memory (the JSON also without Jansson). The text is 40 lines at most, in full 72, 100 columns
+/* The texts themselves, from malloc, or NULL without memory (the JSON also without Jansson). The text is 40 lines at most, in full 100, 100 columns
  * wide. */
 char *na_report_text(const struct na_report *report);
 char *na_report_text_full(const struct na_report *report);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The long form of the text (numarena-report show --full): every table, each with a share of the lines, 72 lines and 100 columns at most, plain ASCII.
+ * The long form of the text (numarena-report show --full): every table and all that the short form
+ * has, each with a share of the lines, 100 lines and 100 columns at most, plain ASCII.
  * What does not fit is in report.json, and the text says so. The short form, report.txt, is text_short.c.
  */
 #include <stdio.h>
@@ -19,21 +20,13 @@
 #define RANK_ROWS  4
 #define NOTE_ROWS  2
 #define INCOMPLETE 6
+#define OUTLIERS   8
+#define SITES	   5
+#define FINDINGS   5
 
 static void put_value(FILE *f, uint64_t v, enum na_unit unit)
 {
-	char text[24];
-
-	na_units_print(text, sizeof(text), v, unit);
-	fprintf(f, " %11s", text);
-}
-
-static void put_where(FILE *f, const struct na_where *w)
-{
-	if (w->rank >= 0)
-		fprintf(f, "rank %d, %.24s", w->rank, w->host);
-	else
-		fprintf(f, "pid %d, %.24s", w->pid, w->host);
+	fprintf(f, " %11s", na_word(v, unit).text);
 }
 
 void na_text_head(FILE *f, const struct na_report *r)
@@ -72,44 +65,44 @@ static const struct line lines[] = {
 	{ "large blocks reused", NA_METRIC_large_reuse_rate },
 };
 
+/* Whoever is named at a line's end has room for 20 columns. */
+void na_text_table_head(FILE *f, const char *middle)
+{
+	fprintf(f, "%-25s %11s %9s %9s %9s %9s  %s\n", "", "job", "least", middle, "most", "imbalance", "most on");
+}
+
+void na_text_table_line(FILE *f, const struct na_report *r, const char *label, enum na_metric_id id, double middle)
+{
+	const struct na_spread *m = &r->job->metrics[id];
+	enum na_unit unit = na_metric_table[id].unit;
+	char who[NA_RECORD_NAME + 24];
+
+	fprintf(f, "  %-23s", label);
+	put_value(f, na_summary_total(r->job, id), unit);
+	if (r->job->processes > 1 && m->known)
+		fprintf(f, " %9s %9s %9s %7.1f %%  %.30s", na_word((uint64_t)m->least, unit).text,
+			na_word((uint64_t)(middle + 0.5), unit).text, na_word((uint64_t)m->most, unit).text,
+			na_metric_imbalance(m) * 100, na_name_where(who, sizeof(who), &m->most_at));
+	fputc('\n', f);
+}
+
 static void put_table(FILE *f, const struct na_report *r)
 {
-	int several = r->job->processes > 1;
-
-	if (several)
-		fprintf(f, "%-25s %11s %11s %11s %11s %9s  %s\n", "", "job", "least", "mean", "most", "imbalance",
-			"most on");
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		const struct na_spread *m = &r->job->metrics[lines[i].id];
-		enum na_unit unit = na_metric_table[lines[i].id].unit;
-
-		fprintf(f, "  %-23s", lines[i].label);
-		put_value(f, na_summary_total(r->job, lines[i].id), unit);
-		if (several && m->known) {
-			put_value(f, m->least, unit);
-			put_value(f, (uint64_t)(na_spread_mean(m) + 0.5), unit);
-			put_value(f, m->most, unit);
-			fprintf(f, " %7.1f %%  ", na_metric_imbalance(m) * 100);
-			put_where(f, &m->most_at);
-		}
-		fputc('\n', f);
-	}
+	if (r->job->processes > 1)
+		na_text_table_head(f, "mean");
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		na_text_table_line(f, r, lines[i].label, lines[i].id, na_spread_mean(&r->job->metrics[lines[i].id]));
 }
 
 static void put_peaks(FILE *f, const struct na_report *r)
 {
 	const struct na_job *j = r->job;
-	char a[24], b[24], c[24], d[24];
 
-	if (j->processes < 2)
-		return;
-	na_units_print(a, sizeof(a), na_series_peak_live(&j->series), NA_UNIT_BYTES);
-	na_units_print(b, sizeof(b), na_job_sum(j, NA_METRIC_peak_bytes), NA_UNIT_BYTES);
-	na_units_print(c, sizeof(c), na_series_peak_physical(&j->series), NA_UNIT_BYTES);
-	na_units_print(d, sizeof(d), na_job_sum(j, NA_METRIC_peak_physical_bytes), NA_UNIT_BYTES);
-	fprintf(f, "  peak of sums            live %s, physical %s, in bins of %llu ms\n", a, c,
-		1ull << j->series.shift);
-	fprintf(f, "    sum of peaks          live %s, physical %s\n", b, d);
+	na_text_peak(f, r);
+	if (j->processes > 1)
+		fprintf(f, "    sum of the peaks      live %s, physical %s\n",
+			na_word(na_job_sum(j, NA_METRIC_peak_bytes), NA_UNIT_BYTES).text,
+			na_word(na_job_sum(j, NA_METRIC_peak_physical_bytes), NA_UNIT_BYTES).text);
 }
 
 static void put_numa(FILE *f, const struct na_job *j)
@@ -236,10 +229,13 @@ void na_text_cost(FILE *f, const struct na_report *r)
 
 	na_units_print(text, sizeof(text), na_job_sum(r->job, NA_METRIC_metadata_bytes), NA_UNIT_BYTES);
 	if (fraction >= 0)
-		fprintf(f, "  numarena's own cost     %.3f %% of the time, metadata %s\n", fraction * 100, text);
+		fprintf(f, "  numarena's own cost     %.3f %% of the time, metadata %s", fraction * 100, text);
 	else
-		fprintf(f, "  numarena's own cost     share of the time unavailable, metadata %s\n", text);
-	fprintf(f, "    %-21s", r->job->processes > 1 ? "each of the slowest:" : "");
+		fprintf(f, "  numarena's own cost     share of the time unavailable, metadata %s", text);
+	if (r->reduce_ns != NA_UNKNOWN)
+		fprintf(f, ", reduction %s", na_word(r->reduce_ns, NA_UNIT_NS).text);
+	fputc('\n', f);
+	fprintf(f, "    %-21s", r->job->processes > 1 ? "on the slowest:" : "");
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		const struct na_spread *m = &r->job->metrics[parts[i].id];
 
@@ -248,11 +244,7 @@ void na_text_cost(FILE *f, const struct na_report *r)
 		na_units_print(text, sizeof(text), m->most, NA_UNIT_NS);
 		fprintf(f, "%s %s %s", printed++ ? "," : "", parts[i].label, text);
 	}
-	if (r->reduce_ns != NA_UNKNOWN) {
-		na_units_print(text, sizeof(text), r->reduce_ns, NA_UNIT_NS);
-		fprintf(f, "%s reduction %s", printed ? "," : "", text);
-	}
-	fputc('\n', f);
+	fputs(printed ? "\n" : " unavailable\n", f);
 }
 
 /* The next incomplete row by the time of its last figures, after `last`; NULL: no more. */
@@ -343,12 +335,18 @@ char *na_report_text_full(const struct na_report *report)
 	na_text_head(f, report);
 	put_table(f, report);
 	put_peaks(f, report);
+	na_text_course(f, report);
+	na_text_headroom(f, report);
+	na_text_request(f, report);
 	put_numa(f, report->job);
+	na_text_rates(f, report);
 	na_text_breakdown(f, report);
+	na_text_outliers(f, report, OUTLIERS);
+	na_text_sites(f, report, SITES);
 	put_hosts(f, report);
 	put_rows(f, report);
 	na_text_cost(f, report);
-	na_text_findings(f, report, 2);
+	na_text_findings(f, report, FINDINGS);
 	na_text_oom(f, report);
 	na_text_incomplete(f, report);
 	na_text_missing(f, report);

@@ -8,9 +8,13 @@
 #define COLUMNS 100
 #define INDENT	26 /* of what a line goes on with: where figures begin */
 
-/* Behind which of its first `room` columns a line is cut: its last space that leaves something on either side, else where it must. */
+/* Behind which of its first `room` columns a line is cut: its last space behind a comma or semicolon, if that leaves no short line, else its last
+ * space that leaves something on either side, else where it must. */
 static size_t place_to_fold(const char *line, size_t room)
 {
+	for (size_t i = room; i > room / 2; i--)
+		if (line[i] == ' ' && (line[i - 1] == ',' || line[i - 1] == ';'))
+			return i;
 	for (size_t i = room; i > INDENT + 1; i--)
 		if (line[i] == ' ')
 			return i;

@@ -11,6 +11,16 @@
 	"----------------------------------------------------------------------------------------------------\n"
 
 void na_text_head(FILE *f, const struct na_report *r);
+/* Of several processes, `middle` is what column 3 is called and has; of one, just its figure. */
+void na_text_table_head(FILE *f, const char *middle);
+void na_text_table_line(FILE *f, const struct na_report *r, const char *label, enum na_metric_id id, double middle);
+void na_text_peak(FILE *f, const struct na_report *r);
+void na_text_course(FILE *f, const struct na_report *r);
+void na_text_headroom(FILE *f, const struct na_report *r);
+void na_text_request(FILE *f, const struct na_report *r);
+void na_text_rates(FILE *f, const struct na_report *r);	   /* 2 lines */
+void na_text_outliers(FILE *f, const struct na_report *r, uint32_t most);
+void na_text_sites(FILE *f, const struct na_report *r, uint32_t most);
 void na_text_cost(FILE *f, const struct na_report *r);	     /* 2 lines */
 void na_text_incomplete(FILE *f, const struct na_report *r); /* up to 3 */
 void na_text_missing(FILE *f, const struct na_report *r);

@@ -49,33 +49,19 @@ static const struct line lines[] = {
 	{ "thread-cache hit rate", NA_METRIC_thread_cache_hit_rate },
 };
 
-static void put_line(FILE *f, const struct na_report *r, const struct line *l)
-{
-	const struct na_spread *m = &r->job->metrics[l->id];
-	enum na_unit unit = na_metric_table[l->id].unit;
-	char who[NA_RECORD_NAME + 24];
-
-	fprintf(f, "  %-23s %11s", l->label, na_word(na_summary_total(r->job, l->id), unit).text);
-	if (r->job->processes > 1 && m->known)
-		fprintf(f, " %11s %11s %11s %7.1f %%  %.24s", na_word((uint64_t)m->least, unit).text,
-			amount(na_sketch_quantile(&r->breakdown->distribution.sketches[l->id], m, 0.5), unit).text,
-			na_word((uint64_t)m->most, unit).text, na_metric_imbalance(m) * 100,
-			na_name_where(who, sizeof(who), &m->most_at));
-	fputc('\n', f);
-}
-
 static void put_table(FILE *f, const struct na_report *r)
 {
 	if (r->job->processes > 1)
-		fprintf(f, "%-25s %11s %11s %11s %11s %9s  %s\n", "", "job", "least", "median", "most", "imbalance",
-			"most on");
+		na_text_table_head(f, "median");
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		put_line(f, r, &lines[i]);
+		na_text_table_line(f, r, lines[i].label, lines[i].id,
+				   na_sketch_quantile(&r->breakdown->distribution.sketches[lines[i].id],
+						      &r->job->metrics[lines[i].id], 0.5));
 }
 
 /* ---- over time ---- */
 
-static void put_peak(FILE *f, const struct na_report *r)
+void na_text_peak(FILE *f, const struct na_report *r)
 {
 	struct na_peak p = na_derive_peak(r->job);
 	const char *phase = na_derive_phase(r->breakdown, p.bin);
@@ -95,7 +81,7 @@ static void put_peak(FILE *f, const struct na_report *r)
 }
 
 /* Each column is the highest of its part of the time, in tenths of the peak. */
-static void put_course(FILE *f, const struct na_report *r)
+void na_text_course(FILE *f, const struct na_report *r)
 {
 	static const char shades[] = " .:-=+*#%@";
 	const struct na_series *s = &r->job->series;
@@ -127,7 +113,7 @@ static const struct na_job *fullest_host(const struct na_report *r)
 	return NULL;
 }
 
-static void put_headroom(FILE *f, const struct na_report *r)
+void na_text_headroom(FILE *f, const struct na_report *r)
 {
 	const struct na_job *host = r->job->hosts.free.known ? fullest_host(r) : NULL;
 	struct na_headroom h;
@@ -142,7 +128,7 @@ static void put_headroom(FILE *f, const struct na_report *r)
 	fputc('\n', f);
 }
 
-static void put_request(FILE *f, const struct na_report *r)
+void na_text_request(FILE *f, const struct na_report *r)
 {
 	uint64_t sufficient = na_derive_sufficient(r);
 	char directive[40];
@@ -169,7 +155,7 @@ static void put_numa(FILE *f, const struct na_report *r)
 		fprintf(f, "%s node %d: %s, %s elsewhere",
 			i == 0	? ""
 			: i % 2 ? ";"
-				: ";\n                         ",
+				: "\n                         ",
 			j->nodes[i].node, bytes(j->nodes[i].peak_resident_bytes).text,
 			bytes(j->nodes[i].peak_misplaced_bytes).text);
 	if (j->node_count > NODES)
@@ -179,7 +165,7 @@ static void put_numa(FILE *f, const struct na_report *r)
 
 /* ---- fragmentation, rates, call sites ---- */
 
-static void put_rates(FILE *f, const struct na_report *r)
+void na_text_rates(FILE *f, const struct na_report *r)
 {
 	struct na_fragmentation g = na_derive_fragmentation(r->job);
 	struct na_rates rates = na_derive_rates(r->job, r->breakdown);
@@ -219,32 +205,32 @@ static void put_site(FILE *f, const struct na_report *r, const struct na_site_su
 	fprintf(f, "%s\n", line);
 }
 
-static void put_sites(FILE *f, const struct na_report *r)
+void na_text_sites(FILE *f, const struct na_report *r, uint32_t most)
 {
 	const struct na_site_sum *sorted[NA_JOB_SITES];
 	const struct na_job_breakdown *b = r->breakdown;
 
 	na_derive_sites(b, sorted);
-	for (uint32_t i = 0; i < b->site_count && i < SITES; i++)
+	for (uint32_t i = 0; i < b->site_count && i < most; i++)
 		put_site(f, r, sorted[i]);
 }
 
 /* ---- outliers ---- */
 
-static void put_outliers(FILE *f, const struct na_report *r)
+void na_text_outliers(FILE *f, const struct na_report *r, uint32_t most)
 {
 	struct na_outlier found[NA_OUTLIERS_MOST];
 	uint32_t n = na_distribution_outliers(&r->breakdown->distribution, r->job->metrics, found);
 	char who[NA_RECORD_NAME + 24];
 
-	for (uint32_t i = 0; i < n && i < OUTLIERS; i++) {
+	for (uint32_t i = 0; i < n && i < most; i++) {
 		enum na_unit unit = na_metric_table[found[i].metric].unit;
 
 		fprintf(f, "  %-23s %.30s: %s %s, median %s", found[i].straggler ? "straggler" : "outlier",
 			na_name_where(who, sizeof(who), &found[i].extreme.at), na_metric_table[found[i].metric].id,
 			na_word((uint64_t)found[i].extreme.value, unit).text, amount(found[i].median, unit).text);
-		if (i + 1 == OUTLIERS && n > OUTLIERS)
-			fprintf(f, "; %u more", n - OUTLIERS);
+		if (i + 1 == most && n > most)
+			fprintf(f, "; %u more", n - most);
 		fputc('\n', f);
 	}
 }
@@ -263,6 +249,16 @@ static void put_phases(FILE *f, const struct na_report *r)
 	na_text_phases(f, r, PHASES);
 }
 
+static void put_outliers(FILE *f, const struct na_report *r)
+{
+	na_text_outliers(f, r, OUTLIERS);
+}
+
+static void put_sites(FILE *f, const struct na_report *r)
+{
+	na_text_sites(f, r, SITES);
+}
+
 static void put_findings(FILE *f, const struct na_report *r)
 {
 	na_text_findings(f, r, FINDINGS);
@@ -275,11 +271,11 @@ static const struct section {
 	void (*put)(FILE *f, const struct na_report *r);
 	int last;
 } sections[] = {
-	{ na_text_head, 0 },	{ put_table, 0 },     { put_peak, 0 },	  { put_course, 4 },
-	{ put_headroom, 1 },	{ put_request, 2 },   { put_numa, 5 },	  { put_rates, 7 },
-	{ put_phases, 6 },	{ put_outliers, 3 },  { put_sites, 8 },	  { put_latency, 9 },
-	{ na_text_cost, 10 },	{ put_findings, 0 },  { na_text_oom, 0 }, { na_text_incomplete, 0 },
-	{ na_text_missing, 0 }, { na_text_notes, 0 },
+	{ na_text_head, 0 },	 { put_table, 0 },	 { na_text_peak, 0 }, { na_text_course, 4 },
+	{ na_text_headroom, 1 }, { na_text_request, 2 }, { put_numa, 5 },     { na_text_rates, 7 },
+	{ put_phases, 6 },	 { put_outliers, 3 },	 { put_sites, 8 },    { put_latency, 9 },
+	{ na_text_cost, 10 },	 { put_findings, 0 },	 { na_text_oom, 0 },  { na_text_incomplete, 0 },
+	{ na_text_missing, 0 },	 { na_text_notes, 0 },
 };
 
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
