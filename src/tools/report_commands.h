@@ -6,12 +6,14 @@
 #ifndef NA_TOOLS_REPORT_COMMANDS_H
 #define NA_TOOLS_REPORT_COMMANDS_H
 
+#include <dirent.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
+#include "report/collect.h"
 #include "report/report.h"
 
 #define NA_REPORT_TOOL	  "numarena-report"
@@ -40,6 +42,29 @@ int na_report_merge_or_show(const struct na_report_args *args);
 /* The report of PATH: a report.json; a folder with records, else with a report.json; or a folder of records, DIR/.numarena/JOB. The tree is
  * the caller's (json_decref). NULL: that has been said. */
 json_t *na_report_load(const char *path);
+
+/* One job's records, read: the only way that a command gets at them. */
+struct na_records {
+	struct na_collection *c;
+	struct na_oom_files oom;
+	struct na_report report; /* points into both */
+};
+
+/* 0, or -errno, which has been said. */
+int na_records_read(const char *job_folder, struct na_records *out);
+void na_records_free(struct na_records *r);
+
+/* The folder with the records that a path stands for, its own or the only job's in it: 1; 0: there are none; -1: of several jobs, which has been said. */
+int na_records_find(const char *path, char job_folder[PATH_MAX]);
+
+/* The jobs that have records in a folder, as scandir() does it; -errno. */
+int na_records_jobs(const char *folder, struct dirent ***jobs);
+
+/* Where the report goes of records in DIR/.numarena/JOB, which is DIR as an absolute path: 1; 0: they lie in another folder. */
+int na_records_home(const char *job_folder, char out[PATH_MAX]);
+
+/* A file to standard output; 0 or -errno of opening it. */
+int na_report_copy_out(const char *path);
 
 /* The text (from malloc) that `make` makes of the records of a folder. 1: it has records, and if *text is NULL it has been said why that
  * failed; 0: it has none; -1: they are of several jobs, which has been said. */

@@ -112,7 +112,7 @@ static void put_list(FILE *out, const struct table *t, json_t *tree)
 		put_item(out, t->name, o, json_string_value(json_object_get(o, t->named)));
 	o = t->rest ? json_object_get(job, t->rest) : NULL;
 	if (json_is_object(o))
-		put_item(out, t->name, o, "others");
+		put_item(out, t->name, o, na_report_text_at(o, "name"));
 }
 
 /* By their size. */

@@ -13,12 +13,16 @@
 
 #define TOOL NA_REPORT_TOOL
 
-/* FOLDER/report.html; of FOLDER/NAME.json FOLDER/NAME.html; of records in FOLDER/.numarena/JOB they go into that folder's report. */
+/* FOLDER/report.html; of FOLDER/NAME.json FOLDER/NAME.html; of the records in FOLDER/.numarena/JOB, where others are removed with the
+ * records, FOLDER/report-JOB.html, for the folder may have a report of another job. */
 static int default_output(char out[PATH_MAX], const char *path)
 {
+	char home[PATH_MAX], job[PATH_MAX];
 	size_t n = strlen(path);
 	struct stat s;
 
+	if (na_records_home(path, home) && realpath(path, job))
+		return snprintf(out, PATH_MAX, "%s/report-%s.html", home, strrchr(job, '/') + 1) < PATH_MAX;
 	if (stat(path, &s) == 0 && S_ISDIR(s.st_mode))
 		return snprintf(out, PATH_MAX, "%s/report.html", path) < PATH_MAX;
 	if (n > 5 && strcmp(path + n - 5, ".json") == 0)

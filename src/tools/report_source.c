@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "report/collect.h"
 #include "report/place.h"
 #include "tools/report_commands.h"
 
@@ -21,74 +19,132 @@ static int is_record(const struct dirent *e)
 	return na_place_is_record(e->d_name);
 }
 
-static int count_of(const char *folder, int (*wanted)(const struct dirent *), char *first, size_t capacity)
-{
-	struct dirent **list = NULL;
-	int count = scandir(folder, &list, wanted, versionsort);
-
-	if (count > 0 && first)
-		snprintf(first, capacity, "%s", list[0]->d_name);
-	for (int i = 0; i < count; i++)
-		free(list[i]);
-	free(list);
-	return count;
-}
-
 static int below(char out[PATH_MAX], const char *folder, const char *name)
 {
 	return snprintf(out, PATH_MAX, "%s/%s", folder, name) < PATH_MAX;
 }
 
-static char *from_records(const char *job_folder, char *(*make)(const struct na_report *))
+int na_records_jobs(const char *folder, struct dirent ***jobs)
 {
-	struct na_collection *c = NULL;
-	struct na_report report;
-	char *text;
-	int rc = na_collect(job_folder, &c);
-
-	if (rc < 0) {
-		for (size_t i = 0; c && i < c->note_count; i++)
-			fprintf(stderr, TOOL ": %s\n", c->notes[i]);
-		fprintf(stderr, TOOL ": %s: %s\n", job_folder,
-			rc == -ENODATA ? "no record could be used" : strerror(-rc));
-		na_collect_free(c);
-		return NULL;
-	}
-	report = na_collect_report(c);
-	report.post_mortem = 1;
-	text = make(&report);
-	if (!text)
-		fprintf(stderr, TOOL ": %s: no memory for the report\n", job_folder);
-	na_collect_free(c);
-	return text;
-}
-
-/* Where the records of PATH are: 1; 0: there are none; -1: of several jobs, which has been said. */
-static int find_records(const char *path, char job_folder[PATH_MAX])
-{
-	char records[PATH_MAX], job[NAME_MAX + 1];
+	char records[PATH_MAX];
 	int count;
 
-	if (count_of(path, is_record, NULL, 0) > 0)
-		return snprintf(job_folder, PATH_MAX, "%s", path) < PATH_MAX;
-	count = below(records, path, NA_RECORD_FOLDER) ? count_of(records, is_job, job, sizeof(job)) : 0;
-	if (count > 1) {
-		fprintf(stderr,
-			TOOL ": %s: has records of %d jobs: name one of the folders in %s, or make their reports with "
-			     "'" TOOL " merge'\n",
-			path, count, records);
-		return -1;
+	*jobs = NULL;
+	if (!below(records, folder, NA_RECORD_FOLDER))
+		return -ENAMETOOLONG;
+	count = scandir(records, jobs, is_job, versionsort);
+	return count >= 0 ? count : errno == ENOENT ? 0 : -errno;
+}
+
+static void free_list(struct dirent **list, int count)
+{
+	for (int i = 0; i < count; i++)
+		free(list[i]);
+	free(list);
+}
+
+static int has_records(const char *folder)
+{
+	struct dirent **list = NULL;
+	int count = scandir(folder, &list, is_record, NULL);
+
+	free_list(list, count);
+	return count > 0;
+}
+
+int na_records_home(const char *job_folder, char out[PATH_MAX])
+{
+	char *slash = realpath(job_folder, out) ? strrchr(out, '/') : NULL;
+
+	if (slash) {
+		*slash = '\0';
+		slash = strrchr(out, '/');
 	}
-	return count == 1 && below(job_folder, records, job);
+	if (!slash || strcmp(slash + 1, NA_RECORD_FOLDER) != 0)
+		return 0;
+	slash[slash == out] = '\0';
+	return 1;
+}
+
+int na_records_read(const char *job_folder, struct na_records *out)
+{
+	char home[PATH_MAX];
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = na_collect(job_folder, &out->c);
+	if (rc < 0) {
+		for (size_t i = 0; out->c && i < out->c->note_count; i++)
+			fprintf(stderr, TOOL ": %s\n", out->c->notes[i]);
+		fprintf(stderr, TOOL ": %s: %s\n", job_folder,
+			rc == -ENODATA ? "no record could be used" : strerror(-rc));
+		na_records_free(out);
+		return rc;
+	}
+	out->report = na_collect_report(out->c);
+	out->report.post_mortem = 1;
+	if (na_records_home(job_folder, home))
+		na_oom_files_find(home, out->c->job.start_ms, &out->oom);
+	out->report.oom = &out->oom;
+	return 0;
+}
+
+void na_records_free(struct na_records *r)
+{
+	na_collect_free(r->c);
+	r->c = NULL;
+}
+
+int na_records_find(const char *path, char job_folder[PATH_MAX])
+{
+	char records[PATH_MAX];
+	struct dirent **jobs;
+	int count, found;
+
+	if (has_records(path))
+		return snprintf(job_folder, PATH_MAX, "%s", path) < PATH_MAX;
+	count = na_records_jobs(path, &jobs);
+	if (count > 1)
+		fprintf(stderr,
+			TOOL
+			": %s: has records of %d jobs: name one of the folders in %s/%s, or make their reports with "
+			"'" TOOL " merge'\n",
+			path, count, path, NA_RECORD_FOLDER);
+	found = count > 1 ? -1
+			  : count == 1 && below(records, path, NA_RECORD_FOLDER) &&
+				    below(job_folder, records, jobs[0]->d_name);
+	free_list(jobs, count);
+	return found;
 }
 
 int na_report_of_records(const char *path, char *(*make)(const struct na_report *), char **text)
 {
 	char job_folder[PATH_MAX];
-	int found = find_records(path, job_folder);
+	int found = na_records_find(path, job_folder);
+	struct na_records r;
 
-	*text = found > 0 ? from_records(job_folder, make) : NULL;
+	*text = NULL;
+	if (found <= 0 || na_records_read(job_folder, &r) < 0)
+		return found;
+	*text = make(&r.report);
+	if (!*text)
+		fprintf(stderr, TOOL ": %s: no memory for the report\n", job_folder);
+	na_records_free(&r);
 	return found;
+}
+
+int na_report_copy_out(const char *path)
+{
+	FILE *in = fopen(path, "r");
+	char buffer[65536];
+	size_t n;
+
+	if (!in)
+		return -errno;
+	while ((n = fread(buffer, 1, sizeof(buffer), in)) > 0)
+		fwrite(buffer, 1, n, stdout);
+	fclose(in);
+	return 0;
 }
 
 /* What is not a report is refused by name; what a report of another 1.x lacks is unavailable. */
