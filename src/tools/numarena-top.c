@@ -15,19 +15,20 @@
 #include <unistd.h>
 
 #include "base/options.h"
+#include "report/folder.h"
 #include "tools/top_screen.h"
 #include "tools/usage.h"
 
-#define TOOL	       "numarena-top"
-#define DEFAULT_FOLDER "numarena-report"
-#define BATCH_WIDTH    140
+#define TOOL	    "numarena-top"
+#define BATCH_WIDTH 140
 
 static void help(void)
 {
 	puts("usage: numarena-top [--delay=SECONDS] [--sort=COLUMN] [--job=JOB] [--once | --batch=TIMES] [DIR]\n"
 	     "\n"
 	     "Shows the memory of the jobs on this node while they run, from the records that their processes keep in\n"
-	     "DIR, the report's folder (default: NUMARENA_REPORT, else ./" DEFAULT_FOLDER ").\n"
+	     "DIR, the report's folder (default: what numarena-run would take here: NUMARENA_REPORT, else\n"
+	     "numarena-report, in a batch job the job's folder in it).\n"
 	     "\n"
 	     "  --delay=SECONDS  time between two looks (default 1; 0.1 to 3600)\n"
 	     "  --sort=COLUMN    rank, live, peak, physical, misplaced or rate (default live)\n"
@@ -157,6 +158,7 @@ int main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'v' },	   { NULL, 0, NULL, 0 }
 	};
 	struct na_top_choice choice = { .delay = 1, .by = NA_TOP_LIVE };
+	char found[PATH_MAX], complaint[PATH_MAX + 128];
 	const char *folder = getenv("NUMARENA_REPORT");
 	struct na_top top = { 0 };
 	bool once = false;
@@ -199,7 +201,15 @@ int main(int argc, char **argv)
 		return na_usage_error(TOOL, "--once and --batch exclude each other");
 	if (argc - optind > 1)
 		return na_usage_error(TOOL, "one folder only");
-	top.folder = optind < argc ? argv[optind] : folder && *folder ? folder : DEFAULT_FOLDER;
+	if (optind < argc) {
+		top.folder = argv[optind];
+	} else if (na_folder_find(folder && *folder ? folder : NULL, found, sizeof(found), complaint,
+				  sizeof(complaint)) < 0) {
+		fprintf(stderr, TOOL ": %s\n", complaint);
+		return NA_EXIT_USAGE;
+	} else {
+		top.folder = found;
+	}
 	rc = run(&top, &choice, once ? 1 : times, once);
 	na_top_free(&top);
 	return rc;
