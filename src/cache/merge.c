@@ -295,6 +295,34 @@ void na_merge_took(const void *p)
 		account(atomic_load_explicit(&span->cache, memory_order_relaxed), frame, 0, false);
 }
 
+/* A slot that lives nowhere, but whose bit of `own` is set, is given out by nobody, whoever becomes the frame's host. */
+uint32_t na_merge_bar(const struct na_span *span, uintptr_t page, size_t bytes)
+{
+	const struct na_merge *m = na_span_merge(span);
+	uint32_t n = 0;
+
+	for (uint32_t slot = na_slot_of(span, (void *)page); slot < span->slots; slot++) {
+		const struct na_unit *unit = slot / m->per < m->units ? &m->unit[slot / m->per] : NULL;
+		struct na_span *giver = m->span;
+		uint32_t at = slot;
+
+		if (span->base + (uintptr_t)slot * span->size >= page + bytes)
+			break;
+		if (unit && unit->frame) {
+			if (!unit->frame->host) /* its spans are retired */
+				continue;
+			giver = unit->frame->host->of->span;
+			at = unit->frame->host->index * m->per + slot % m->per;
+		}
+		if (na_span_taken(giver, at / 64) >> at % 64 & 1)
+			continue;
+		set_taken(giver, at, 1, 1);
+		na_merge_took((void *)(giver->base + (uintptr_t)at * giver->size));
+		n++;
+	}
+	return n;
+}
+
 bool na_merge_put(struct na_cache *c, struct na_span *span, uint32_t slot)
 {
 	struct na_merge *m = na_span_merge(span);
@@ -323,7 +351,7 @@ bool na_merge_put(struct na_cache *c, struct na_span *span, uint32_t slot)
 
 /* ---- private again ---- */
 
-/* Frames that a span maps no more; those that nobody maps are linked by `units`. Under the lock. */
+/* Frames that a span maps no more; those that nobody maps come as a list. Under the lock. */
 static struct na_frame *let_go(struct na_cache *c, struct na_merge *m)
 {
 	struct na_frame *ended = NULL;
@@ -339,7 +367,7 @@ static struct na_frame *let_go(struct na_cache *c, struct na_merge *m)
 		account(c, frame, -1, frame->empty);
 		if (frame->mapped)
 			continue;
-		frame->units = (struct na_unit *)(void *)ended;
+		frame->next_ended = ended;
 		ended = frame;
 	}
 	return ended;
@@ -348,7 +376,7 @@ static struct na_frame *let_go(struct na_cache *c, struct na_merge *m)
 static void end_frames(struct na_cache *c, struct na_frame *ended, bool ours)
 {
 	while (ended) {
-		struct na_frame *next = (struct na_frame *)(void *)ended->units;
+		struct na_frame *next = ended->next_ended;
 
 		if (!ours) { /* the parent's memory */
 			if (!ended->empty)

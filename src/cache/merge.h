@@ -32,11 +32,14 @@ struct na_unit {
 };
 
 struct na_frame {
-	struct na_unit *units; /* that live on it */
-	struct na_unit *host;  /* one of them */
-	uint32_t count;	       /* of them */
-	uint32_t mapped;       /* those, and units of retired spans that still map it */
-	uint64_t at;	       /* in the file */
+	union {
+		struct na_unit *units;	     /* that live on it */
+		struct na_frame *next_ended; /* nobody maps it any more */
+	};
+	struct na_unit *host; /* one of them */
+	uint32_t count;	      /* of them */
+	uint32_t mapped;      /* those, and units of retired spans that still map it */
+	uint64_t at;	      /* in the file */
 	uint32_t bytes;
 	uint32_t empty; /* its memory went back, for nothing lived on it */
 };
@@ -80,6 +83,9 @@ static inline uint32_t na_merge_shadows(const struct na_span *span)
 /* The block of a merged span, or of any, was given out; or comes back: false if it was free. Under the lock. */
 void na_merge_took(const void *p);
 bool na_merge_put(struct na_cache *c, struct na_span *span, uint32_t slot);
+/* The machine has lost a page of a merged span: free slots of its frames that lie on it are withdrawn, wherever they would be given
+ * out. How many. Under the lock. */
+uint32_t na_merge_bar(const struct na_span *span, uintptr_t page, size_t bytes);
 
 /* The rest: under na_merging_lock, no other held. */
 
@@ -107,8 +113,8 @@ struct na_merge_limits {
 
 /* Merges what can be merged of a cache's class. 0, or -errno of the call that ended it. */
 int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_limits *limits);
-/* Bytes that a perfect packing of the class's partial spans would free, and, if `units` is not NULL, how many units of grain 1 they have. */
-uint64_t na_merge_winnable(struct na_cache *c, unsigned int cls, uint64_t *units);
+/* Bytes that a perfect packing of the cache's partial spans would free, class by class, and, if `units` is not NULL, how many units of grain 1 they have. */
+uint64_t na_merge_winnable(struct na_cache *c, uint64_t *units);
 /* Retired spans get private memory and go back to the pool. 0, or -errno: the rest stays as it is. */
 int na_merge_restore(struct na_cache *c);
 /* Everything of a cache ends: contents are nobody's any more (a reset), or kept (na_merge_part(), in a forked child: each span gets memory of its own with its

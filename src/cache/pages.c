@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cache/fast.h"
+#include "cache/merge.h"
 #include "os/os.h"
 #include "pool/lost.h"
 
@@ -214,7 +215,9 @@ static void bar_slots(struct na_span *span, uintptr_t page, size_t bytes)
 	if (!c)
 		return;
 	na_lock(&c->lock);
-	for (uint32_t slot = na_slot_of(span, (void *)page); slot < span->slots; slot++) {
+	if (na_span_merge(span))
+		n = na_merge_bar(span, page, bytes);
+	for (uint32_t slot = na_slot_of(span, (void *)page); slot < span->slots && !na_span_merge(span); slot++) {
 		uint64_t bit = UINT64_C(1) << (slot % 64);
 
 		if (span->base + (uintptr_t)slot * span->size >= page + bytes)

@@ -172,11 +172,22 @@ static uint32_t unit_bits(const struct na_pack *w, const struct na_span *span, u
 	return live;
 }
 
+static bool is_lost(const struct na_pack *w, const struct na_span *span, uint32_t index, const struct na_frame *frame)
+{
+	bool lost = na_lost_in(span->base + (uintptr_t)index * w->unit_bytes, w->unit_bytes);
+
+	for (const struct na_unit *u = frame ? frame->units : NULL; u && !lost; u = u->next)
+		lost = na_lost_in(u->of->span->base + (uintptr_t)u->index * w->unit_bytes, w->unit_bytes);
+	return lost;
+}
+
 static void add_item(struct na_pack *w, struct na_span *span, uint32_t index, struct na_frame *frame)
 {
 	struct na_pack_item *item = &w->items[w->item_count];
 	uint64_t *bits = w->bits + (size_t)w->item_count * w->words;
 
+	if (is_lost(w, span, index, frame))
+		return;
 	*item = (struct na_pack_item){ span, frame, index, 0, NONE, NONE };
 	memset(bits, 0, w->words * sizeof(*bits));
 	if (!frame)
@@ -528,23 +539,39 @@ int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_l
 	return rc;
 }
 
-uint64_t na_merge_winnable(struct na_cache *c, unsigned int cls, uint64_t *units)
+/* Of a class; under the lock. */
+static uint64_t winnable(const struct na_kind *kind, unsigned int cls, uint64_t *units)
 {
-	uint32_t bytes = na_merge_unit_pages(cls) * (uint32_t)NA_PAGE, count;
+	uint32_t bytes = na_merge_unit_pages(cls) * (uint32_t)NA_PAGE;
 	uint64_t held = 0, live = 0, n = 0;
-	struct na_span *span, *next;
+	const struct na_span *span = kind->partial;
 
-	na_lock(&c->lock);
-	na_cache_each (&c->kind[cls], span, next, count) {
+	for (; span; span = span->next == kind->partial ? NULL : span->next) {
 		if (na_span_merge(span) || na_span_carved(span) != span->slots)
 			continue;
 		n += span->slices * NA_SLICE / bytes;
 		held += span->slices * NA_SLICE;
 		live += (uint64_t)span->used * span->size;
 	}
-	na_unlock(&c->lock);
 	if (units)
 		*units += bytes / na_class_size(cls) > 1 ? n : 0;
 	live = (live + NA_PAGE - 1) & ~(uint64_t)(NA_PAGE - 1);
 	return held > live ? held - live : 0;
+}
+
+/* The lock once, and again after each class that has partial spans, so that nobody waits for more than one walk. */
+uint64_t na_merge_winnable(struct na_cache *c, uint64_t *units)
+{
+	uint64_t sum = 0;
+
+	na_lock(&c->lock);
+	for (unsigned int cls = 0; cls < NA_CLASSES; cls++) {
+		if (!c->kind[cls].partial)
+			continue;
+		sum += winnable(&c->kind[cls], cls, units);
+		na_unlock(&c->lock);
+		na_lock(&c->lock);
+	}
+	na_unlock(&c->lock);
+	return sum;
 }

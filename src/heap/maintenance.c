@@ -25,7 +25,7 @@
 #include "cache/traps.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
-#include "heap/merging.h"
+#include "heap/parting.h"
 #include "heap/pressure.h"
 #include "os/os.h"
 
@@ -267,7 +267,7 @@ static struct na_cache
 
 static void fork_prepare(void)
 {
-	na_merging_before_fork();
+	na_parting_before_fork();
 	na_maintenance_pause();
 	na_named_before_fork();
 	fork_caches = na_cache_first();
@@ -290,7 +290,7 @@ static void fork_parent(void)
 	for (struct na_cache *c = fork_caches; c; c = c->next_all)
 		na_unlock(&c->lock);
 	na_named_after_fork(false);
-	na_merging_after_fork(false);
+	na_parting_after_fork(false);
 	na_maintenance_resume();
 }
 
@@ -309,7 +309,7 @@ static void fork_child(void)
 	atomic_store_explicit(&state, OFF, memory_order_relaxed); /* the thread is not in the child */
 	atomic_store_explicit(&not_before_ms, na_os_coarse_ms() + 1000, memory_order_relaxed);
 	na_cache_after_fork();
-	na_merging_after_fork(true);
+	na_parting_after_fork(true);
 }
 
 void na_heap_start(void)

@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * See merging.h. fork: a child's stores to a shared page would reach the parent, so each merged span of the child gets memory of its own
- * with its contents before fork returns there, and fork returns in the parent only when that is done, lest the child see what
- * the parent wrote later. The parent learns of it by a pipe, which also ends if there is no child, or it dies.
- */
+/* See merging.h. What fork does is in parting.c. */
 #include "heap/merging.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "cache/merge.h"
 #include "heap/heap.h"
 #include "heap/named.h"
+#include "heap/parting.h"
 #include "os/limit.h"
 #include "os/os.h"
 #include "pool/frames.h"
@@ -36,12 +31,11 @@ static struct {
 	enum na_merging_off off;
 	char why[96];
 	uint64_t ns;
-	int gate[2]; /* while forking: the pipe's ends; -1: none */
-} state = { .gate = { -1, -1 } };
+} state;
 
 /* ---- which pools ---- */
 
-static bool takes_part(const struct na_named *n)
+bool na_merging_takes_part(const struct na_named *n)
 {
 	struct na_hint hint = na_hint_unpack(n->hint);
 
@@ -57,32 +51,22 @@ static uint64_t each_class(struct na_pool *pool, uint64_t (*work)(struct na_cach
 	struct na_named *n = na_named_of(pool);
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; takes_part(n) && i < n->caches; i++)
+	for (uint32_t i = 0; na_merging_takes_part(n) && i < n->caches; i++)
 		for (unsigned int cls = 0; na_named_cache(n, i) && cls < NA_CLASSES; cls++)
 			sum += work(na_named_cache(n, i), cls);
 	return sum;
 }
 
-static uint64_t count_class(struct na_cache *c, unsigned int cls)
+/* `units`: where units of grain 1 are counted as well, or NULL. */
+static uint64_t winnable_of_pool(struct na_pool *pool, void *units)
 {
-	return na_merge_winnable(c, cls, &state.units);
-}
+	struct na_named *n = na_named_of(pool);
+	uint64_t sum = 0;
 
-static uint64_t count_pool(struct na_pool *pool, void *unused)
-{
-	(void)unused;
-	return each_class(pool, count_class);
-}
-
-static uint64_t winnable_of_class(struct na_cache *c, unsigned int cls)
-{
-	return na_merge_winnable(c, cls, NULL);
-}
-
-static uint64_t winnable_of_pool(struct na_pool *pool, void *unused)
-{
-	(void)unused;
-	return each_class(pool, winnable_of_class);
+	for (uint32_t i = 0; na_merging_takes_part(n) && i < n->caches; i++)
+		if (na_named_cache(n, i))
+			sum += na_merge_winnable(na_named_cache(n, i), units);
+	return sum;
 }
 
 uint64_t na_merging_winnable(void)
@@ -156,6 +140,7 @@ static int look_around(void)
 	uint64_t pinned = NA_LIMIT_NONE, locked = NA_LIMIT_NONE;
 	static char text[16384]; /* a line of it has all of the user's groups */
 	const char *library = NULL;
+	int rc;
 
 	state.off = NA_MERGING_ON;
 	state.why[0] = '\0';
@@ -179,6 +164,10 @@ static int look_around(void)
 	if (most == NA_LIMIT_NONE || most / 3 < LEAST_MAPPINGS)
 		return say(NA_MERGING_MAPPINGS, "too few mappings are allowed: vm.max_map_count is %llu", NULL, most);
 	state.limits.edges = most / 3;
+	rc = na_parting_prepare();
+	if (rc < 0)
+		return say(NA_MERGING_REFUSED, "no pipe for the day the program forks: error %llu", NULL,
+			   (unsigned long long)-rc);
 	return 0;
 }
 
@@ -227,7 +216,7 @@ static void choose_grain(void)
 
 	state.units = 0;
 	state.limits.grain = 1;
-	na_named_each(count_pool, NULL);
+	na_named_each(winnable_of_pool, &state.units);
 	/* Most units of a sparse heap get a mapping, which their neighbours end where they have one as well. */
 	while (state.limits.grain < GRAIN_MOST && used + state.units / state.limits.grain > state.limits.edges)
 		state.limits.grain *= 2;
@@ -300,77 +289,4 @@ void na_merging_forget(struct na_named *named)
 	for (uint32_t i = 0; i < named->caches; i++)
 		if (na_named_cache(named, i))
 			na_merge_forget(na_named_cache(named, i));
-}
-
-/* ---- fork ---- */
-
-void na_merging_before_fork(void)
-{
-	na_lock(&na_merging_lock);
-	if (!figure(&na_merge_figures.mapped_bytes))
-		return;
-	if (pipe2(state.gate, O_CLOEXEC) < 0) {
-		state.gate[0] = state.gate[1] = -1;
-		na_log(NA_LOG_WARNING,
-		       "fork: no pipe (error %d): the child may see what this process writes to merged memory before "
-		       "its "
-		       "own copies are made",
-		       errno);
-	}
-}
-
-static void close_gate(int end)
-{
-	if (state.gate[end] >= 0)
-		close(state.gate[end]);
-	state.gate[end] = -1;
-}
-
-static void wait_for_child(void)
-{
-	int saved = errno;
-	char byte;
-
-	close_gate(1);
-	while (state.gate[0] >= 0 && read(state.gate[0], &byte, 1) < 0 && errno == EINTR)
-		;
-	close_gate(0);
-	errno = saved;
-}
-
-/* There are no other threads, and no locks held. */
-static uint64_t part_pool(struct na_pool *pool, void *unused)
-{
-	struct na_named *n = na_named_of(pool);
-	int rc;
-
-	(void)unused;
-	for (uint32_t i = 0; i < n->caches; i++) {
-		rc = na_named_cache(n, i) ? na_merge_part(na_named_cache(n, i)) : 0;
-		if (rc < 0) { /* it would write into the parent's memory */
-			na_log(NA_LOG_ERROR,
-			       "fork: no memory for the child's copies of merged pages (error %d): the child ends here",
-			       -rc);
-			abort();
-		}
-	}
-	return 0;
-}
-
-void na_merging_after_fork(bool child)
-{
-	int saved = errno;
-
-	if (!child) {
-		wait_for_child();
-		na_unlock(&na_merging_lock);
-		return;
-	}
-	na_lock_reset(&na_merging_lock);
-	close_gate(0);
-	if (figure(&na_merge_figures.mapped_bytes))
-		na_named_each(part_pool, NULL);
-	na_frames_forget();
-	close_gate(1);
-	errno = saved;
 }

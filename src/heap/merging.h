@@ -52,6 +52,8 @@ void na_merging_figures(struct na_merging *out);
 uint64_t na_merging_winnable(void);
 
 struct na_named;
+/* Whether its pages may come to be merged; constant once the pool has its first block. */
+bool na_merging_takes_part(const struct na_named *named);
 /* A pool that is no group takes part from now on. */
 void na_merging_allow(struct na_named *named);
 
@@ -60,9 +62,5 @@ void na_merging_restore(void);
 /* Before a pool is emptied, with na_merging_lock held; and after its memory was unmapped. */
 void na_merging_drop(struct na_named *named);
 void na_merging_forget(struct na_named *named);
-
-/* The first and last of fork's handlers of the heap. */
-void na_merging_before_fork(void);
-void na_merging_after_fork(bool child);
 
 #endif

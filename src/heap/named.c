@@ -297,14 +297,17 @@ static uint64_t releases(struct na_named *n, const struct holdings *h)
 
 void na_named_reset(struct na_named *named)
 {
+	bool merges = na_merging_takes_part(named);
 	struct holdings h;
 	uint64_t blocks;
 	int64_t live;
 
 	if (atomic_load_explicit(&na_sample_hooked, memory_order_acquire))
 		na_sample_hooks.emptied(&named->pool);
-	na_lock(&na_merging_lock);
-	na_merging_drop(named);
+	if (merges) {
+		na_lock(&na_merging_lock);
+		na_merging_drop(named);
+	}
 	na_lock(&named->lock);
 	h = holdings_of(named);
 	blocks = allocations(named, &h) - releases(named, &h);
@@ -321,7 +324,9 @@ void na_named_reset(struct na_named *named)
 	na_unlock(&named->cache.lock);
 	na_pool_reset(&named->pool);
 	na_unlock(&named->lock);
-	na_unlock(&na_merging_lock);
+	if (merges)
+		na_unlock(&na_merging_lock);
+	na_pool_purge(&named->pool, true);
 	na_live_add(-live);
 	na_cache_count_given(blocks, (uint64_t)live);
 }
@@ -393,9 +398,11 @@ void na_named_destroy(struct na_named *named)
 	unlist(named);
 	na_named_reset(named);
 	unmap_segments(&named->pool);
-	na_lock(&na_merging_lock);
-	na_merging_forget(named);
-	na_unlock(&na_merging_lock);
+	if (na_merging_takes_part(named)) {
+		na_lock(&na_merging_lock);
+		na_merging_forget(named);
+		na_unlock(&na_merging_lock);
+	}
 	na_arena_release(&named->pool.arena);
 	na_arena_give(&na_named_list.arena, named, sizeof(*named));
 }

@@ -46,7 +46,7 @@ uint64_t na_os_calls(void)
 	return atomic_load_explicit(&calls, memory_order_relaxed);
 }
 
-static void count_call(void)
+void na_os_count_call(void)
 {
 	atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
 }
@@ -57,7 +57,7 @@ static int map_flags(void *at, size_t size, int flags, void **out)
 	void *p;
 
 	flags |= MAP_PRIVATE | MAP_ANONYMOUS | (at ? MAP_FIXED_NOREPLACE : 0);
-	count_call();
+	na_os_count_call();
 	na_os_inside++;
 	p = mmap(at, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 	na_os_inside--;
@@ -96,7 +96,7 @@ static int finish(int result, int saved)
 	int rc = result < 0 ? -errno : 0;
 
 	na_os_inside--;
-	count_call();
+	na_os_count_call();
 	errno = saved;
 	return rc;
 }
@@ -483,6 +483,7 @@ struct na_os na_os = {
 	.file_punch = na_memfile_punch,
 	.file_map = na_memfile_map,
 	.file_unmap = na_memfile_unmap,
+	.pipe_make = na_memfile_pipe,
 };
 
 static uint64_t node_figure(int node, const char *what)

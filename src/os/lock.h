@@ -3,7 +3,8 @@
  * A small mutex on a futex: 0 free, 1 taken, 2 taken with sleepers. Not pthread's, because ours
  * must work before the loader is done, be reset in a forked child, and lie in zeroed memory.
  * Held for short, bounded work only: never across a system call that maps or unmaps (an MPI
- * library's hook may run there and call back into the heap).
+ * library's hook may run there and call back into the heap). The one exception is na_merging_lock of heap/merging.h,
+ * which orders such calls: it is outside of all other locks of the heap, and no hook waits for it (na_os_inside).
  *
  * Orders: the acquiring exchange pairs with the releasing one of na_unlock().
  */

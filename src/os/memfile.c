@@ -12,10 +12,15 @@
 
 #include "os/os.h"
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x8U
+#endif
+
 #define HIGH 200 /* programs that use descriptors by fixed numbers use lower ones */
 
 static int begin(void)
 {
+	na_os_count_call();
 	na_os_inside++;
 	return errno;
 }
@@ -36,14 +41,12 @@ static int look(const struct na_memfile *file)
 	return s.st_dev == file->device && s.st_ino == file->inode ? 0 : -ESTALE;
 }
 
-int na_memfile_make(const char *name, struct na_memfile *out)
+/* Out of the way of the program's, and known again. The descriptor is closed on failure. */
+static int keep(int fd, struct na_memfile *out)
 {
-	int saved = begin(), fd = memfd_create(name, MFD_CLOEXEC), high, rc = 0;
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH), rc;
 	struct stat s;
 
-	if (fd < 0)
-		return finish(-errno, saved);
-	high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH);
 	if (high >= 0) {
 		close(fd);
 		fd = high;
@@ -51,10 +54,64 @@ int na_memfile_make(const char *name, struct na_memfile *out)
 	if (fstat(fd, &s) < 0) {
 		rc = -errno;
 		close(fd);
-	} else {
-		*out = (struct na_memfile){ fd, s.st_dev, s.st_ino };
+		return rc;
 	}
+	*out = (struct na_memfile){ fd, s.st_dev, s.st_ino };
+	return 0;
+}
+
+int na_memfile_make(const char *name, struct na_memfile *out)
+{
+	int saved = begin(), fd = memfd_create(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+	/* Before 6.3 the flag is unknown; where vm.memfd_noexec is 2 a file without it is refused. */
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, MFD_CLOEXEC);
+	return finish(fd < 0 ? -errno : keep(fd, out), saved);
+}
+
+int na_memfile_pipe(struct na_memfile *ends)
+{
+	int saved = begin(), fd[2], rc;
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return finish(-errno, saved);
+	rc = keep(fd[0], &ends[0]);
+	if (rc < 0) {
+		close(fd[1]);
+		return finish(rc, saved);
+	}
+	rc = keep(fd[1], &ends[1]);
+	if (rc < 0)
+		close(ends[0].fd);
 	return finish(rc, saved);
+}
+
+bool na_memfile_is_ours(const struct na_memfile *file)
+{
+	int saved = errno, rc = look(file);
+
+	errno = saved;
+	return rc == 0;
+}
+
+void na_memfile_tell(const struct na_memfile *end)
+{
+	int saved = errno;
+
+	while (look(end) == 0 && write(end->fd, "", 1) < 0 && errno == EINTR)
+		;
+	errno = saved;
+}
+
+void na_memfile_wait(const struct na_memfile *end)
+{
+	int saved = errno;
+	char byte;
+
+	while (look(end) == 0 && read(end->fd, &byte, 1) < 0 && errno == EINTR)
+		;
+	errno = saved;
 }
 
 int na_memfile_close(const struct na_memfile *file)

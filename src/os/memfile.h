@@ -9,6 +9,7 @@
 #ifndef NA_OS_MEMFILE_H
 #define NA_OS_MEMFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,13 @@ struct na_memfile {
 };
 
 int na_memfile_make(const char *name, struct na_memfile *out);
+/* A pipe, by which one process tells another one: the reading end first. Kept like a file. */
+int na_memfile_pipe(struct na_memfile *ends);
+/* One byte into it; until there is one, or nobody is left who could write one. */
+void na_memfile_tell(const struct na_memfile *end);
+void na_memfile_wait(const struct na_memfile *end);
+/* Whether the descriptor is still what it was. */
+bool na_memfile_is_ours(const struct na_memfile *file);
 int na_memfile_close(const struct na_memfile *file);
 /* Gives the file memory and contents at the offset. */
 int na_memfile_write(const struct na_memfile *file, const void *from, size_t size, uint64_t at);

@@ -109,6 +109,8 @@ struct na_os {
 	int (*file_punch)(const struct na_memfile *file, uint64_t at, size_t size);
 	int (*file_map)(const struct na_memfile *file, uint64_t at, size_t size, void **to);
 	int (*file_unmap)(void *at, size_t size);
+	/* A pipe: two ends, closed by file_close. */
+	int (*pipe_make)(struct na_memfile *ends);
 };
 
 extern struct na_os na_os;
@@ -144,6 +146,7 @@ extern __thread uint32_t na_os_inside __attribute__((tls_model("initial-exec")))
 
 /* How many of the table's mapping calls were made; relaxed. */
 uint64_t na_os_calls(void);
+void na_os_count_call(void);
 
 /* New memory aligned to `alignment` (a power of two, at least a page). */
 int na_os_map_aligned(size_t size, size_t alignment, void **out);

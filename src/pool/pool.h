@@ -168,7 +168,7 @@ struct na_segment *na_pool_take_vacant(struct na_pool *pool);
 void na_pool_give_vacant(struct na_pool *pool, struct na_segment *segment);
 void na_pool_open_vacant(struct na_pool *pool, struct na_segment *segment, void *base, size_t length);
 
-/* Everything a named pool has, at once; no other thread may use it. */
+/* Everything a named pool has becomes free memory, at once; no other thread may use it. Its pages are na_pool_purge()'s. */
 void na_pool_reset(struct na_pool *pool);
 
 /* Maps ours onto addresses. */

@@ -291,5 +291,4 @@ void na_pool_reset(struct na_pool *pool)
 		}
 	while ((segment = first_huge(pool)))
 		na_large_give(&segment->span[0], (void *)segment->span[0].base);
-	na_pool_purge(pool, true);
 }

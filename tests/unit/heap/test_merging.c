@@ -5,6 +5,7 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "cache/merge.h"
@@ -14,7 +15,9 @@
 #include "heap/named.h"
 #include "os/limit.h"
 #include "os/memfile.h"
+#include "pool/lost.h"
 #include "recovery/defragment.h"
+#include "report/procfs.h"
 #include "support/nth.h"
 
 #define MOST 65536
@@ -95,21 +98,6 @@ static void validate(void)
 	CHECK_MSG(faults == 0, "%zu faults: %s", faults, first);
 }
 
-/* Physical memory in KiB. */
-static uint64_t pss(void)
-{
-	char text[4096];
-	int fd = open("/proc/self/smaps_rollup", O_RDONLY);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-	const char *line;
-
-	close(fd);
-	REQUIRE(n > 0);
-	text[n] = '\0';
-	line = strstr(text, "\nPss:");
-	return line ? strtoull(line + 5, NULL, 10) : 0;
-}
-
 static size_t mappings(void)
 {
 	char text[65536];
@@ -144,20 +132,23 @@ static int lives_on(void *argument)
 	size_t size = *(size_t *)argument;
 	static unsigned char *more[MOST / 2];
 	struct na_merging m;
-	uint64_t before, held;
+	uint64_t before, after, held;
 	size_t n;
 
 	pool = make_pool();
 	scatter(pool, (size_t)12 * 1024 * 1024 / size < MOST ? (size_t)12 * 1024 * 1024 / size : MOST, size, 8);
-	before = pss();
+	before = na_procfs_pss();
+	REQUIRE(before != NA_UNKNOWN);
 	m = merge();
 	CHECK_MSG(m.off == NA_MERGING_ON, "%s", m.why);
 	CHECK(m.mapped_bytes > m.frame_bytes);
 #if !defined(__SANITIZE_ADDRESS__) /* whose shadow memory grows with what is looked at */
-	CHECK_MSG(pss() * 10 < before * 9, "%llu KiB before, %llu after", (unsigned long long)before,
-		  (unsigned long long)pss());
+	after = na_procfs_pss();
+	CHECK_MSG(after * 10 < before * 9, "%llu bytes before, %llu after", (unsigned long long)before,
+		  (unsigned long long)after);
 #else
 	(void)before;
+	(void)after;
 #endif
 	check_blocks();
 	validate();
@@ -323,6 +314,54 @@ static void damage_is_found(void)
 	na_named_destroy(pool);
 }
 
+/* ---- pages that the machine has lost ---- */
+
+/* Of a frame that two units share: neither is a slot on it given out, whoever is its host, nor is the frame merged again. */
+static void lost_pages(void)
+{
+	static void *more[MOST];
+	struct na_frame *frame = NULL;
+	uintptr_t page[2];
+	uint32_t shared;
+	size_t n = 0;
+
+	pool = make_pool();
+	scatter(pool, 40000, 256, 8);
+	CHECK(merge().frame_bytes > 0);
+	for (struct na_merge *m = pool->cache.merged; m && !frame; m = m->next)
+		for (uint32_t i = 0; i < m->units && !frame; i++)
+			if (m->unit[i].frame && m->unit[i].frame->units != m->unit[i].frame->host)
+				frame = m->unit[i].frame;
+	REQUIRE(frame);
+	shared = frame->count;
+	/* The one that gives nothing out, and the host: a page is noted where a thread met it. */
+	page[0] = frame->units->of->span->base + (uintptr_t)frame->units->index * frame->bytes;
+	page[1] = frame->host->of->span->base + (uintptr_t)frame->host->index * frame->bytes;
+	CHECK(na_lost_note(page[0], NA_PAGE));
+	na_cache_settle_lost();
+	CHECK_EQ(faults(), 0);
+	for (; n < 12000; n++) {
+		uintptr_t at;
+
+		more[n] = na_named_allocate(pool, 256);
+		REQUIRE(more[n]);
+		at = (uintptr_t)more[n] & ~(NA_PAGE - 1);
+		CHECK(at != page[0] && at != page[1]);
+	}
+	CHECK_EQ(faults(), 0);
+	merge();
+	CHECK_EQ(frame->count, shared); /* left alone */
+	CHECK_EQ(faults(), 0);
+	check_blocks();
+	for (size_t i = 0; i < n; i++)
+		CHECK_EQ(na_heap_release_checked(more[i]), 0);
+	free_blocks();
+	na_merging_restore();
+	CHECK_EQ(faults(), 0);
+	atomic_store(&na_lost.page[0], 0);
+	na_named_destroy(pool);
+}
+
 /* ---- fork ---- */
 
 static void fork_keeps_them_apart(void)
@@ -377,6 +416,57 @@ static void fork_keeps_them_apart(void)
 	validate();
 	free_blocks();
 	na_named_destroy(pool);
+}
+
+/* No descriptor is left for fork's pipe: the one that is kept is used, and made anew. */
+static int full_table(void *unused)
+{
+	struct rlimit limit;
+	int status, fd[2], first;
+
+	(void)unused;
+	pool = make_pool();
+	scatter(pool, 40000, 64, 8);
+	CHECK(merge().frame_bytes > 0);
+	REQUIRE(pipe(fd) == 0);
+	first = dup(0);
+	REQUIRE(first >= 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = 512;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	while (dup(0) >= 0)
+		;
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = fork();
+
+		REQUIRE(pid >= 0);
+		if (pid == 0) {
+			char byte;
+
+			if (read(fd[0], &byte, 1) != 1)
+				_exit(9);
+			check_blocks();
+			_exit(check_failures != 0);
+		}
+		for (size_t k = 0; k < count; k++)
+			if (blocks[k])
+				memset(blocks[k], 0x33, size_of_blocks);
+		REQUIRE(write(fd[1], "", 1) == 1);
+		REQUIRE(waitpid(pid, &status, 0) == pid);
+		CHECK_EQ(status, 0);
+		for (size_t k = 0; k < count; k++)
+			if (blocks[k])
+				check_fill(blocks[k], 0, size_of_blocks, k);
+	}
+	return check_failures != 0;
+}
+
+static void fork_without_descriptors(void)
+{
+	struct child c;
+
+	child_run(full_table, NULL, &c);
+	CHILD_GOOD(&c, "a fork without descriptors");
+	CHECK_MSG(!strstr(c.text, "no pipe"), "%s", c.text);
 }
 
 /* ---- when it must not be done ---- */
@@ -452,21 +542,22 @@ static void pinned_or_locked_memory(void)
 
 static int a_library(void *unused)
 {
-	char path[200], copy[300], command[1200];
+	char path[200], command[4400];
+	Dl_info libc;
 	void *library;
 
 	(void)unused;
+	/* The mathematical library, which lies beside this process's own C library, under another name. */
+	REQUIRE(dladdr((void *)(uintptr_t)strtoull, &libc) && strrchr(libc.dli_fname, '/'));
 	snprintf(path, sizeof(path), "%s/libuct_ib.so.0", root);
-	snprintf(copy, sizeof(copy), "/lib/x86_64-linux-gnu/libutil.so.1");
-	snprintf(command, sizeof(command), "cp %s %s 2>/dev/null || cp /lib64/libutil.so.1 %s 2>/dev/null", copy, path, path);
-	if (system(command) != 0)
-		return 0; /* another layout: nothing to load */
+	snprintf(command, sizeof(command), "cp '%.*s/libm.so.6' %s", (int)(strrchr(libc.dli_fname, '/') - libc.dli_fname),
+		 libc.dli_fname, path);
+	REQUIRE(system(command) == 0);
 	pool = make_pool();
 	scatter(pool, 20000, 256, 8);
 	library = dlopen(path, RTLD_NOW);
 	unlink(path);
-	if (!library)
-		return 0;
+	REQUIRE(library);
 	unsetenv("UCX_TLS");
 	refused(NA_MERGING_REGISTERED, "libuct_ib");
 	setenv("UCX_TLS", "rc,tcp", 1);
@@ -633,7 +724,9 @@ int main(void)
 	RUN(a_pool_ends);
 	RUN(resident_bytes_are_physical);
 	RUN(damage_is_found);
+	RUN(lost_pages);
 	RUN(fork_keeps_them_apart);
+	RUN(fork_without_descriptors);
 	RUN(pinned_or_locked_memory);
 	RUN(a_registration_cache);
 	RUN(blocks_that_may_not_move);
