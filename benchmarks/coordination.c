@@ -7,7 +7,7 @@
  *       an 8-byte MPI_Allreduce: straight into the MPI library, through our function with coordination off, and on; in batches that alternate
  *   mpirun -n P coordination steps [STEPS [PAUSES [PAUSE_US [REPEATS]]]]
  *       a bulk-synchronous job of sleeping ranks, a step 10 ms and an allreduce, in which each rank has PAUSES pauses to make: none of them,
- *       each rank in steps of its own choice, and in windows that the ranks agree on; in turns
+ *       each rank in steps of its own choice, agreeing on windows though nobody has anything to do, and in windows; in turns
  *
  * One line of JSON from rank 0: medians, and all samples.
  */
@@ -26,6 +26,7 @@
 
 static int rank, size;
 static uint64_t left_ns, slice_ns, spent_ns; /* of the work of this rank */
+static uint64_t windows, waited_ns;	     /* of it: windows, and what was done while others came */
 
 static uint64_t now_ns(void)
 {
@@ -67,8 +68,12 @@ void na_window_run(const struct na_window_work *work, struct na_window_done *don
 		did = now_ns() - begin;
 	}
 	left_ns -= did < left_ns ? did : left_ns;
-	if (!work->over)
+	if (work->over) {
+		waited_ns += did;
+	} else {
 		spent_ns += did;
+		windows += did > 0;
+	}
 	*done = (struct na_window_done){ .ns = did, .more = left_ns > 0 };
 }
 
@@ -188,7 +193,7 @@ static void counting(int batches)
 
 /* ---- steps ---- */
 
-enum mode { NONE, ALONE, TOGETHER, MODES };
+enum mode { NONE, ALONE, AGREEING, TOGETHER, MODES };
 
 /* How many of its pauses this rank makes in each step, each in one drawn at random. */
 static void draw(int *in_step, int steps, int pauses, unsigned int seed)
@@ -208,7 +213,7 @@ static double job(enum mode mode, int steps, int pauses, const int *in_step)
 	rules.share = (uint64_t)pauses * slice_ns * 1500 / ((uint64_t)steps * STEP_US * 1000);
 	left_ns = mode == TOGETHER ? (uint64_t)pauses * slice_ns : 0;
 	spent_ns = 0;
-	if (mode == TOGETHER)
+	if (mode >= AGREEING)
 		na_coordination_start(na_mpi.world, -1, &rules);
 	na_mpi.Barrier(na_mpi.world);
 	begin = now_ns();
@@ -225,10 +230,10 @@ static double job(enum mode mode, int steps, int pauses, const int *in_step)
 
 static void run_steps(int steps, int pauses, int pause_us, int repeats)
 {
-	static const char *const names[MODES] = { "none_s", "alone_s", "together_s" };
+	static const char *const names[MODES] = { "none_s", "alone_s", "agreeing_s", "together_s" };
 	static double samples[MODES][MOST];
 	int *in_step = malloc((size_t)steps * sizeof(int));
-	uint64_t undone = 0, any = 0;
+	uint64_t undone = 0, any = 0, did[2], most[2];
 
 	if (!in_step) {
 		fprintf(stderr, "coordination: no memory for %d steps\n", steps);
@@ -243,11 +248,15 @@ static void run_steps(int steps, int pauses, int pause_us, int repeats)
 			undone |= left_ns > 0;
 		}
 	na_mpi.Allreduce(&undone, &any, 1, na_mpi.u64, na_mpi.max, na_mpi.world);
+	did[0] = windows;
+	did[1] = waited_ns;
+	na_mpi.Allreduce(did, most, 2, na_mpi.u64, na_mpi.max, na_mpi.world);
 	free(in_step);
 	if (rank)
 		return;
-	printf("{\"what\": \"steps\", \"ranks\": %d, \"steps\": %d, \"step_s\": %g, \"pauses\": %d, \"pause_s\": %g, \"undone\": %s", size,
-	       steps, STEP_US / 1e6, pauses, pause_us / 1e6, any ? "true" : "false");
+	printf("{\"what\": \"steps\", \"ranks\": %d, \"steps\": %d, \"step_s\": %g, \"pauses\": %d, \"pause_s\": %g, \"undone\": %s, \"windows\": %g, \"waited_s\": %g", size,
+	       steps, STEP_US / 1e6, pauses, pause_us / 1e6, any ? "true" : "false",
+	       (double)most[0] / repeats, (double)most[1] / 1e9 / repeats);
 	for (int m = 0; m < MODES; m++)
 		print_samples(names[m], samples[m], repeats);
 	printf("}\n");

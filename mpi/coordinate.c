@@ -25,6 +25,7 @@ static struct {
 	MPI_Comm comm, local; /* ours; not yet or no longer there if not `made` */
 	MPI_Request reduction, exchange, barrier;
 	bool made, multiple;
+	bool competing;	      /* more ranks here than may work at once: they exchange what they could win */
 	bool offered, barred; /* these requests are under way */
 	bool broken;	      /* one of them never ended, or failed */
 	uint64_t posted;      /* operations on comm so far: equal on all ranks, or they cannot be ended */
@@ -139,6 +140,13 @@ static bool end_barrier(void)
 	return false;
 }
 
+/* Nobody has waited. A word that is the complement of a signed number, as the others' are. */
+static void forget_waits(void)
+{
+	c.mine.waited_ns = 0;
+	c.mine.not_waited_ns = ~(uint64_t)INT64_MAX;
+}
+
 static bool post_barrier(void)
 {
 	set(&na_coordination_waiting, false);
@@ -166,20 +174,28 @@ static void offer(void)
 	c.mine.busy = c.multiple;
 	na_schedule_offer(&c.schedule, &c.mine);
 	na_paused_collectives(c.schedule.count);
+	c.gains[c.local_rank] = c.gain;
 	c.posted++;
 	if (na_mpi.Iallreduce(&c.mine, &c.all, (int)NA_OFFER_WORDS, na_mpi.u64, na_mpi.max, c.comm, &c.reduction) !=
 		    MPI_SUCCESS ||
-	    na_mpi.Iallgather(&c.gain, 1, na_mpi.u64, c.gains, 1, na_mpi.u64, c.local, &c.exchange) != MPI_SUCCESS) {
+	    (c.competing &&
+	     na_mpi.Iallgather(&c.gain, 1, na_mpi.u64, c.gains, 1, na_mpi.u64, c.local, &c.exchange) != MPI_SUCCESS)) {
 		break_off("a nonblocking reduction failed");
 		return;
 	}
 	c.offered = true;
 }
 
+static bool round_ended(void)
+{
+	return ended(&c.reduction) && (!c.competing || ended(&c.exchange));
+}
+
 static void decide(struct na_window *window)
 {
 	c.offered = false;
-	if (!ended(&c.reduction) || !ended(&c.exchange)) {
+	forget_waits();
+	if (!round_ended()) {
 		break_off("a reduction did not end in 10 s: some rank has left");
 		return;
 	}
@@ -196,19 +212,21 @@ void na_coordination_left(void)
 {
 	struct na_window window = { 0 };
 	struct na_window_done done;
-	enum na_schedule_act act;
-	bool near;
+	unsigned int act;
+	bool near = false;
 
 	if (c.multiple)
 		pthread_mutex_lock(&c.lock);
 	act = na_schedule_left(&c.schedule);
 	if (__builtin_expect(act != NA_SCHEDULE_NOTHING && get(&na_coordination_on), 0)) {
-		if (act == NA_SCHEDULE_OFFER)
+		if (act & NA_SCHEDULE_WINDOW)
+			window = c.schedule.window;
+		if (act & NA_SCHEDULE_OFFER)
 			offer();
-		else
+		if (act & NA_SCHEDULE_DECIDE)
 			decide(&window);
+		near = c.mine.pressure >= NA_SCHEDULE_NEAR;
 	}
-	near = c.mine.pressure >= NA_SCHEDULE_NEAR;
 	if (c.multiple)
 		pthread_mutex_unlock(&c.lock);
 	if (__builtin_expect(window.ns && window.mine, 0)) {
@@ -242,10 +260,16 @@ void na_coordination_early(MPI_Comm comm)
 				       .over = all_here };
 	struct na_window_done done;
 
-	if (!na_coordination_spans(comm) || !post_barrier())
+	uint64_t begin;
+
+	if (!na_coordination_spans(comm) || !post_barrier() || !c.gain)
 		return;
-	if (c.gain)
-		na_window_run(&work, &done);
+	begin = na_clock_ns(CLOCK_MONOTONIC);
+	na_window_run(&work, &done);
+	if (c.barred) /* nothing was left to do: when the last comes is not known */
+		return;
+	c.mine.waited_ns = na_clock_ns(CLOCK_MONOTONIC) - begin;
+	c.mine.not_waited_ns = ~c.mine.waited_ns;
 }
 
 /* ---- start and stop ---- */
@@ -257,7 +281,20 @@ static bool common(MPI_Comm comm, bool ok)
 	return na_mpi.Allreduce(&failed, &any, 1, na_mpi.u64, na_mpi.max, comm) == MPI_SUCCESS && !any;
 }
 
-static bool make(MPI_Comm comm, int64_t node)
+/* What must be one among the ranks of a node before they first exchange anything there. */
+static bool agree_node(struct na_schedule_rules *rules)
+{
+	uint64_t tokens = rules->tokens ? rules->tokens : rules->usual, all[2],
+		 own[2] = { rules->usual, tokens && tokens < (uint64_t)c.local_size };
+
+	if (na_mpi.Allreduce(own, all, 2, na_mpi.u64, na_mpi.max, c.local) != MPI_SUCCESS)
+		return false;
+	rules->usual = all[0];
+	c.competing = all[1];
+	return true;
+}
+
+static bool make(MPI_Comm comm, int64_t node, struct na_schedule_rules *rules)
 {
 	bool ok = na_mpi.Comm_rank(comm, &c.rank) == MPI_SUCCESS && na_mpi.Comm_dup(comm, &c.comm) == MPI_SUCCESS &&
 		  na_mpi.Comm_set_errhandler(c.comm, na_mpi.errors_return) == MPI_SUCCESS;
@@ -268,7 +305,7 @@ static bool make(MPI_Comm comm, int64_t node)
 		return false;
 	c.made = true;
 	ok = na_mpi.Comm_rank(c.local, &c.local_rank) == MPI_SUCCESS &&
-	     na_mpi.Comm_size(c.local, &c.local_size) == MPI_SUCCESS &&
+	     na_mpi.Comm_size(c.local, &c.local_size) == MPI_SUCCESS && agree_node(rules) &&
 	     na_mpi.Comm_create_keyval(na_mpi_no_copy, forget, &c.keyval, NULL) == MPI_SUCCESS;
 	if (ok)
 		c.gains = calloc((size_t)c.local_size, sizeof(*c.gains));
@@ -277,14 +314,16 @@ static bool make(MPI_Comm comm, int64_t node)
 
 void na_coordination_start(MPI_Comm comm, int64_t node, const struct na_schedule_rules *rules)
 {
+	struct na_schedule_rules agreed = *rules;
 	int provided = MPI_THREAD_SINGLE;
 
-	if (c.made || !make(comm, node))
+	if (c.made || !make(comm, node, &agreed))
 		return;
 	na_mpi.Query_thread(&provided);
 	c.multiple = provided == MPI_THREAD_MULTIPLE;
 	c.start_ns = na_clock_ns(CLOCK_MONOTONIC);
-	na_schedule_start(&c.schedule, rules);
+	forget_waits();
+	na_schedule_start(&c.schedule, &agreed);
 	set(&na_coordination_on, true);
 }
 
@@ -303,7 +342,7 @@ void na_coordination_stop(MPI_Comm comm)
 	own[2] = ~c.posted;
 	if (na_mpi.Allreduce(own, all, 3, na_mpi.u64, na_mpi.max, comm) != MPI_SUCCESS || all[0] || all[1] != ~all[2])
 		return; /* what is under way never ends */
-	if ((c.offered && (!ended(&c.reduction) || !ended(&c.exchange))) || !end_barrier())
+	if ((c.offered && !round_ended()) || !end_barrier())
 		return;
 	c.offered = false;
 	na_mpi.Comm_free(&c.local);
