@@ -19,6 +19,7 @@ static size_t case_count;
 
 static const char *only, *json, *svg;
 static bool sweep, list;
+static size_t sweep_from = 1024, sweep_to;
 
 void kernel_cases_add(const struct kernel_case *add, size_t count)
 {
@@ -35,6 +36,7 @@ static const char usage[] =
 	"  --quick          fewer and shorter rounds\n"
 	"  --huge           arrays on transparent huge pages\n"
 	"  --sweep          all sizes from 1 KiB to four times the last-level cache: prints the worst\n"
+	"  --from=BYTES, --to=BYTES  of a sweep, only these sizes\n"
 	"  --json=FILE      all figures\n"
 	"  --svg=FILE       a roofline: operations a byte against operations a second\n";
 
@@ -80,6 +82,10 @@ static void parse(int argc, char **argv)
 			continue;
 		if (value_of(argv[i], "--size=", &v)) {
 			kernel_settings.size = bytes_of(v, argv[i]);
+		} else if (value_of(argv[i], "--from=", &v)) {
+			sweep_from = bytes_of(v, argv[i]);
+		} else if (value_of(argv[i], "--to=", &v)) {
+			sweep_to = bytes_of(v, argv[i]);
 		} else if (value_of(argv[i], "--rounds=", &v)) {
 			kernel_settings.rounds = atoi(v);
 			if (kernel_settings.rounds < 1 || kernel_settings.rounds > 101)
@@ -177,7 +183,7 @@ static size_t sweep_case(const struct kernel_case *c, struct kernel_figures *out
 	size_t count = 0;
 	struct kernel_figures *worst = NULL;
 
-	for (size_t size = 1024; size <= 4 * kernel_settings.cache && count < MOST_SIZES; size *= 2) {
+	for (size_t size = sweep_from; size <= sweep_to && count < MOST_SIZES; size *= 2) {
 		kernel_measure(c, size, &out[count]);
 		if (out[count].absent)
 			continue;
@@ -262,6 +268,8 @@ int main(int argc, char **argv)
 	kernel_settings.cache = last_level_cache();
 	if (!kernel_settings.size)
 		kernel_settings.size = 5 * kernel_settings.cache;
+	if (!sweep_to)
+		sweep_to = 4 * kernel_settings.cache;
 	if (sweep) {
 		for (size_t i = 0; i < case_count; i++)
 			if (cases[i]->sweep)

@@ -412,7 +412,7 @@ static void probe_ours(struct kernel_run *r)
 {
 	kernel_hash_t table = { .keys = r->data[X], .slots = r->nx };
 
-	kernel_hash_probe_u64(&table, r->data[V], r->n, r->data[Y]);
+	ours_probe(&table, r->data[V], r->n, r->data[Y]);
 }
 
 static const struct kernel_case indexed[] = {

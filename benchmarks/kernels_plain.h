@@ -30,6 +30,7 @@ double plain_sum(const double *a, size_t n);
 double plain_sum_f32(const float *a, size_t n);
 double plain_dot(const double *a, const double *b, size_t n);
 void plain_stencil7(double *restrict dst, const double *restrict src, size_t nx, size_t ny, size_t nz, const double *w);
+void ours_stencil7(double *dst, const double *src, size_t nx, size_t ny, size_t nz, const double *w);
 
 struct plain_record3 {
 	double f[3];

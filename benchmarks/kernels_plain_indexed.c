@@ -182,3 +182,8 @@ void plain_probe(const uint64_t *table, size_t slots, const uint64_t *keys, size
 		slot[k] = table[at] ? at : SIZE_MAX;
 	}
 }
+
+void ours_probe(const kernel_hash_t *table, const uint64_t *keys, size_t n, size_t *slot)
+{
+	kernel_hash_probe_u64(table, keys, n, slot);
+}

@@ -3,6 +3,7 @@
 #ifndef BENCH_KERNELS_PLAIN_INDEXED_H
 #define BENCH_KERNELS_PLAIN_INDEXED_H
 
+#include <numarena/indexed.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,5 +30,6 @@ double ahead_lists(struct node **heads, size_t lists, size_t at_once);
 double plain_list(struct node *head);
 double ahead_list(struct node *head);
 void plain_probe(const uint64_t *table, size_t slots, const uint64_t *keys, size_t n, size_t *slot);
+void ours_probe(const kernel_hash_t *table, const uint64_t *keys, size_t n, size_t *slot);
 
 #endif

@@ -320,11 +320,15 @@ KERNEL_INLINE_ kernel_run_t *kernel_close_(kernel_run_t *run)
 	KERNEL_BLOCKS_(k, address, kernel_row_##k, kernel_at_(&(rows), kernel_last_##k, kernel_row_##k), (rows).count)
 
 /* Where a key's search begins. */
-static inline size_t kernel_hash_slot(const kernel_hash_t *table, uint64_t key)
+extern __attribute__((gnu_inline, always_inline)) inline size_t kernel_hash_first_(size_t slots, uint64_t key)
 {
 	uint64_t mixed = (key ^ key >> 32) * 0x9e3779b97f4a7c15u;
 
-	return (size_t)(mixed ^ mixed >> 32) & (table->slots - 1);
+	return (size_t)(mixed ^ mixed >> 32) & (slots - 1);
+}
+static inline size_t kernel_hash_slot(const kernel_hash_t *table, uint64_t key)
+{
+	return kernel_hash_first_(table->slots, key);
 }
 
 KERNEL_INLINE_ void **kernel_link_(void *node, size_t offset)
@@ -418,5 +422,7 @@ KERNEL_INLINE_ void walk_jumps(void *head, size_t next, size_t jump, void (*visi
 		head = after;
 	}
 }
+
+#include <numarena/indexed_small.h>
 
 #endif

@@ -80,22 +80,6 @@ KERNEL_SMALL_CALL_ bool kernel_clear_(const void *dst, const void *src, size_t b
 	return __builtin_expect(distance + (bytes - 1) >= 2 * bytes - 1, 1) || distance == 0;
 }
 
-/* Arrays by rising or by falling addresses, structures behind or in front of all: nothing overlaps. Unrolled, as fields is a constant. */
-KERNEL_SMALL_CALL_ bool kernel_in_line_(const void *const *soa, const void *aos, size_t fields, size_t bytes)
-{
-	const bool up = fields < 2 || (uintptr_t)soa[1] > (uintptr_t)soa[0];
-	const uintptr_t first = (uintptr_t)soa[up ? 0 : fields - 1], last = (uintptr_t)soa[up ? fields - 1 : 0];
-	bool clear = first != 0 && ((uintptr_t)aos >= last + bytes || (uintptr_t)aos + fields * bytes <= first);
-
-	KERNEL_SMALL_FIELDS_
-	for (size_t f = 1; f < fields; f++) {
-		const intptr_t step = (intptr_t)((uintptr_t)soa[f] - (uintptr_t)soa[f - 1]);
-
-		clear &= (up ? step : -step) >= (intptr_t)bytes;
-	}
-	return clear;
-}
-
 #define KERNEL_SMALL_LOOP_(T, suffix, arrays, easy, work, call)                                                        \
 	const size_t per = KERNEL_WIDTH_ / sizeof(T), most = NUMARENA_KERNEL_INLINE / (arrays) / sizeof(T);            \
                                                                                                                        \
@@ -140,28 +124,6 @@ KERNEL_SMALL_CALL_ bool kernel_in_line_(const void *const *soa, const void *aos,
 		KERNEL_ROUND_(v);                                                                                      \
 	} while (0)
 
-/* Structures of a constant number of fields, up to 8, by elements: below some 4 KiB that is as fast as turning squares. */
-#define KERNEL_SMALL_STRUCTURES_(T, suffix, soa_type, move)                                                            \
-	{                                                                                                              \
-		if (__builtin_constant_p(fields) && fields >= 1 && fields <= 8 &&                                      \
-		    n - 1 < KERNEL_SMALL_STRUCTURE_BYTES_ / 2 / sizeof(T) / (fields ? fields : 1) && soa && aos &&     \
-		    __builtin_expect(kernel_in_line_((const void *const *)soa, aos, fields, n * sizeof(T)), 1)) {      \
-			soa_type *p[8], *at = (soa_type *)(uintptr_t)aos;                                              \
-                                                                                                                       \
-			KERNEL_SMALL_FIELDS_                                                                           \
-			for (size_t f = 0; f < fields; f++)                                                            \
-				p[f] = (soa_type *)(uintptr_t)soa[f];                                                  \
-			for (size_t i = 0; i < n; i++) {                                                               \
-				KERNEL_SMALL_FIELDS_                                                                   \
-				for (size_t f = 0; f < fields; f++)                                                    \
-					move;                                                                          \
-				at += fields;                                                                          \
-			}                                                                                              \
-			return MEMORY_ERROR_NONE;                                                                      \
-		}                                                                                                      \
-	}
-#define KERNEL_SMALL_STRUCTURE_BYTES_ (NUMARENA_KERNEL_INLINE < 4096 ? NUMARENA_KERNEL_INLINE : 4096)
-
 #define KERNEL_SMALL_(T, suffix)                                                                                       \
 	typedef T kernel_one_##suffix##_ __attribute__((aligned(1), may_alias));                                       \
 	typedef T kernel_vector_##suffix##_ __attribute__((vector_size(KERNEL_WIDTH_), aligned(1), may_alias));        \
@@ -174,10 +136,6 @@ KERNEL_SMALL_CALL_ bool kernel_in_line_(const void *const *soa, const void *aos,
 		NUMARENA_CALL(kernel_add_##suffix);                                                                    \
 	memory_error_t kernel_triad_##suffix##_(T *dst, const T *a, const T *b, T scalar, size_t n)                    \
 		NUMARENA_CALL(kernel_triad_##suffix);                                                                  \
-	memory_error_t kernel_aos_to_soa_##suffix##_(T *const soa[], const T *aos, size_t fields, size_t n)            \
-		NUMARENA_CALL(kernel_aos_to_soa_##suffix);                                                             \
-	memory_error_t kernel_soa_to_aos_##suffix##_(T *aos, const T *const soa[], size_t fields, size_t n)            \
-		NUMARENA_CALL(kernel_soa_to_aos_##suffix);                                                             \
                                                                                                                        \
 	/* memcpy() is what the plain loop becomes. */                                                                 \
 	KERNEL_SMALL_CALL_ memory_error_t kernel_copy_##suffix(T *dst, const T *src, size_t n)                         \
@@ -209,17 +167,6 @@ KERNEL_SMALL_CALL_ bool kernel_in_line_(const void *const *soa, const void *aos,
 	{                                                                                                              \
 		KERNEL_SMALL_LOOP_(T, suffix, 3, KERNEL_SMALL_EASY_(T), KERNEL_TRIAD_,                                 \
 				   kernel_triad_##suffix##_(dst, a, b, scalar, n))                                     \
-	}                                                                                                              \
-	KERNEL_SMALL_CALL_ memory_error_t kernel_aos_to_soa_##suffix(T *const soa[], const T *aos, size_t fields, size_t n) \
-	{                                                                                                              \
-		KERNEL_SMALL_STRUCTURES_(T, suffix, kernel_one_##suffix##_, p[f][i] = at[f])                           \
-		return kernel_aos_to_soa_##suffix##_(soa, aos, fields, n);                                             \
-	}                                                                                                              \
-	KERNEL_SMALL_CALL_ memory_error_t kernel_soa_to_aos_##suffix(T *aos, const T *const soa[], size_t fields,      \
-								     size_t n)                                         \
-	{                                                                                                              \
-		KERNEL_SMALL_STRUCTURES_(T, suffix, kernel_one_##suffix##_, at[f] = p[f][i])                           \
-		return kernel_soa_to_aos_##suffix##_(aos, soa, fields, n);                                             \
 	}
 
 KERNEL_SMALL_(double, f64)
@@ -228,4 +175,7 @@ KERNEL_SMALL_(float, f32)
 NUMARENA_END
 
 #endif
+
+#include <numarena/kernels_shapes.h>
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* numarena/indexed.h: the arguments of kernels are looked at here, and what was tuned is told. */
+#define NUMARENA_KERNEL_INLINE 0 /* here are the calls themselves */
 #include "kernels/indexed.h"
 
 #include <math.h>

@@ -248,21 +248,6 @@ static memory_error_t check_field(const char *call, const void *const *soa, size
 	return MEMORY_ERROR_NONE;
 }
 
-/* What most programs have: arrays by rising or by falling addresses, the structures behind or in front of all. Then nothing overlaps. */
-static inline bool in_line(const void *const *soa, const void *aos, size_t fields, size_t bytes)
-{
-	bool up = fields < 2 || (uintptr_t)soa[1] > (uintptr_t)soa[0];
-	uintptr_t first = (uintptr_t)soa[up ? 0 : fields - 1], last = (uintptr_t)soa[up ? fields - 1 : 0];
-
-	for (size_t f = 1; f < fields; f++) {
-		intptr_t step = (intptr_t)((uintptr_t)soa[f] - (uintptr_t)soa[f - 1]);
-
-		if ((up ? step : -step) < (intptr_t)bytes)
-			return false;
-	}
-	return first && ((uintptr_t)aos >= last + bytes || (uintptr_t)aos + fields * bytes <= first);
-}
-
 COLD memory_error_t check_fields_closely(const char *call, const void *const *soa, const void *aos, size_t fields,
 					 size_t n, size_t size, bool soa_written)
 {
@@ -287,7 +272,7 @@ static inline memory_error_t check_fields(const char *call, const void *const *s
 					  size_t n, size_t size, bool soa_written)
 {
 	if (!UNLIKELY(fields - 1 >= KERNEL_MAX_FIELDS || n >= (size_t)1 << 48 || !soa || !aos ||
-		      !in_line(soa, aos, fields, n * size)))
+		      !kernel_in_line_(soa, aos, fields, n * size)))
 		return MEMORY_ERROR_NONE;
 	return check_fields_closely(call, soa, aos, fields, n, size, soa_written);
 }

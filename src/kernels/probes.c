@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Hash probes: the slots of a group of keys are on their way before the first of them is searched. */
+/* Hash tables: while a key is searched, the slots of keys some places on, where their searches begin, are on their way. */
 #include "kernels/indexed.h"
 
 #define NEAR ((size_t)256 << 10) /* bytes: nothing is to be hidden, see tune.h */
@@ -47,19 +47,24 @@ size_t na_kernel_hash_insert(const kernel_hash_t *of, const uint64_t *keys, size
 	return done;
 }
 
+static __attribute__((cold, noinline)) size_t search_all(const kernel_hash_t *table, uint64_t key)
+{
+	size_t free_slot;
+
+	return search(table, key, &free_slot);
+}
+
 /* From a copy of the table's description: the compiler cannot know that slots are not stored into it. A table that is near is searched
  * by a loop that has nothing else in it. */
 void na_kernel_hash_probe(const kernel_hash_t *of, const uint64_t *keys, size_t n, size_t *slot)
 {
 	const kernel_hash_t copy = *of, *table = &copy;
-	size_t free_slot;
 
 	if (n < KERNEL_LEAST || table->slots < NEAR / sizeof(*keys)) {
-		for (size_t k = 0; k < n; k++)
-			slot[k] = search(table, keys[k], &free_slot);
+		kernel_hash_find_all_(table, keys, n, slot, search_all);
 		return;
 	}
 	for_each_prefetched (k, n, &table->keys[kernel_hash_slot(table, keys[k])]) {
-		slot[k] = search(table, keys[k], &free_slot);
+		slot[k] = kernel_hash_find_(table, keys[k], search_all);
 	}
 }

@@ -6,6 +6,8 @@
  */
 #include "api.h"
 
+#include <numarena/indexed.h>
+
 #if defined(__OPTIMIZE__) && (defined(__SSE2__) || defined(__ARM_NEON)) && !defined(KERNEL_SMALL_CALL_)
 #error "nothing is compiled in: this would hold the library against itself"
 #endif
@@ -36,6 +38,19 @@ static void make(size_t seed, bool is_float)
 		  "%s: n %zu, from %zu to %zu, arrays %d %d %d: %d, the library %d", what, n, from, to, d, a, b,        \
 		  (int)near_error, (int)far_error)
 
+#define FIELDS(T, suffix, fields)                                                                                      \
+	do {                                                                                                           \
+		int d = 0, a = 1, b = fields;                                                                          \
+                                                                                                                       \
+		make(n, sizeof(T) == sizeof(float));                                                                   \
+		near_error = kernel_aos_to_soa_##suffix(soa, (T *)(void *)(mine[1] + from), fields, n);                \
+		far_error = FAR(kernel_aos_to_soa_##suffix)(soa2, (T *)(void *)(theirs[1] + from), fields, n);         \
+		COMPARE("split " #suffix);                                                                             \
+		near_error = kernel_soa_to_aos_##suffix((T *)(void *)mine[2], (const T *const *)soa, fields, n);       \
+		far_error = FAR(kernel_soa_to_aos_##suffix)((T *)(void *)theirs[2], (const T *const *)soa2, fields, n); \
+		COMPARE("join " #suffix);                                                                              \
+	} while (0);
+
 #define ALL(T, suffix)                                                                                                 \
 	static void all_##suffix(size_t n, size_t from, size_t to, int d, int a, int b)                                \
 	{                                                                                                              \
@@ -62,28 +77,40 @@ static void make(size_t seed, bool is_float)
 		COMPARE("fill " #suffix);                                                                              \
 	}                                                                                                              \
                                                                                                                        \
-	/* The second array as two, three or seven fields, `gap` bytes apart; falling if it is negative. */            \
+	/* The first array as fields, `gap` bytes apart, falling if it is negative; the second as structures. */         \
 	static void structures_##suffix(size_t n, size_t from, long gap)                                               \
 	{                                                                                                              \
-		T *soa[7], *soa2[7];                                                                                   \
-		size_t to = gap < 0 ? (size_t)(6 * -gap) : 0;                                                          \
-		int d = 0, a = 1, b = 1;                                                                               \
+		T *soa[8], *soa2[8];                                                                                   \
+		size_t to = gap < 0 ? (size_t)(7 * -gap) : 0;                                                          \
 		memory_error_t near_error, far_error;                                                                  \
                                                                                                                        \
-		make(n, sizeof(T) == sizeof(float));                                                                   \
-		for (int f = 0; f < 7; f++) {                                                                          \
+		for (int f = 0; f < 8; f++) {                                                                          \
 			soa[f] = (T *)(void *)(mine[0] + (long)to + f * gap + (long)from);                             \
 			soa2[f] = (T *)(void *)(theirs[0] + (long)to + f * gap + (long)from);                          \
 		}                                                                                                      \
-		near_error = kernel_aos_to_soa_##suffix(soa, (T *)(void *)(mine[1] + from), 7, n);                     \
-		far_error = FAR(kernel_aos_to_soa_##suffix)(soa2, (T *)(void *)(theirs[1] + from), 7, n);              \
-		COMPARE("split 7 " #suffix);                                                                           \
-		near_error = kernel_soa_to_aos_##suffix((T *)(void *)mine[2], (const T *const *)soa, 3, n);            \
-		far_error = FAR(kernel_soa_to_aos_##suffix)((T *)(void *)theirs[2], (const T *const *)soa2, 3, n);     \
-		COMPARE("join 3 " #suffix);                                                                            \
-		near_error = kernel_aos_to_soa_##suffix(soa, (T *)(void *)mine[1], 2, n);                              \
-		far_error = FAR(kernel_aos_to_soa_##suffix)(soa2, (T *)(void *)theirs[1], 2, n);                       \
-		COMPARE("split 2 " #suffix);                                                                           \
+		FIELDS(T, suffix, 1)                                                                                   \
+		FIELDS(T, suffix, 2)                                                                                   \
+		FIELDS(T, suffix, 3)                                                                                   \
+		FIELDS(T, suffix, 4)                                                                                   \
+		FIELDS(T, suffix, 5)                                                                                   \
+		FIELDS(T, suffix, 6)                                                                                   \
+		FIELDS(T, suffix, 7)                                                                                   \
+		FIELDS(T, suffix, 8)                                                                                   \
+	}                                                                                                              \
+                                                                                                                       \
+	static void stencil_##suffix(size_t nx, size_t ny, size_t nz, size_t from, size_t to, int d)                   \
+	{                                                                                                              \
+		static const T weights[7] = { (T)0.7, (T)-1.3, (T)-0.0, (T)1.1, (T)0.3, (T)1e-30, (T)-0.9 };           \
+		int a = 1, b = 1;                                                                                      \
+		size_t n = nx * ny * nz;                                                                               \
+		memory_error_t near_error, far_error;                                                                  \
+                                                                                                                       \
+		make(n, sizeof(T) == sizeof(float));                                                                   \
+		near_error = kernel_stencil7_##suffix((T *)(void *)(mine[d] + to), (T *)(void *)(mine[1] + from), nx, ny, nz, \
+						      weights);                                                        \
+		far_error = FAR(kernel_stencil7_##suffix)((T *)(void *)(theirs[d] + to), (T *)(void *)(theirs[1] + from), nx, \
+							  ny, nz, weights);                                            \
+		COMPARE("stencil " #suffix);                                                                           \
 	}
 
 ALL(double, f64)
@@ -105,15 +132,65 @@ static void small_calls_are_the_library_s(void)
 			all_f32(n, offs[o], 0, 2, 1, 2);
 			all_f64(n, offs[o], other, 1, 1, 1); /* partly on one another, or all the same */
 			all_f32(n, offs[o], other, 1, 1, 1);
-			for (long gap = -520; n <= 72 && gap <= 520; gap += 104) { /* close together they overlap */
+			for (long gap = -472; n <= 60 && gap <= 472; gap += 118) { /* close together they overlap */
 				structures_f64(n, offs[o], gap);
 				structures_f32(n, offs[o], gap);
 			}
 		}
 }
 
+static void small_stencils_are_the_library_s(void)
+{
+	for (size_t nx = 1; nx <= 12; nx++)
+		for (size_t ny = 2; ny <= 5; ny++)
+			for (size_t nz = 2; nz <= 5; nz++)
+				for (size_t o = 0; o < 3; o++) {
+					stencil_f64(nx, ny, nz, o * 8, (nx + o) % 3 * 12, 0);
+					stencil_f32(nx, ny, nz, o * 8, (nx + o) % 3 * 12, 2);
+					stencil_f64(nx, ny, nz, o * 200, 480, 1); /* apart or not */
+					stencil_f32(nx, ny, nz, 480, o * 200, 1);
+				}
+}
+
+/* Tables from empty to full, at whose end searches go on at the beginning; the key that stands for none; slots on keys. */
+static void small_probes_are_the_library_s(void)
+{
+	enum { SLOTS = 32, KEYS = 2 * SLOTS + 3 };
+	uint64_t keys[KEYS], slots_of[SLOTS], state = 1;
+	size_t near[KEYS + 1], far[KEYS + 1];
+	kernel_hash_t table = { .keys = slots_of, .slots = SLOTS, .empty = 7 };
+
+	for (size_t in = 0; in <= SLOTS; in++) {
+		for (size_t i = 0; i < SLOTS; i++)
+			slots_of[i] = table.empty;
+		for (size_t i = 0; i < KEYS; i++)
+			keys[i] = check_random(&state) | 8;
+		keys[KEYS / 2] = table.empty;
+		CHECK_EQ(kernel_hash_insert_u64(&table, keys, in), MEMORY_ERROR_NONE);
+		for (size_t n = 0; n <= KEYS; n += n < 9 ? 1 : 29) {
+			memset(near, 1, sizeof(near));
+			memset(far, 1, sizeof(far));
+			CHECK_EQ(kernel_hash_probe_u64(&table, keys, n, near), MEMORY_ERROR_NONE);
+			CHECK_EQ(FAR(kernel_hash_probe_u64)(&table, keys, n, far), MEMORY_ERROR_NONE);
+			CHECK_MSG(memcmp(near, far, sizeof(near)) == 0, "%zu of %d taken, %zu keys", in, SLOTS, n);
+			for (size_t i = 0; i < n && i < in && i != KEYS / 2; i++)
+				CHECK_EQ(slots_of[near[i]], keys[i]);
+		}
+		CHECK_EQ(kernel_hash_probe_u64(&table, keys, KEYS, near), MEMORY_ERROR_NONE);
+		CHECK_EQ(near[KEYS / 2], SIZE_MAX);
+		CHECK_EQ(near[KEYS - 1], SIZE_MAX);
+	}
+	ERROR(kernel_hash_probe_u64(&table, keys, 3, (size_t *)keys + 2), MEMORY_ERROR_INVALID_ARGUMENT, "slot overlaps keys");
+	ERROR(kernel_hash_probe_u64(&table, slots_of + SLOTS - 1, 1, near), MEMORY_ERROR_INVALID_ARGUMENT, "keys overlaps");
+	ERROR(kernel_hash_probe_u64(&table, keys, 1, (size_t *)slots_of), MEMORY_ERROR_INVALID_ARGUMENT, "slot overlaps table");
+	table.slots = 12;
+	ERROR(kernel_hash_probe_u64(&table, keys, 1, near), MEMORY_ERROR_INVALID_ARGUMENT, "slots is 12");
+}
+
 static void nothing_is_refused_silently(void)
 {
+	static const double weights[7] = { 1 };
+
 	double *a = (double *)(void *)mine[0], *none = NULL;
 	double *const fields[3] = { a, NULL, a + 64 };
 
@@ -123,12 +200,18 @@ static void nothing_is_refused_silently(void)
 	ERROR(kernel_add_f64(a, a + 100, none, 10), MEMORY_ERROR_INVALID_ARGUMENT, "b is NULL");
 	ERROR(kernel_scale_f64(a, a + 100, 1, SIZE_MAX), MEMORY_ERROR_INVALID_ARGUMENT, "no address space");
 	ERROR(kernel_aos_to_soa_f64(fields, a + 200, 3, 10), MEMORY_ERROR_INVALID_ARGUMENT, "soa[1] is NULL");
+	ERROR(kernel_soa_to_aos_f64(a, (const double *const *)fields, 3, 10), MEMORY_ERROR_INVALID_ARGUMENT, "soa[0] overlaps aos");
+	ERROR(kernel_stencil7_f64(a, a + 30, 4, 4, 4, weights), MEMORY_ERROR_INVALID_ARGUMENT, "dst overlaps src");
+	ERROR(kernel_stencil7_f64(a, none, 4, 4, 4, weights), MEMORY_ERROR_INVALID_ARGUMENT, "src is NULL");
+	ERROR(kernel_stencil7_f64(a, a + 64, 4, 4, 4, none), MEMORY_ERROR_INVALID_ARGUMENT, "weights is NULL");
 	GOOD(kernel_copy_f64(none, none, 0));
 }
 
 int main(void)
 {
 	small_calls_are_the_library_s();
+	small_stencils_are_the_library_s();
+	small_probes_are_the_library_s();
 	nothing_is_refused_silently();
 	return check_result();
 }
