@@ -3,9 +3,9 @@
  * Part of numarena/kernels_small.h: small calls of the kernels that are no plain loop over elements, structures and the stencil, compiled into
  * the program.
  *
- * Structures of a constant number of fields, 2 to 8, are turned two fields at a time: four records' pairs of fields make two registers
- * of four, by one instruction each. So nothing is read beyond a record, whatever the number of fields; an odd last field takes
- * the one before with it. Records that are left over are turned with some before them again: nothing overlaps, so they come out the same.
+ * Structures of a constant number of fields, 2 to 8: elements that lie side by side are moved together, two at a time, and one instruction
+ * makes a column of two such registers, or back. So nothing is read beyond a record, whatever the number of fields. Records that are
+ * left over are moved with some before them again: nothing overlaps, so they come out the same.
  *
  * The stencil's order of operations is the header's; what keeps it so is in kernels_small.h.
  */
@@ -54,21 +54,31 @@ typedef double kernel_bits_ __attribute__((aligned(1), may_alias)); /* two float
 #ifdef KERNEL_SMALL_PAIRS_
 #define KERNEL_SHUFFLE_ __builtin_shufflevector
 
-/* Two fields of so many records, `step` elements from one to the next, to where two arrays go on; and back. */
+/* All fields of so many records to where the arrays go on; and back. */
 #ifdef __AVX__
 #define KERNEL_RECORDS_f64_ 4
-KERNEL_SMALL_CALL_ void kernel_split_pair_f64_(double *x, double *y, const double *at, size_t step, bool both)
+/* Two elements side by side of record 0 or 1, and those of the one two behind, are a register. */
+KERNEL_SMALL_CALL_ void kernel_split_some_f64_(double *const *p, size_t i, const double *from, size_t fields)
 {
-	const kernel_two_f64_ r0 = *(const kernel_two_f64_ *)at, r1 = *(const kernel_two_f64_ *)(at + step),
-			      r2 = *(const kernel_two_f64_ *)(at + 2 * step),
-			      r3 = *(const kernel_two_f64_ *)(at + 3 * step);
-	const kernel_vector_f64_ even = KERNEL_SHUFFLE_(r0, r2, 0, 1, 2, 3), odd = KERNEL_SHUFFLE_(r1, r3, 0, 1, 2, 3);
+	kernel_vector_f64_ two[8];
 
-	if (both)
-		*(kernel_vector_f64_ *)x = KERNEL_SHUFFLE_(even, odd, 0, 4, 2, 6);
-	*(kernel_vector_f64_ *)y = KERNEL_SHUFFLE_(even, odd, 1, 5, 3, 7);
+	KERNEL_SMALL_FIELDS_
+	for (size_t k = 0; k < fields; k++) {
+		const kernel_two_f64_ low = *(const kernel_two_f64_ *)(from + 2 * k),
+				      high = *(const kernel_two_f64_ *)(from + 2 * (fields + k));
+
+		two[k] = KERNEL_SHUFFLE_(low, high, 0, 1, 2, 3);
+	}
+	KERNEL_SMALL_FIELDS_
+	for (size_t f = 0; f < fields; f++) {
+		const kernel_vector_f64_ x = two[f / 2], y = two[(fields + f) / 2];
+		const bool next = (fields + f) % 2;
+
+		*(kernel_vector_f64_ *)(p[f] + i) =
+			f % 2 ? (next ? KERNEL_SHUFFLE_(x, y, 1, 5, 3, 7) : KERNEL_SHUFFLE_(x, y, 1, 4, 3, 6))
+			      : (next ? KERNEL_SHUFFLE_(x, y, 0, 5, 2, 7) : KERNEL_SHUFFLE_(x, y, 0, 4, 2, 6));
+	}
 }
-/* Two elements side by side in the structures make a register for record 0 or 1, and at once for the one two behind. */
 KERNEL_SMALL_CALL_ void kernel_join_some_f64_(double *at, const double *const *p, size_t i, size_t fields)
 {
 	kernel_vector_f64_ column[8], two[8];
@@ -95,13 +105,22 @@ KERNEL_SMALL_CALL_ void kernel_join_some_f64_(double *at, const double *const *p
 }
 #else
 #define KERNEL_RECORDS_f64_ 2
-KERNEL_SMALL_CALL_ void kernel_split_pair_f64_(double *x, double *y, const double *at, size_t step, bool both)
+KERNEL_SMALL_CALL_ void kernel_split_some_f64_(double *const *p, size_t i, const double *from, size_t fields)
 {
-	const kernel_two_f64_ r0 = *(const kernel_two_f64_ *)at, r1 = *(const kernel_two_f64_ *)(at + step);
+	kernel_two_f64_ two[8];
 
-	if (both)
-		*(kernel_two_f64_ *)x = KERNEL_SHUFFLE_(r0, r1, 0, 2);
-	*(kernel_two_f64_ *)y = KERNEL_SHUFFLE_(r0, r1, 1, 3);
+	KERNEL_SMALL_FIELDS_
+	for (size_t k = 0; k < fields; k++)
+		two[k] = *(const kernel_two_f64_ *)(from + 2 * k);
+	KERNEL_SMALL_FIELDS_
+	for (size_t f = 0; f < fields; f++) {
+		const kernel_two_f64_ x = two[f / 2], y = two[(fields + f) / 2];
+		const bool next = (fields + f) % 2;
+
+		*(kernel_two_f64_ *)(p[f] + i) =
+			f % 2 ? (next ? KERNEL_SHUFFLE_(x, y, 1, 3) : KERNEL_SHUFFLE_(x, y, 1, 2))
+			      : (next ? KERNEL_SHUFFLE_(x, y, 0, 3) : KERNEL_SHUFFLE_(x, y, 0, 2));
+	}
 }
 KERNEL_SMALL_CALL_ void kernel_join_some_f64_(double *at, const double *const *p, size_t i, size_t fields)
 {
@@ -154,17 +173,17 @@ KERNEL_SMALL_CALL_ void kernel_join_some_f32_(float *at, const float *const *p, 
 		kernel_join_pair_f32_(at + fields - 2, p[fields - 2] + i, p[fields - 1] + i, fields);
 }
 
-#define KERNEL_SPLIT_SOME_(suffix, i)                                                                                  \
-	do {                                                                                                           \
-		KERNEL_SMALL_FIELDS_                                                                                   \
-		for (size_t f = 0; f + 1 < fields; f += 2)                                                             \
-			kernel_split_pair_##suffix##_(p[f] + (i), p[f + 1] + (i), from + (i)*fields + f, fields,       \
-						      true);                                                           \
-		if (fields % 2)                                                                                        \
-			kernel_split_pair_##suffix##_(NULL, p[fields - 1] + (i), from + ((i) + 1) * fields - 2,        \
-						      fields, false);                                                  \
-	} while (0)
-#define KERNEL_JOIN_SOME_(suffix, i) kernel_join_some_##suffix##_(from + (i)*fields, p, i, fields)
+KERNEL_SMALL_CALL_ void kernel_split_some_f32_(float *const *p, size_t i, const float *from, size_t fields)
+{
+	KERNEL_SMALL_FIELDS_
+	for (size_t f = 0; f + 1 < fields; f += 2)
+		kernel_split_pair_f32_(p[f] + i, p[f + 1] + i, from + f, fields, true);
+	if (fields % 2)
+		kernel_split_pair_f32_(NULL, p[fields - 1] + i, from + fields - 2, fields, false);
+}
+
+#define KERNEL_SPLIT_SOME_(suffix, i) kernel_split_some_##suffix##_(p, i, from + (i)*fields, fields)
+#define KERNEL_JOIN_SOME_(suffix, i)  kernel_join_some_##suffix##_(from + (i)*fields, p, i, fields)
 
 /* Too few records for a register are left to the loop by elements behind. */
 #define KERNEL_SMALL_TURNED_(suffix, some)                                                                             \
