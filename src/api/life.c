@@ -36,6 +36,7 @@
 #include "recovery/handler.h"
 #include "recovery/oom.h"
 #include "report/paused.h"
+#include "report/live.h"
 #include "report/process.h"
 #include "tracking/phases.h"
 #include "tracking/sample.h"
@@ -241,6 +242,7 @@ static __attribute__((constructor)) void start(void)
 		na_life_start_sampling(0);
 	if (na_options.profile[0])
 		na_life_check_profile();
+	na_live_begin();
 	if (na_options.report[0])
 		start_record();
 	if (na_options.monitor_cache_misses)

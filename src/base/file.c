@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,4 +47,16 @@ int na_file_replace(const char *path, const char *text, size_t length, unsigned 
 	if (rc < 0)
 		unlink(temporary);
 	return rc;
+}
+
+int na_file_absolute(const char *path, char *out, size_t capacity)
+{
+	size_t n = 0;
+
+	if (path[0] != '/') {
+		if (!getcwd(out, capacity))
+			return errno == ERANGE ? -ENAMETOOLONG : -errno;
+		n = strlen(out);
+	}
+	return n + na_format(out + n, capacity - n, "%s%s", n ? "/" : "", path) + 1 < capacity ? 0 : -ENAMETOOLONG;
 }

@@ -13,4 +13,7 @@ int na_file_write(int fd, const char *text, size_t length);
  * empty file under the final name. 0 or -errno; -ENAMETOOLONG also of the temporary's name. */
 int na_file_replace(const char *path, const char *text, size_t length, unsigned int mode, bool durable);
 
+/* A path that does not change with the current folder. 0 or -errno; -ENAMETOOLONG. */
+int na_file_absolute(const char *path, char *out, size_t capacity);
+
 #endif

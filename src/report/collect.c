@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,12 +91,6 @@ static int read_one(const char *job_folder, const char *name, struct na_record *
 		return -ENAMETOOLONG;
 	}
 	return na_record_read(path, r, flaw);
-}
-
-/* Of a process on this host. */
-static int is_alive(const struct na_record *r)
-{
-	return kill(r->pid, 0) == 0 || errno == EPERM;
 }
 
 static struct na_job *host_of(struct na_collection *c, const char *host)
@@ -209,7 +202,7 @@ static int gather(struct na_collection *c, const char *job_folder, const struct 
 			seen[r.rank] = 1;
 		if (r.state == NA_RECORD_RUNNING && strcmp(r.host, here.nodename) == 0) {
 			/* Of a helper that is gone nobody can tell how it went: mostly by _exit(). */
-			if (is_alive(&r))
+			if (!na_record_is_lost(&r))
 				alive++;
 			else
 				r.state = r.role == NA_RECORD_PROCESS || r.pid == exited ? NA_RECORD_EXITED

@@ -105,6 +105,17 @@ int na_place_is_record(const char *name)
 	       (strncmp(name, "rank-", 5) == 0 || strncmp(name, "pid-", 4) == 0);
 }
 
+int na_place_is_of_process(const char *name, const char *host)
+{
+	size_t length = strlen(host);
+
+	if (!na_place_is_record(name) || strncmp(name, "pid-", 4) != 0 || strncmp(name + 4, host, length) != 0 ||
+	    name[4 + length] != '-')
+		return 0;
+	name += 4 + length + 1; /* of host "a" that of "a-1" is none */
+	return strspn(name, "0123456789") == strlen(name) - strlen(NA_RECORD_SUFFIX);
+}
+
 void na_place_discard(const char *job_folder)
 {
 	char parent[PATH_MAX], *slash;

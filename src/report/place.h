@@ -41,6 +41,9 @@ int na_place_launches(const char *job_folder, void (*visit)(const char *launched
 /* How many records of ranks there are (rank-N.rec). -errno. */
 int na_place_count_ranks(const char *job_folder);
 
+/* 1 if a name is that of a record of a process of this host, which no rank's name tells. */
+int na_place_is_of_process(const char *name, const char *host);
+
 /* 1 if a name is that of a record. */
 int na_place_is_record(const char *name);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "heap/heap.h"
@@ -288,20 +289,6 @@ static int kept_error_stream(void)
 	return s.st_dev == self.error_stat.st_dev && s.st_ino == self.error_stat.st_ino ? self.error_stream - 1 : -1;
 }
 
-static int set_folder(const char *folder)
-{
-	if (folder[0] == '/')
-		return na_format(self.folder, sizeof(self.folder), "%s", folder) + 1 < sizeof(self.folder)
-			       ? 0
-			       : -ENAMETOOLONG;
-	if (!getcwd(self.folder, sizeof(self.folder)))
-		return -errno;
-	if (strlen(self.folder) + strlen(folder) + 2 > sizeof(self.folder))
-		return -ENAMETOOLONG;
-	strcat(strcat(self.folder, "/"), folder);
-	return 0;
-}
-
 /* Under the lock. */
 static void introduce(const struct na_process_source *source)
 {
@@ -326,7 +313,7 @@ int na_process_start(const char *folder, const struct na_process_source *source,
 	introduce(source);
 	rc = na_folder_find(folder, found, sizeof(found), complaint, capacity);
 	if (rc == 0) {
-		rc = set_folder(found);
+		rc = na_file_absolute(found, self.folder, sizeof(self.folder));
 		if (rc == 0)
 			rc = open_record();
 		if (rc == 0) {
@@ -379,23 +366,26 @@ static void open_after_fork(void)
 }
 
 /* Under the lock: what the file of live figures needs, if it falls to this process. */
-static bool is_reporter(char job_folder[PATH_MAX], char job[NA_RECORD_NAME], char host[NA_RECORD_NAME])
+static bool is_reporter(struct na_live_of *of)
 {
 	bool first =
 		self.record.role == NA_RECORD_RANK ? self.record.local_rank == 0 : self.id.root && !self.id.launched;
 
 	if (!na_options.metrics_file[0] || !self.slots || self.measured_last || !first)
 		return false;
-	memcpy(job_folder, self.job_folder, PATH_MAX);
-	memcpy(job, self.record.job, NA_RECORD_NAME);
-	memcpy(host, self.record.host, NA_RECORD_NAME);
+	memcpy(of->job_folder, self.job_folder, sizeof(of->job_folder));
+	memcpy(of->job, self.record.job, sizeof(of->job));
+	memcpy(of->host, self.record.host, sizeof(of->host));
+	of->rank = self.record.role == NA_RECORD_RANK ? self.record.rank : -1;
+	of->size = self.record.size;
+	of->local_size = self.local_size;
 	return true;
 }
 
 uint32_t na_process_tick(uint64_t now_ns)
 {
-	char job_folder[PATH_MAX], job[NA_RECORD_NAME], host[NA_RECORD_NAME];
 	uint32_t again = (uint32_t)na_options.sampling_interval, live;
+	struct na_live_of of;
 	bool reports;
 
 	if (!atomic_load_explicit(&na_process_started, memory_order_acquire))
@@ -408,10 +398,10 @@ uint32_t na_process_tick(uint64_t now_ns)
 		open_after_fork();
 	if (!self.measured_last)
 		measure(false);
-	reports = is_reporter(job_folder, job, host);
+	reports = is_reporter(&of);
 	na_unlock(&self.lock);
 	if (reports) { /* without the lock: it may take a while */
-		live = na_live_tick(&(struct na_live_of){ job_folder, job, host }, now_ns);
+		live = na_live_tick(&of, now_ns);
 		again = live < again ? live : again;
 	}
 	return again;

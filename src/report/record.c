@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -220,6 +221,34 @@ int na_record_read(const char *path, struct na_record *out, struct na_record_fla
 	for (int turn = 0; turn < 3 && rc == -EINVAL; turn++)
 		rc = read_once(path, out, flaw);
 	return rc;
+}
+
+int na_record_host(int folder, const char *name, char host[NA_RECORD_NAME])
+{
+	unsigned char bytes[offsetof(struct na_record, host) + NA_RECORD_NAME];
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = -ENODATA;
+	uint64_t magic;
+	uint32_t version;
+
+	if (fd < 0)
+		return -errno;
+	for (off_t slot = 0; slot < 2 && rc < 0; slot++) { /* the second one is the first to be written */
+		if (pread(fd, bytes, sizeof(bytes), slot * (off_t)sizeof(struct na_record)) != (ssize_t)sizeof(bytes))
+			break;
+		memcpy(&magic, bytes, sizeof(magic));
+		memcpy(&version, bytes + offsetof(struct na_record, version), sizeof(version));
+		memcpy(host, bytes + offsetof(struct na_record, host), NA_RECORD_NAME);
+		if (magic == NA_RECORD_MAGIC && version == NA_RECORD_VERSION && host[0] && terminated(host))
+			rc = 0;
+	}
+	close(fd);
+	return rc;
+}
+
+int na_record_is_lost(const struct na_record *r)
+{
+	return (r->state == NA_RECORD_RUNNING || r->state == NA_RECORD_FINALIZING) && kill(r->pid, 0) < 0 &&
+	       errno == ESRCH;
 }
 
 int na_record_is_whole(uint32_t state, uint32_t role)

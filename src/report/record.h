@@ -146,6 +146,13 @@ int na_record_load(const void *slots, size_t length, struct na_record *out, stru
 /* The same of a file; also -errno of opening it. Allocates. Retries if the process is just writing. */
 int na_record_read(const char *path, struct na_record *out, struct na_record_flaw *flaw);
 
+/* The host that a record is of, by its first bytes: how others' records are told from this host's without reading them. `folder` as for openat(2).
+ * 0, -ENODATA (not written yet, or no record of this version), or -errno of opening it. No allocation. */
+int na_record_host(int folder, const char *name, char host[NA_RECORD_NAME]);
+
+/* Of a record of this host: whether it says that its process runs, and there is none of that number any more. */
+int na_record_is_lost(const struct na_record *r);
+
 /* Whether the figures are the last ones that there could be. Shells and their like end by _exit(): they count, ranks
  * that do not. */
 int na_record_is_whole(uint32_t state, uint32_t role);

@@ -3,14 +3,16 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "base/hash.h"
 #include "base/log.h"
+#include "report/names.h"
 #include "report/place.h"
 
 const char *const na_top_column_names[NA_TOP_COLUMNS] = { "rank", "live", "peak", "physical", "misplaced", "rate" };
@@ -99,25 +101,76 @@ static void count_in(struct na_top *t, const struct na_top_row *r, const struct 
 		t->limit = limit;
 }
 
+/* ---- records of other hosts, of which there may be thousands in a shared folder, are read no further than their host, and once ---- */
+
+static uint64_t *foreign_place(const struct na_top *t, uint64_t key)
+{
+	size_t at = key & (t->foreign_places - 1);
+
+	while (t->foreign[at] && t->foreign[at] != key)
+		at = (at + 1) & (t->foreign_places - 1);
+	return &t->foreign[at];
+}
+
+/* At most half full. Without memory it is asked again. */
+static void remember(struct na_top *t, uint64_t key)
+{
+	if (2 * (t->foreign_count + 1) > t->foreign_places) {
+		struct na_top grown = { .foreign_places = t->foreign_places ? 2 * t->foreign_places : 256 };
+
+		grown.foreign = calloc(grown.foreign_places, sizeof(*grown.foreign));
+		if (!grown.foreign)
+			return;
+		for (size_t i = 0; i < t->foreign_places; i++)
+			if (t->foreign[i])
+				*foreign_place(&grown, t->foreign[i]) = t->foreign[i];
+		free(t->foreign);
+		t->foreign = grown.foreign;
+		t->foreign_places = grown.foreign_places;
+	}
+	*foreign_place(t, key) = key;
+	t->foreign_count++;
+}
+
+static bool is_elsewhere(struct na_top *t, const char *path, const char *name)
+{
+	uint64_t key = na_hash_text(NA_HASH_START, path) | 1;
+	char host[NA_RECORD_NAME];
+
+	if (na_place_is_of_process(name, t->host))
+		return false;
+	if (t->foreign_places && *foreign_place(t, key))
+		return true;
+	if (na_record_host(AT_FDCWD, path, host) < 0 || strcmp(host, t->host) == 0)
+		return false;
+	remember(t, key);
+	return true;
+}
+
 /* A record that was not there any more when it was opened has ended well. */
 static int add_record(struct na_top *t, const char *path, const char *name, struct na_record *record)
 {
 	struct na_record_flaw flaw;
 	struct na_top_row *r;
-	int rc = na_record_read(path, record, &flaw);
+	int rc;
 
-	if (rc == -ENOENT || rc == -ENODATA || rc == -ENOMEM)
-		return rc == -ENOMEM ? rc : 0;
-	if (rc < 0) {
-		if (t->flawed++ == 0)
-			na_format(t->flaw, sizeof(t->flaw), "%s: %s", name, flaw.text);
-		return 0;
-	}
-	if (strcmp(record->host, t->host) != 0) {
+	if (is_elsewhere(t, path, name)) {
 		t->elsewhere++;
 		return 0;
 	}
-	if (record->state == NA_RECORD_RUNNING && kill(record->pid, 0) < 0 && errno == ESRCH)
+	rc = na_record_read(path, record, &flaw);
+	if (rc == -ENOENT || rc == -ENODATA || rc == -ENOMEM)
+		return rc == -ENOMEM ? rc : 0;
+	if (rc < 0) {
+		if (t->flawed++ == 0) {
+			char text[sizeof(t->flaw)];
+
+			na_format(text, sizeof(text), "%s: %s", name, flaw.text);
+			na_name_ascii(t->flaw, text, sizeof(t->flaw));
+		}
+		return 0;
+	}
+	if (na_record_is_lost(record))
 		record->state = NA_RECORD_LOST;
 	r = new_row(t);
 	if (!r)
@@ -249,6 +302,9 @@ void na_top_free(struct na_top *t)
 {
 	free(t->rows);
 	free(t->before);
+	free(t->foreign);
 	t->rows = t->before = NULL;
+	t->foreign = NULL;
+	t->foreign_count = t->foreign_places = 0;
 	t->count = t->capacity = t->before_count = t->before_capacity = 0;
 }

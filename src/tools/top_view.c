@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "report/names.h"
 #include "report/units.h"
 
 #define CURVE 74 /* where the curve begins */
@@ -21,16 +22,6 @@ void na_top_column_place(enum na_top_column c, int *begin, int *width)
 {
 	*begin = places[c].begin;
 	*width = places[c].width;
-}
-
-/* Of a name only what can stand in a line. */
-static void clean(char *out, size_t capacity, const char *text)
-{
-	size_t n = 0;
-
-	for (; *text && n + 1 < capacity; text++)
-		out[n++] = *text < ' ' || *text > '~' ? '?' : *text;
-	out[n] = '\0';
 }
 
 /* ASCII until now: bytes are columns. */
@@ -103,7 +94,7 @@ void na_top_row_line(const struct na_top_row *r, int width, bool utf8, struct na
 	figure(physical, r->row.value[NA_METRIC_physical_bytes], NA_UNIT_BYTES);
 	figure(misplaced, r->row.value[NA_METRIC_misplaced_bytes], NA_UNIT_BYTES);
 	rate(allocations, r->rate);
-	clean(what, sizeof(what), r->row.phase[0] ? r->row.phase : r->row.program);
+	na_name_ascii(what, r->row.phase[0] ? r->row.phase : r->row.program, sizeof(what));
 	n = snprintf(out->text, sizeof(out->text), "%6s%8d %-8.8s%9s %8s %8s %9s %8s    ", who, (int)r->row.pid,
 		     na_record_state_name(r->row.state), live, peak, physical, misplaced, allocations);
 	if (phase)
@@ -123,7 +114,7 @@ static void put_title(const struct na_top *t, struct na_top_line *out)
 	if (localtime_r(&seconds, &local))
 		strftime(now, sizeof(now), "%H:%M:%S", &local);
 	if (t->count)
-		clean(program, sizeof(program), t->rows[0].row.program);
+		na_name_ascii(program, t->rows[0].row.program, sizeof(program));
 	if (t->jobs == 1)
 		snprintf(jobs, sizeof(jobs), "job %.30s, %s", t->rows[0].job, program);
 	else
