@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "report/job.h"
+#include "report/rows.h"
 #include "tracking/histogram.h"
 
 #define START_MS UINT64_C(1795439263000)
@@ -33,6 +34,7 @@ static struct na_fullest *fullest[LEVELS];
 static struct na_record record;
 static struct na_axis axis;
 static int ranks, per_node;
+static size_t packed; /* bytes of all rows */
 
 static double now_us(void)
 {
@@ -77,6 +79,11 @@ static void make(int rank)
 	r->wall_ns = UINT64_C(3600000000000) + (uint64_t)(rand_r(&seed) % 1000000000);
 	for (uint32_t i = 0; i < r->breakdown.phase_count; i++)
 		r->breakdown.phases[i].ns = r->wall_ns / 20 + (uint64_t)(rand_r(&seed) % 100000000);
+	for (int i = 0; i < NA_ROW_PAUSES; i++)
+		na_pauses_add(&r->pauses,
+			      &(struct na_pause){ .moment_ns = (START_MS + (uint64_t)i * 60000 + (uint64_t)(rand_r(&seed) % 1000)) * 1000000,
+						  .ns = (uint64_t)(rand_r(&seed) % 1000000),
+						  .bytes = (uint64_t)(rand_r(&seed) % (1 << 24)) });
 	snprintf(r->breakdown.phases[3].name, NA_PHASE_NAME, "refine %d", rank % 100);
 	for (uint32_t i = 0; i < r->series.count; i++)
 		r->series.value[NA_SERIES_LIVE][i] = live / 2 + (uint64_t)(rand_r(&seed) % (1 << 28));
@@ -123,12 +130,14 @@ static void prepare(void)
 static void leaf(struct sum *out, int rank)
 {
 	struct na_row_axis rows = na_row_axis(&axis);
+	static unsigned char bytes[NA_ROW_PACKED];
 	static struct na_row row;
 	double begin;
 
 	make(rank);
 	begin = now_us();
 	na_row_fill(&row, &record, &rows);
+	packed += na_row_pack(&row, bytes);
 	memset(out, 0, sizeof(*out));
 	na_job_init(&out->job);
 	na_job_add(&out->job, &record);
@@ -203,21 +212,22 @@ static void print(const struct sum *all, const struct na_fullest *top)
 {
 	double critical = median(&leaves);
 	int used[2] = { 0, 0 }, hosts = (ranks + per_node - 1) / per_node;
-	size_t leader = 2 * sizeof(struct sum), root = leader;
+	size_t leader = 2 * sizeof(struct sum), sums, rows;
 
 	for (int part = 0; part < 2; part++)
 		for (int i = 0; i < LEVELS && levels[part][i].count; i++) {
 			critical += median(&levels[part][i]);
 			used[part]++;
 		}
-	root += hosts > NA_JOB_HOSTS ? 2 * sizeof(*top) : (size_t)hosts * sizeof(struct na_job);
-	root += ranks > NA_JOB_ROWS ? 0 : (size_t)ranks * sizeof(struct na_row);
+	/* The room for others' breakdowns and hosts is free again when rows come in. */
+	sums = leader + (hosts > NA_JOB_HOSTS ? 2 * sizeof(*top) : (size_t)hosts * sizeof(struct na_job));
+	rows = sums - sizeof(struct na_job_breakdown) + (size_t)ranks * 2 * sizeof(int) + packed;
 	printf("{\"ranks\": %d, \"nodes\": %d, \"levels_within\": %d, \"levels_over\": %d, \"leaf_us\": %.1f, "
 	       "\"merge_us\": %.1f, \"critical_us\": %.1f, \"record_bytes\": %zu, \"leader_bytes\": %zu, "
 	       "\"root_bytes\": %zu, "
 	       "\"processes\": %llu, \"hosts_named\": %u}\n",
 	       ranks, hosts, used[0], used[1], median(&leaves), used[1] ? median(&levels[1][used[1] - 1]) : 0, critical,
-	       sizeof(*all), leader, root, (unsigned long long)all->job.processes, top->count);
+	       sizeof(*all), leader, ranks <= NA_JOB_ROWS && rows > sums ? rows : sums, (unsigned long long)all->job.processes, top->count);
 }
 
 int main(int argc, char **argv)

@@ -119,34 +119,50 @@ static bool common_success(struct work *w, bool ok)
 	return good(w, na_mpi.Allreduce(&failed, &any, 1, na_mpi.u64, na_mpi.max, w->comm)) && !any;
 }
 
-struct breakdowns {
-	struct na_job_breakdown sum, other;
-};
-
+/* `other`: room for another's part, until all are summed up. */
 struct buffers {
 	struct na_job sum, other;
 	struct na_row row;
-	struct na_fullest *fullest; /* two, if there are many nodes */
-	struct breakdowns *breakdowns;
+	struct na_fullest *fullest, *other_fullest; /* if there are many nodes */
+	struct na_job_breakdown *breakdown, *other_breakdown;
+	int *lengths; /* of the ranks' packed rows and, behind them, their places; on rank 0 */
 };
+
+static void release_others(struct buffers *b)
+{
+	free(b->other_fullest);
+	free(b->other_breakdown);
+	b->other_fullest = NULL;
+	b->other_breakdown = NULL;
+}
 
 static void release(struct buffers *b)
 {
 	if (!b)
 		return;
+	release_others(b);
 	free(b->fullest);
-	free(b->breakdowns);
+	free(b->breakdown);
+	free(b->lengths);
 	free(b);
 }
 
 /* Who holds nothing but zeros has not touched the pages: so a leaf of the tree pays for one part, not for two. */
 static bool allocate_mine(struct work *w, struct buffers *b)
 {
-	if (w->breakdown)
-		b->breakdowns = calloc(1, sizeof(*b->breakdowns));
-	if (w->nodes > NA_JOB_HOSTS)
-		b->fullest = calloc(2, sizeof(*b->fullest));
-	return (b->breakdowns || !w->breakdown) && (b->fullest || w->nodes <= NA_JOB_HOSTS);
+	bool good = true;
+
+	if (w->breakdown) {
+		b->breakdown = calloc(1, sizeof(*b->breakdown));
+		b->other_breakdown = calloc(1, sizeof(*b->other_breakdown));
+		good = b->breakdown && b->other_breakdown;
+	}
+	if (w->nodes > NA_JOB_HOSTS) {
+		b->fullest = calloc(1, sizeof(*b->fullest));
+		b->other_fullest = calloc(1, sizeof(*b->other_fullest));
+		good &= b->fullest && b->other_fullest;
+	}
+	return good;
 }
 
 static int allocate(struct work *w, struct buffers **b, struct na_reduction *out)
@@ -159,9 +175,9 @@ static int allocate(struct work *w, struct buffers **b, struct na_reduction *out
 		out->hosts = calloc((size_t)w->nodes, sizeof(*out->hosts));
 		ok &= out->hosts != NULL;
 	}
-	if (w->rank == 0 && w->size <= NA_JOB_ROWS) {
-		out->rows = calloc((size_t)w->size, sizeof(*out->rows));
-		ok &= out->rows != NULL;
+	if (w->rank == 0 && w->size <= NA_JOB_ROWS && *b) {
+		(*b)->lengths = calloc((size_t)w->size, 2 * sizeof(*(*b)->lengths));
+		ok &= (*b)->lengths != NULL;
 	}
 	if (common_success(w, ok))
 		return 0;
@@ -179,13 +195,44 @@ static bool sum_up_nodes(struct work *w, struct buffers *b, struct na_reduction 
 					   na_mpi.byte, 0, w->leaders)))
 			return false;
 	} else {
-		struct part fullest = { &b->fullest[0], &b->fullest[1], sizeof(*b->fullest), merge_fullest };
+		struct part fullest = { b->fullest, b->other_fullest, sizeof(*b->fullest), merge_fullest };
 
-		na_fullest_add(&b->fullest[0], &b->sum);
+		na_fullest_add(b->fullest, &b->sum);
 		if (!sum_up(w, w->leaders, &fullest))
 			return false;
 	}
 	return sum_up(w, w->leaders, &job);
+}
+
+/* On rank 0: room for all packed rows, one behind the other. */
+static bool make_places(struct work *w, struct buffers *b, struct na_rows *rows)
+{
+	int *places = b->lengths + w->size;
+
+	for (int i = 0; i < w->size; i++) {
+		if (b->lengths[i] < 0 || b->lengths[i] > NA_ROW_PACKED)
+			return false;
+		places[i] = (int)rows->length;
+		rows->length += (size_t)b->lengths[i];
+	}
+	rows->bytes = malloc(rows->length);
+	rows->capacity = rows->length;
+	rows->count = (size_t)w->size;
+	return rows->bytes != NULL;
+}
+
+static bool gather_rows(struct work *w, struct buffers *b, struct na_reduction *out)
+{
+	unsigned char packed[NA_ROW_PACKED];
+	int length = (int)na_row_pack(&b->row, packed);
+
+	release_others(b);
+	if (!good(w, na_mpi.Gather(&length, sizeof(length), na_mpi.byte, b->lengths, sizeof(length), na_mpi.byte, 0,
+				   w->comm)) ||
+	    !common_success(w, w->rank != 0 || make_places(w, b, &out->rows)))
+		return false;
+	return good(w, na_mpi.Gatherv(packed, length, na_mpi.byte, out->rows.bytes, b->lengths,
+				      w->rank ? NULL : b->lengths + w->size, na_mpi.byte, 0, w->comm));
 }
 
 static bool transfer(struct work *w, struct buffers *b, struct na_reduction *out)
@@ -195,14 +242,12 @@ static bool transfer(struct work *w, struct buffers *b, struct na_reduction *out
 	if (!sum_up(w, w->local, &job) || (w->local_rank == 0 && !sum_up_nodes(w, b, out)))
 		return false;
 	if (w->breakdown) {
-		struct part all = { &b->breakdowns->sum, &b->breakdowns->other, sizeof(b->breakdowns->sum),
-				    merge_breakdown };
+		struct part all = { b->breakdown, b->other_breakdown, sizeof(*b->breakdown), merge_breakdown };
 
 		if (!sum_up(w, w->local, &all) || (w->local_rank == 0 && !sum_up(w, w->leaders, &all)))
 			return false;
 	}
-	return w->size > NA_JOB_ROWS || good(w, na_mpi.Gather(&b->row, sizeof(b->row), na_mpi.byte, out->rows,
-							      sizeof(b->row), na_mpi.byte, 0, w->comm));
+	return w->size > NA_JOB_ROWS || gather_rows(w, b, out);
 }
 
 static void fill(struct work *w, struct buffers *b, const struct na_record *mine, struct na_reduction *out)
@@ -213,23 +258,23 @@ static void fill(struct work *w, struct buffers *b, const struct na_record *mine
 	na_job_add(&b->sum, mine);
 	if (!w->breakdown)
 		return;
-	na_job_breakdown_init(&b->breakdowns->sum);
-	na_record_add_breakdown(&b->breakdowns->sum, mine, &w->axis);
+	na_job_breakdown_init(b->breakdown);
+	na_record_add_breakdown(b->breakdown, mine, &w->axis);
 }
 
 /* On rank 0: the buffers become the result. What came over the network is looked at before it is believed. */
 static int hand_over(struct work *w, struct buffers *b, struct na_reduction *out)
 {
-	if (na_job_check(&b->sum) < 0 || (w->breakdown && na_job_breakdown_check(&b->breakdowns->sum) < 0))
+	if (na_job_check(&b->sum) < 0 || (w->breakdown && na_job_breakdown_check(b->breakdown) < 0) ||
+	    na_rows_check(&out->rows) < 0)
 		return -EIO;
 	out->job = &b->sum;
-	out->breakdown = w->breakdown ? &b->breakdowns->sum : NULL;
+	out->breakdown = b->breakdown;
 	out->fullest = b->fullest;
 	out->buffers = b;
 	if (!out->hosts)
 		out->hosts = b->fullest->hosts;
 	out->host_count = b->fullest ? b->fullest->count : (size_t)w->nodes;
-	out->row_count = out->rows ? (size_t)w->size : 0;
 	return 0;
 }
 
@@ -272,7 +317,6 @@ struct na_report na_reduction_report(const struct na_reduction *r)
 				   .hosts = r->hosts,
 				   .host_count = r->host_count,
 				   .rows = r->rows,
-				   .row_count = r->row_count,
 				   .row_axis = r->row_axis,
 				   .mpi = 1,
 				   .reduce_ns = NA_UNKNOWN };
@@ -283,6 +327,6 @@ void na_reduction_free(struct na_reduction *r)
 	if (!r->fullest)
 		free(r->hosts);
 	release(r->buffers);
-	free(r->rows);
+	free(r->rows.bytes);
 	memset(r, 0, sizeof(*r));
 }

@@ -7,8 +7,8 @@
  * First all agree on the series' axis (one allreduce), because merging is exact only at one width.
  *
  * Memory: two of each a rank that has others below it, one else: 50 KiB, and 750 KiB for the breakdowns where they are wanted. Rank 0 gathers besides
- * one aggregate a node up to NA_JOB_HOSTS (1.6 MiB); of more nodes those with the least room come up the tree, 1.6 MiB; and one row a rank up
- * to NA_JOB_ROWS of them (5.4 MiB), none of more. benchmarks/report-scale measures it.
+ * one aggregate a node up to NA_JOB_HOSTS (1.6 MiB); of more nodes those with the least room come up the tree, 1.6 MiB. At last, when the room for
+ * others' parts is free again, it gathers one packed row a rank up to NA_JOB_ROWS of them (1 to 2 MiB), none of more. benchmarks/report-scale measures it.
  */
 #ifndef NA_MPI_REDUCE_H
 #define NA_MPI_REDUCE_H
@@ -23,9 +23,8 @@ struct na_reduction {
 	struct na_job *job;		    /* of the whole communicator, on rank 0; NULL elsewhere */
 	struct na_job_breakdown *breakdown; /* likewise, if it was wanted */
 	struct na_job *hosts;		    /* on rank 0: one a node, or those with the least room */
-	struct na_row *rows;		    /* one a rank, on rank 0; NULL if there are too many */
+	struct na_rows rows;		    /* one a rank, on rank 0; none if there are too many */
 	size_t host_count;
-	size_t row_count;
 	struct na_row_axis row_axis;
 	int nodes;		    /* on rank 0 */
 	struct na_fullest *fullest; /* what `hosts` are of, if there are many nodes */

@@ -44,6 +44,7 @@
 	X(Comm_test_inter)                                                                                             \
 	X(Finalized)                                                                                                   \
 	X(Gather)                                                                                                      \
+	X(Gatherv)                                                                                                     \
 	X(Get_library_version)                                                                                         \
 	X(Iallgather)                                                                                                  \
 	X(Iallreduce)                                                                                                  \

@@ -113,23 +113,17 @@ static struct na_job *host_of(struct na_collection *c, const char *host)
 static int add(struct na_collection *c, struct na_record *r)
 {
 	struct na_job *host = host_of(c, r->host);
+	struct na_row row;
 
 	if (!host)
 		return -ENOMEM;
 	na_series_widen(&r->series, na_axis_shift(&c->axis));
 	na_record_add_breakdown(&c->breakdown, r, &c->axis);
 	na_job_add(host, r);
-	if (c->row_count < NA_JOB_ROWS) {
-		if ((c->row_count & (c->row_count - 1)) == 0) {
-			struct na_row *grown = realloc(c->rows, (c->row_count ? 2 * c->row_count : 1) * sizeof(*grown));
-
-			if (!grown)
-				return -ENOMEM;
-			c->rows = grown;
-		}
-		na_row_fill(&c->rows[c->row_count++], r, &c->row_axis);
-	}
-	return 0;
+	if (c->rows.count >= NA_JOB_ROWS)
+		return 0;
+	na_row_fill(&row, r, &c->row_axis);
+	return na_rows_add(&c->rows, &row);
 }
 
 /* Ranks 0 to size - 1 of which nothing is there. */
@@ -279,7 +273,7 @@ void na_collect_free(struct na_collection *c)
 		free(c->notes[i]);
 	free(c->notes);
 	free(c->hosts);
-	free(c->rows);
+	free(c->rows.bytes);
 	free(c->missing);
 	free(c);
 }
@@ -292,7 +286,6 @@ struct na_report na_collect_report(const struct na_collection *c)
 		.hosts = c->hosts,
 		.host_count = c->host_count,
 		.rows = c->rows,
-		.row_count = c->row_count,
 		.row_axis = c->row_axis,
 		.reduce_ns = NA_UNKNOWN,
 		.mpi = c->mpi,

@@ -17,8 +17,7 @@ struct na_collection {
 	struct na_job_breakdown breakdown;
 	struct na_job *hosts;
 	size_t host_count;
-	struct na_row *rows;
-	size_t row_count;
+	struct na_rows rows;
 	struct na_axis axis;
 	struct na_row_axis row_axis;
 	char **notes;

@@ -242,51 +242,76 @@ static int compare_hosts(const void *a, const void *b)
 		       NA_RECORD_NAME);
 }
 
-static int compare_rows(const void *a, const void *b)
-{
-	const struct na_row *x = *(const struct na_row *const *)a, *y = *(const struct na_row *const *)b;
-
-	if (x->rank != y->rank)
-		return (uint32_t)x->rank < (uint32_t)y->rank ? -1 : 1;
-	return x->pid < y->pid ? -1 : x->pid > y->pid;
-}
-
-/* In order of name and number, whatever order the reduction brought. NULL without memory. */
-static const void **sorted_by(const void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
-{
-	const void **sorted = malloc((count ? count : 1) * sizeof(*sorted));
-
-	for (size_t i = 0; sorted && i < count; i++)
-		sorted[i] = (const char *)items + i * size;
-	if (sorted)
-		qsort(sorted, count, sizeof(*sorted), compare);
-	return sorted;
-}
-
+/* In order of name, whatever order the reduction brought. */
 static json_t *nodes(const struct na_report *r, bool *failed)
 {
-	const void **sorted = sorted_by(r->hosts, r->host_count, sizeof(*r->hosts), compare_hosts);
+	const struct na_job **sorted = malloc((r->host_count ? r->host_count : 1) * sizeof(*sorted));
 	json_t *list = na_jansson.json_array();
 
 	if (!sorted)
 		*failed = true;
+	for (size_t i = 0; sorted && i < r->host_count; i++)
+		sorted[i] = &r->hosts[i];
+	if (sorted)
+		qsort(sorted, r->host_count, sizeof(*sorted), compare_hosts);
 	for (size_t i = 0; sorted && i < r->host_count; i++)
 		append(list, node(r, sorted[i], failed), failed);
 	free(sorted);
 	return list;
 }
 
-const struct na_row *na_json_row(const struct na_report *r, size_t i)
+/* A row's place among the packed ones, and what they are sorted by. */
+struct place {
+	uint32_t rank; /* -1, of no rank, is the greatest */
+	int32_t pid;
+	size_t at;
+};
+
+static int compare_places(const void *a, const void *b)
 {
-	return r->rows_by_rank[i];
+	const struct place *x = a, *y = b;
+
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+/* Where each row begins, by rank, then pid. NULL without memory; from malloc. */
+static size_t *sorted_rows(const struct na_rows *rows)
+{
+	struct place *places = malloc((rows->count + 1) * sizeof(*places));
+	size_t *sorted = malloc((rows->count + 1) * sizeof(*sorted)), at = 0, n = 0;
+	struct na_row row;
+
+	for (size_t begin = 0; places && sorted && n < rows->count && na_rows_next(rows, &at, &row) > 0; begin = at)
+		places[n++] = (struct place){ (uint32_t)row.rank, row.pid, begin };
+	if (places && n)
+		qsort(places, n, sizeof(*places), compare_places);
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = places[i].at;
+	free(places);
+	if (n == rows->count && places)
+		return sorted;
+	free(sorted);
+	return NULL;
+}
+
+void na_json_row(const struct na_report *r, size_t i, struct na_row *out)
+{
+	size_t at = r->rows_by_rank[i];
+
+	na_rows_next(&r->rows, &at, out); /* which has been read once */
 }
 
 static json_t *ranks(const struct na_report *r, bool *failed)
 {
 	json_t *list = na_jansson.json_array();
+	struct na_row row;
 
-	for (size_t i = 0; i < r->row_count; i++)
-		append(list, rank(na_json_row(r, i), failed), failed);
+	for (size_t i = 0; i < r->rows.count; i++) {
+		na_json_row(r, i, &row);
+		append(list, rank(&row, failed), failed);
+	}
 	return list;
 }
 
@@ -309,14 +334,14 @@ static json_t *notes(const struct na_report *r, bool *failed)
 char *na_report_json(const struct na_report *of)
 {
 	struct na_report with = *of, *r = &with;
-	const void **sorted;
+	size_t *sorted;
 	bool failed = false;
 	json_t *o;
 	char *text;
 
 	if (na_jansson_load() < 0)
 		return NULL;
-	sorted = sorted_by(r->rows, r->row_count, sizeof(*r->rows), compare_rows);
+	sorted = sorted_rows(&r->rows);
 	if (!sorted)
 		return NULL;
 	with.rows_by_rank = sorted;
@@ -328,7 +353,7 @@ char *na_report_json(const struct na_report *of)
 	put(o, "nodes", nodes(r, &failed), &failed);
 	put(o, "nodes_omitted", na_jansson_boolean(r->host_count < na_summary_hosts(r)), &failed);
 	put(o, "ranks", ranks(r, &failed), &failed);
-	put(o, "ranks_omitted", na_jansson_boolean(r->row_count < r->job->processes), &failed);
+	put(o, "ranks_omitted", na_jansson_boolean(r->rows.count < r->job->processes), &failed);
 	put(o, "notes", notes(r, &failed), &failed);
 	text = failed ? NULL : na_jansson.json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
 	na_jansson_drop(o);

@@ -38,12 +38,19 @@ json_t *na_json_series(const struct na_series *s, const struct na_series *axis, 
 	return o;
 }
 
-static json_t *row_course(const struct na_row *row, uint32_t bins, bool *failed)
+static struct na_where where_of(const struct na_row *row)
 {
-	json_t *o = na_jansson.json_object(), *list = na_jansson.json_array();
 	struct na_where at = { .rank = row->rank, .pid = row->pid };
 
 	memcpy(at.host, row->host, sizeof(at.host));
+	return at;
+}
+
+static json_t *row_course(const struct na_row *row, uint32_t bins, bool *failed)
+{
+	json_t *o = na_jansson.json_object(), *list = na_jansson.json_array();
+	struct na_where at = where_of(row);
+
 	put_where(o, &at, failed);
 	for (uint32_t i = 0; i < bins; i++)
 		append(list, row->live[i] == NA_ROW_UNKNOWN ? na_jansson.json_null() : number(row->live[i]), failed);
@@ -56,6 +63,7 @@ static json_t *rank_series(const struct na_report *r, bool *failed)
 	const struct na_series *s = &r->job->series;
 	const struct na_row_axis *axis = &r->row_axis;
 	json_t *o = na_jansson.json_object(), *rows = na_jansson.json_array();
+	struct na_row row;
 	uint64_t bins = 0;
 
 	if (s->count && axis->shift >= s->shift)
@@ -66,8 +74,10 @@ static json_t *rank_series(const struct na_report *r, bool *failed)
 	put(o, "bin_ms", number(UINT64_C(1) << axis->shift), failed);
 	put(o, "quantity", na_jansson.json_string("live_bytes"), failed);
 	put(o, "unit_bytes", number(UINT64_C(1) << axis->unit_shift), failed);
-	for (size_t i = 0; i < r->row_count; i++)
-		append(rows, row_course(na_json_row(r, i), (uint32_t)bins, failed), failed);
+	for (size_t i = 0; i < r->rows.count; i++) {
+		na_json_row(r, i, &row);
+		append(rows, row_course(&row, (uint32_t)bins, failed), failed);
+	}
 	put(o, "rows", rows, failed);
 	return o;
 }
@@ -167,18 +177,20 @@ static json_t *numa_matrix(const struct na_report *r, bool *failed)
 {
 	json_t *list = na_jansson.json_array();
 
-	for (size_t i = 0; i < r->row_count; i++) {
-		const struct na_row *row = na_json_row(r, i);
-		struct na_where at = { .rank = row->rank, .pid = row->pid };
+	struct na_row row;
 
-		memcpy(at.host, row->host, sizeof(at.host));
-		for (uint32_t k = 0; k < row->cell_count && k < NA_ROW_CELLS; k++) {
+	for (size_t i = 0; i < r->rows.count; i++) {
+		struct na_where at;
+
+		na_json_row(r, i, &row);
+		at = where_of(&row);
+		for (uint32_t k = 0; k < row.cell_count; k++) {
 			json_t *o = na_jansson.json_object();
 
 			put_where(o, &at, failed);
-			put(o, "node", na_jansson.json_integer(row->cells[k].node), failed);
-			put(o, "resident_bytes", number(pages(row->cells[k].resident)), failed);
-			put(o, "misplaced_bytes", number(pages(row->cells[k].misplaced)), failed);
+			put(o, "node", na_jansson.json_integer(row.cells[k].node), failed);
+			put(o, "resident_bytes", number(pages(row.cells[k].resident)), failed);
+			put(o, "misplaced_bytes", number(pages(row.cells[k].misplaced)), failed);
 			append(list, o, failed);
 		}
 	}

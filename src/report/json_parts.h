@@ -44,7 +44,7 @@ static inline void put_where(json_t *o, const struct na_where *w, bool *failed)
 #define NA_JSON_SITES 10
 
 /* The i-th row by rank, then pid. */
-const struct na_row *na_json_row(const struct na_report *r, size_t i);
+void na_json_row(const struct na_report *r, size_t i, struct na_row *out);
 
 /* json_job.c. `axis` is the job's series. `b` NULL: of a host, of which phases are not known. */
 json_t *na_json_series(const struct na_series *s, const struct na_series *axis, bool *failed);

@@ -20,6 +20,7 @@
 
 #include "report/job.h"
 #include "report/oomfiles.h"
+#include "report/rows.h"
 
 #define NA_REPORT_SCHEMA	 "numarena-report"
 #define NA_REPORT_SCHEMA_VERSION "1.2"
@@ -31,22 +32,22 @@ struct na_report {
 	const struct na_job_breakdown *breakdown; /* of the same processes */
 	const struct na_job *hosts;		  /* one a host, any order */
 	size_t host_count;
-	const struct na_row *rows; /* any order; row_count may be less than job->processes, then none are needed */
-	size_t row_count;
-	const void *const *rows_by_rank; /* na_report_json()'s own */
-	struct na_row_axis row_axis;	 /* of their courses over time */
-	uint64_t reduce_ns;		 /* the reduction over ranks, at rank 0; NA_UNKNOWN: there was none */
-	int post_mortem;		 /* made by numarena-report from records */
-	int mpi;			 /* the processes are ranks of an MPI job */
-	const char *launcher;		 /* "Open MPI 4.1.4 under mpirun", say; NULL: not known */
-	const char *const *notes;	 /* sentences for the reader: damaged records and the like */
+	struct na_rows rows;	     /* any order; there may be fewer than job->processes */
+	const size_t *rows_by_rank;  /* where they begin: na_report_json()'s own */
+	struct na_row_axis row_axis; /* of their courses over time */
+	uint64_t reduce_ns;	     /* the reduction over ranks, at rank 0; NA_UNKNOWN: there was none */
+	int post_mortem;	     /* made by numarena-report from records */
+	int mpi;		     /* the processes are ranks of an MPI job */
+	const char *launcher;	     /* "Open MPI 4.1.4 under mpirun", say; NULL: not known */
+	const char *const *notes;    /* sentences for the reader: damaged records and the like */
 	size_t note_count;
 	const struct na_oom_files *oom; /* NULL: nobody looked */
-	const struct na_finding *judged; /* of a report that was read back, which has its findings; NULL: na_judge() finds them */
+	const struct na_finding
+		*judged; /* of a report that was read back, which has its findings; NULL: na_judge() finds them */
 	size_t judged_count;
-	const int32_t *missing;		/* ranks without a record, rising, may be cut */
-	size_t missing_count;		/* how many there are in all */
-	size_t missing_listed;		/* entries of `missing` */
+	const int32_t *missing; /* ranks without a record, rising, may be cut */
+	size_t missing_count;	/* how many there are in all */
+	size_t missing_listed;	/* entries of `missing` */
 };
 
 struct na_report_paths {

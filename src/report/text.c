@@ -168,9 +168,8 @@ static void put_hosts(FILE *f, const struct na_report *r)
 	free(sorted);
 }
 
-static int compare_rows(const void *a, const void *b)
+static int compare_rows(const struct na_row *x, const struct na_row *y)
 {
-	const struct na_row *x = *(const struct na_row *const *)a, *y = *(const struct na_row *const *)b;
 	uint64_t px = x->value[NA_METRIC_peak_bytes], py = y->value[NA_METRIC_peak_bytes];
 
 	if (px != py)
@@ -196,26 +195,39 @@ static void put_row(FILE *f, const struct na_row *row)
 	fprintf(f, "  %s\n", na_record_state_name(row->state));
 }
 
+/* The first `most` of all rows, in order; how many. */
+static size_t first_rows(const struct na_rows *rows, struct na_row *out, size_t most,
+			 int (*compare)(const struct na_row *x, const struct na_row *y))
+{
+	struct na_row row;
+	size_t n = 0, at = 0, place;
+
+	while (na_rows_next(rows, &at, &row) > 0) {
+		for (place = n; place > 0 && compare(&row, &out[place - 1]) < 0; place--)
+			;
+		if (place == most)
+			continue;
+		n += n < most;
+		memmove(&out[place + 1], &out[place], (n - 1 - place) * sizeof(*out));
+		out[place] = row;
+	}
+	return n;
+}
+
 static void put_rows(FILE *f, const struct na_report *r)
 {
-	const struct na_row **sorted;
+	struct na_row shown[RANK_ROWS];
+	size_t n = first_rows(&r->rows, shown, RANK_ROWS, compare_rows);
 
-	if (r->row_count < 2)
+	if (n < 2)
 		return;
-	sorted = malloc(r->row_count * sizeof(*sorted));
-	if (!sorted)
-		return;
-	for (size_t i = 0; i < r->row_count; i++)
-		sorted[i] = &r->rows[i];
-	qsort(sorted, r->row_count, sizeof(*sorted), compare_rows);
 	fprintf(f, "  %-28s %11s %11s %11s %11s  %s\n",
-		sorted[0]->rank >= 0 ? "ranks, largest first" : "processes, largest first", "live peak", "phys. peak",
+		shown[0].rank >= 0 ? "ranks, largest first" : "processes, largest first", "live peak", "phys. peak",
 		"allocations", "cache hits", "state");
-	for (size_t i = 0; i < r->row_count && i < RANK_ROWS; i++)
-		put_row(f, sorted[i]);
-	if (r->row_count > RANK_ROWS)
-		fprintf(f, "  and %zu more: see report.json\n", r->row_count - RANK_ROWS);
-	free(sorted);
+	for (size_t i = 0; i < n; i++)
+		put_row(f, &shown[i]);
+	if (r->rows.count > n)
+		fprintf(f, "  and %zu more: see report.json\n", r->rows.count - n);
 }
 
 void na_text_cost(FILE *f, const struct na_report *r)
@@ -247,52 +259,46 @@ void na_text_cost(FILE *f, const struct na_report *r)
 	fputs(printed ? "\n" : " unavailable\n", f);
 }
 
-/* The next incomplete row by the time of its last figures, after `last`; NULL: no more. */
-static const struct na_row *next_incomplete(const struct na_report *r, const struct na_row *last)
+/* Incomplete ones first, by the time of their last figures. */
+static int compare_ends(const struct na_row *x, const struct na_row *y)
 {
-	const struct na_row *best = NULL;
+	int a = na_record_is_whole(x->state, x->role), b = na_record_is_whole(y->state, y->role);
 
-	for (size_t i = 0; i < r->row_count; i++) {
-		const struct na_row *row = &r->rows[i];
-		int after =
-			!last || row->update_ms > last->update_ms || (row->update_ms == last->update_ms && row > last);
-
-		if (after && !na_record_is_whole(row->state, row->role) && (!best || row->update_ms < best->update_ms))
-			best = row;
-	}
-	return best;
+	if (a != b)
+		return a - b;
+	return x->update_ms < y->update_ms ? -1 : x->update_ms > y->update_ms;
 }
 
 /* "  incomplete  rank 3 lost 12:33:01 in assemble, rank 4 ...": whoever fell silent first comes first, for that is mostly the
  * one that the others died of. */
 void na_text_incomplete(FILE *f, const struct na_report *r)
 {
-	const struct na_row *row = NULL;
-	size_t shown = 0, total = 0, in_phase = 0;
+	struct na_row shown[INCOMPLETE], row;
+	size_t n = first_rows(&r->rows, shown, INCOMPLETE, compare_ends), at = 0, total = 0, in_phase = 0;
 
-	for (size_t i = 0; i < r->row_count; i++) {
-		int incomplete = !na_record_is_whole(r->rows[i].state, r->rows[i].role);
+	while (na_rows_next(&r->rows, &at, &row) > 0) {
+		int incomplete = !na_record_is_whole(row.state, row.role);
 
 		total += (size_t)incomplete;
-		in_phase += incomplete && r->rows[i].phase[0];
+		in_phase += incomplete && row.phase[0];
 	}
-	while (shown < INCOMPLETE && (row = next_incomplete(r, row)) != NULL) {
+	for (size_t i = 0; i < n && i < total; i++) {
 		char when[32], phase[NA_PHASE_NAME];
 
-		na_units_date(when, sizeof(when), row->update_ms);
-		fputs(shown == 0		   ? "  incomplete              "
-		      : shown % (in_phase ? 2 : 3) ? ", "
-						   : ",\n                          ",
+		na_units_date(when, sizeof(when), shown[i].update_ms);
+		fputs(i == 0		       ? "  incomplete              "
+		      : i % (in_phase ? 2 : 3) ? ", "
+					       : ",\n                          ",
 		      f);
-		fprintf(f, "%s %d %s %.8s", row->rank >= 0 ? "rank" : "pid", row->rank >= 0 ? row->rank : row->pid,
-			na_record_state_name(row->state), when + 11);
-		na_name_ascii(phase, row->phase, sizeof(phase));
+		fprintf(f, "%s %d %s %.8s", shown[i].rank >= 0 ? "rank" : "pid",
+			shown[i].rank >= 0 ? shown[i].rank : shown[i].pid, na_record_state_name(shown[i].state),
+			when + 11);
+		na_name_ascii(phase, shown[i].phase, sizeof(phase));
 		if (phase[0])
 			fprintf(f, " in %.10s%s", phase, strlen(phase) > 10 ? "..." : "");
-		shown++;
 	}
-	if (total > shown)
-		fprintf(f, ", %zu more", total - shown);
+	if (total > n)
+		fprintf(f, ", %zu more", total - n);
 	if (total)
 		fputc('\n', f);
 }

@@ -17,7 +17,6 @@ struct na_read_report {
 	struct na_oom_files oom;
 	struct na_finding findings[NA_JOB_RULE_END_];
 	struct na_job *hosts;
-	struct na_row *rows;
 	const char **notes;
 	int32_t *missing;
 };
@@ -431,6 +430,7 @@ static void read_row(struct na_row *row, json_t *o)
 	const char *role = na_report_text_at(o, "role");
 	struct na_where at = where(o);
 
+	memset(row, 0, sizeof(*row));
 	memcpy(row->host, at.host, sizeof(row->host));
 	row->rank = at.rank;
 	row->pid = at.pid;
@@ -454,15 +454,17 @@ static void read_row(struct na_row *row, json_t *o)
 
 static bool read_rows(struct na_read_report *r, json_t *list)
 {
-	size_t i, n = json_array_size(list);
+	size_t i;
 	json_t *o;
 
-	r->rows = calloc(n ? n : 1, sizeof(*r->rows));
-	if (!r->rows)
-		return false;
-	json_array_foreach(list, i, o) read_row(&r->rows[i], o);
-	r->report.rows = r->rows;
-	r->report.row_count = n;
+	json_array_foreach(list, i, o)
+	{
+		struct na_row row;
+
+		read_row(&row, o);
+		if (na_rows_add(&r->report.rows, &row) < 0)
+			return false;
+	}
 	return true;
 }
 
@@ -543,7 +545,7 @@ void na_report_read_free(struct na_read_report *r)
 	if (!r)
 		return;
 	free(r->hosts);
-	free(r->rows);
+	free(r->report.rows.bytes);
 	free(r->notes);
 	free(r->missing);
 	free(r);

@@ -110,7 +110,7 @@ static void whole_job(void **state)
 	report = na_collect_report(c);
 	assert_true(report.mpi);
 	assert_int_equal(report.host_count, 2);
-	assert_int_equal(report.row_count, 6);
+	assert_int_equal(report.rows.count, 6);
 	assert_int_equal(report.missing_count, 0);
 	json = na_report_json(&report);
 	text = texts_of(&report);
