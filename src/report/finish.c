@@ -63,29 +63,6 @@ static void mend_standard_error(int stream)
 		dup2(stream, STDERR_FILENO);
 }
 
-struct search {
-	const char *folder;
-	int found;
-};
-
-static void look_for_ranks(const char *launched, void *with)
-{
-	struct search *s = with;
-	char job_folder[PATH_MAX];
-
-	s->found += na_place_job(s->folder, launched, job_folder, sizeof(job_folder)) == 0 &&
-		    na_place_count_ranks(job_folder) > 0;
-}
-
-/* Whether an MPI job that was launched from here has left records: they are of more interest than its launcher. */
-static bool launched_ranks(const char *folder, const char *job_folder)
-{
-	struct search s = { folder, 0 };
-
-	na_place_launches(job_folder, look_for_ranks, &s);
-	return s.found > 0;
-}
-
 void na_finish_tree(const char *folder, const char *job_folder, const struct na_identity *id, int stream)
 {
 	struct na_collection *c = NULL;
@@ -98,7 +75,8 @@ void na_finish_tree(const char *folder, const char *job_folder, const struct na_
 		na_place_discard(job_folder);
 		return;
 	}
-	if (launched_ranks(folder, job_folder)) /* numarena-run reports them, or numarena-report */
+	/* Of a job that it launched and that could not report, the records are of more interest: numarena-run reports them, or numarena-report. */
+	if (na_place_launches(folder, job_folder, NULL, NULL) > 0)
 		return;
 	mend_standard_error(stream);
 	turn = take_turn(job_folder);

@@ -327,6 +327,22 @@ void na_fullest_add(struct na_fullest *into, const struct na_job *host)
 	into->hosts[at] = *host;
 }
 
+size_t na_fullest_choose(const struct na_job *hosts, size_t count, const struct na_job *out[NA_JOB_HOSTS])
+{
+	size_t most = count > NA_JOB_HOSTS ? NA_JOB_FULLEST : count, n = 0, at;
+
+	for (size_t i = 0; i < count; i++) {
+		for (at = n; most < count && at && compare_room(&hosts[i], out[at - 1]) < 0; at--)
+			;
+		if (at == most)
+			continue;
+		n += n < most;
+		memmove(&out[at + 1], &out[at], (n - 1 - at) * sizeof(*out));
+		out[at] = &hosts[i];
+	}
+	return n;
+}
+
 /* Each host moves once at most, from the last place backwards: they are large. */
 void na_fullest_merge(struct na_fullest *into, const struct na_fullest *other)
 {

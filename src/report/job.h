@@ -147,6 +147,9 @@ struct na_fullest {
 void na_fullest_add(struct na_fullest *into, const struct na_job *host);
 void na_fullest_merge(struct na_fullest *into, const struct na_fullest *other);
 
+/* The same choice without a copy, where all hosts are known: all as they are up to NA_JOB_HOSTS of them; how many. */
+size_t na_fullest_choose(const struct na_job *hosts, size_t count, const struct na_job *out[NA_JOB_HOSTS]);
+
 /* What there is of memory on a host: the smaller of its physical memory and its cgroup's limit; NA_UNKNOWN. */
 uint64_t na_job_ceiling(const struct na_job *host);
 

@@ -90,7 +90,7 @@ static json_t *numa_part(uint64_t requested, uint64_t resident, uint64_t misplac
 	return o;
 }
 
-/* The physical memory of a node number: of the host, or summed over hosts. */
+/* The physical memory of a node number: of the host, or summed over hosts, all of them or nobody knows. */
 static uint64_t memory_of(const struct na_job *hosts, size_t count, int32_t node)
 {
 	uint64_t sum = 0;
@@ -102,7 +102,7 @@ static uint64_t memory_of(const struct na_job *hosts, size_t count, int32_t node
 	return sum ? sum : NA_UNKNOWN;
 }
 
-static json_t *numa(const struct na_job *j, const struct na_job *hosts, size_t count, bool *failed)
+static json_t *numa(const struct na_job *j, const struct na_job *hosts, size_t count, bool all, bool *failed)
 {
 	json_t *list = na_jansson.json_array();
 
@@ -111,7 +111,7 @@ static json_t *numa(const struct na_job *j, const struct na_job *hosts, size_t c
 		json_t *o = na_jansson.json_object();
 
 		put(o, "node", na_jansson.json_integer(n->node), failed);
-		put(o, "memory_bytes", number(memory_of(hosts, count, n->node)), failed);
+		put(o, "memory_bytes", number(all ? memory_of(hosts, count, n->node) : NA_UNKNOWN), failed);
 		put(o, "held_bytes", number(n->held_bytes), failed);
 		put(o, "at_end", numa_part(n->requested_bytes, n->resident_bytes, n->misplaced_bytes, failed), failed);
 		put(o, "when_fullest",
@@ -189,7 +189,7 @@ static json_t *job(const struct na_report *r, bool *failed)
 	    failed);
 	put(o, "metrics", metrics(j, r->breakdown, failed), failed);
 	put(o, "peaks", peaks(j, failed), failed);
-	put(o, "numa_nodes", numa(j, r->hosts, r->host_count, failed), failed);
+	put(o, "numa_nodes", numa(j, r->hosts, r->host_count, r->host_count == na_summary_hosts(r), failed), failed);
 	na_json_put_breakdown(o, r, failed);
 	put(o, "overhead", overhead(r, failed), failed);
 	na_json_put_job(o, r, failed);
@@ -208,7 +208,7 @@ static json_t *node(const struct na_report *r, const struct na_job *h, bool *fai
 	put(o, "cgroup_limit_bytes", number(h->cgroup_limit), failed);
 	put(o, "metrics", metrics(h, NULL, failed), failed);
 	put(o, "peaks", peaks(h, failed), failed);
-	put(o, "numa_nodes", numa(h, h, 1, failed), failed);
+	put(o, "numa_nodes", numa(h, h, 1, true, failed), failed);
 	put(o, "series", na_json_series(&h->series, &r->job->series, failed), failed);
 	put(o, "peak", na_json_peak(h, NULL, failed), failed);
 	put(o, "headroom", na_json_headroom(h, r->job, failed), failed);

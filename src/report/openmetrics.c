@@ -282,7 +282,7 @@ static void job_figures(struct page *p, const struct na_report *r)
 size_t na_openmetrics_job(const struct na_report *r, char *out, size_t capacity)
 {
 	const struct na_job *hosts[NA_JOB_HOSTS];
-	size_t count = r->host_count < NA_JOB_HOSTS ? r->host_count : NA_JOB_HOSTS;
+	size_t count = na_fullest_choose(r->hosts, r->host_count, hosts);
 	struct page p = { out, capacity, 0 };
 
 	info(&p, r);
@@ -291,8 +291,6 @@ size_t na_openmetrics_job(const struct na_report *r, char *out, size_t capacity)
 		metric(&p, "job", &r->job, 1, false, (enum na_metric_id)i);
 	for (unsigned int i = 0; r->job->processes > 1 && i < NA_METRIC_COUNT_; i++)
 		ranks(&p, r, (enum na_metric_id)i);
-	for (size_t i = 0; i < count; i++)
-		hosts[i] = &r->hosts[i];
 	nodes(&p, hosts, count);
 	add(&p, "# EOF\n");
 	return p.length;

@@ -154,23 +154,6 @@ void na_place_note_launch(const char *job_folder, const char *launched)
 		touch(path);
 }
 
-int na_place_launches(const char *job_folder, void (*visit)(const char *launched, void *with), void *with)
-{
-	DIR *d = opendir(job_folder);
-	struct dirent *e;
-	int count = 0;
-
-	while (d && (e = readdir(d)) != NULL) {
-		if (strncmp(e->d_name, LAUNCHED, strlen(LAUNCHED)) != 0)
-			continue;
-		visit(e->d_name + strlen(LAUNCHED), with);
-		count++;
-	}
-	if (d)
-		closedir(d);
-	return count;
-}
-
 static int mark_path(const char *job_folder, char out[PATH_MAX])
 {
 	return joined(na_format(out, PATH_MAX, "%s/%s", job_folder, MARK), PATH_MAX);
@@ -202,5 +185,27 @@ int na_place_count_ranks(const char *job_folder)
 	while ((e = readdir(d)) != NULL)
 		count += na_place_is_record(e->d_name) && strncmp(e->d_name, "rank-", 5) == 0;
 	closedir(d);
+	return count;
+}
+
+int na_place_launches(const char *folder, const char *job_folder, void (*visit)(const char *launched, void *with),
+		      void *with)
+{
+	DIR *d = opendir(job_folder);
+	char launched[PATH_MAX];
+	struct dirent *e;
+	int count = 0;
+
+	while (d && (e = readdir(d)) != NULL) {
+		if (strncmp(e->d_name, LAUNCHED, strlen(LAUNCHED)) != 0 ||
+		    na_place_job(folder, e->d_name + strlen(LAUNCHED), launched, sizeof(launched)) < 0 ||
+		    na_place_count_ranks(launched) <= 0)
+			continue;
+		if (visit)
+			visit(launched, with);
+		count++;
+	}
+	if (d)
+		closedir(d);
 	return count;
 }

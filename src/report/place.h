@@ -34,9 +34,10 @@ void na_place_mark(const char *job_folder);
 int na_place_is_marked(const char *job_folder);
 
 /* What a run launches: rank 0 of an MPI job notes the job's name in the folder of the run that started its launcher. Of jobs that were killed, that run
- * finds the records so. The visitor gets the names; returns how many there are. */
+ * finds the records so: how many of the jobs that are noted have left records of ranks. The visitor, which may be NULL, gets their folders. */
 void na_place_note_launch(const char *job_folder, const char *launched);
-int na_place_launches(const char *job_folder, void (*visit)(const char *launched, void *with), void *with);
+int na_place_launches(const char *folder, const char *job_folder, void (*visit)(const char *launched, void *with),
+		      void *with);
 
 /* How many records of ranks there are (rank-N.rec). -errno. */
 int na_place_count_ranks(const char *job_folder);

@@ -112,34 +112,23 @@ static void report_job(const char *folder, const char *job_folder, bool launched
 	na_collect_free(c);
 }
 
-struct launches {
-	const char *folder;
-	int reported;
-};
-
-static void report_launched(const char *job, void *with)
+static void report_launched(const char *job_folder, void *folder)
 {
-	struct launches *l = with;
-	char job_folder[PATH_MAX];
-
-	if (na_place_job(l->folder, job, job_folder, sizeof(job_folder)) < 0 || na_place_count_ranks(job_folder) <= 0)
-		return;
-	report_job(l->folder, job_folder, true, 0);
-	l->reported++;
+	report_job(folder, job_folder, true, 0);
 }
 
 /* The report, if the program itself came not to make it. */
 static void report(const char *folder, const char *job, int32_t exited)
 {
-	struct launches launches = { folder, 0 };
 	char job_folder[PATH_MAX];
+	int launched = 0;
 
 	if (na_place_job(folder, job, job_folder, sizeof(job_folder)) < 0 || access(job_folder, F_OK) < 0)
 		return;
 	/* Marked: the job that it launched has reported. One that did not live to, is of more interest than its launcher. */
 	if (!na_place_is_marked(job_folder))
-		na_place_launches(job_folder, report_launched, &launches);
-	if (na_place_is_marked(job_folder) || launches.reported)
+		launched = na_place_launches(folder, job_folder, report_launched, (void *)(uintptr_t)folder);
+	if (na_place_is_marked(job_folder) || launched)
 		na_place_discard(job_folder);
 	else
 		report_job(folder, job_folder, false, exited);

@@ -543,6 +543,46 @@ static void what_a_job_adds(void **state)
 	na_collect_free(c);
 }
 
+/* Of more hosts than a report may carry, figures for monitoring name those with the least room; what would be a sum of some hosts only is unknown. */
+static void more_hosts_than_are_named(void **state)
+{
+	struct na_collection *c;
+	struct na_report report;
+	char *text, name[32];
+	int named = 0;
+
+	(void)state;
+	for (int i = 0; i < 70; i++) {
+		struct na_record r;
+
+		snprintf(name, sizeof(name), "host%02d", i);
+		record_make(&r, i, 70, name);
+		put(&r);
+	}
+	assert_int_equal(na_collect(job_folder, &c), 0);
+	report = na_collect_report(c);
+	text = na_report_metrics(&report);
+	for (const char *at = text; (at = strstr(at, "\nnumarena_node_processes{")) != NULL; at++)
+		named++;
+	assert_int_equal(named, NA_JOB_FULLEST);
+	assert_non_null(strstr(text, "host=\"host69\"}"));
+	assert_null(strstr(text, "host=\"host00\"}"));
+	free(text);
+	text = na_report_json(&report);
+	document = json_loads(text, 0, NULL);
+	assert_int_equal(whole("job/numa_nodes/0/memory_bytes"), UINT64_C(70) * 64 << 30);
+	json_decref(document);
+	free(text);
+	report.host_count = NA_JOB_FULLEST; /* as a reduction of so many nodes leaves them */
+	text = na_report_json(&report);
+	document = json_loads(text, 0, NULL);
+	assert_true(json_is_null(at(document, "job/numa_nodes/0/memory_bytes")));
+	assert_int_equal(whole("nodes/0/numa_nodes/0/memory_bytes"), UINT64_C(64) << 30);
+	json_decref(document);
+	free(text);
+	na_collect_free(c);
+}
+
 static void out_of_memory_reports_of_this_job(void **state)
 {
 	static const char *const names[] = { "oom-10.txt", "oom-2.txt",	   "oom-alpha-77.txt", "oom-.txt", "oom-3.txt.tmp",
@@ -621,6 +661,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(phases_and_the_rest, enter, leave),
 		cmocka_unit_test_setup_teardown(the_fullest_report_fits, enter, leave),
 		cmocka_unit_test_setup_teardown(what_a_job_adds, enter, leave),
+		cmocka_unit_test_setup_teardown(more_hosts_than_are_named, enter, leave),
 		cmocka_unit_test_setup_teardown(out_of_memory_reports_of_this_job, enter, leave),
 		cmocka_unit_test_setup_teardown(written_whole_or_elsewhere, enter, leave),
 	};
