@@ -49,6 +49,30 @@ int na_file_replace(const char *path, const char *text, size_t length, unsigned 
 	return rc;
 }
 
+int na_file_read(const char *path, char *text, size_t capacity)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+	size_t length = 0;
+
+	text[0] = '\0';
+	if (fd < 0)
+		return -errno;
+	while (length + 1 < capacity) {
+		ssize_t n = read(fd, text + length, capacity - 1 - length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			rc = -errno;
+		if (n <= 0)
+			break;
+		length += (size_t)n;
+	}
+	close(fd);
+	text[length] = '\0';
+	return rc < 0 ? rc : (int)length;
+}
+
 int na_file_absolute(const char *path, char *out, size_t capacity)
 {
 	size_t n = 0;

@@ -2,11 +2,11 @@
 #include "report/hydra.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 
 #define MOST_ANCESTORS 8
@@ -47,34 +47,13 @@ int na_hydra_parse(const char *arguments, size_t length, char *job, size_t capac
 	return 1;
 }
 
-static size_t slurp(const char *path, char *text, size_t capacity)
-{
-	int saved = errno, fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t length = 0;
-
-	while (fd >= 0 && length < capacity - 1) {
-		ssize_t n = read(fd, text + length, capacity - 1 - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		length += (size_t)n;
-	}
-	if (fd >= 0)
-		close(fd);
-	text[length] = '\0';
-	errno = saved;
-	return length;
-}
-
 /* 0 if it has none, or cannot be read. */
 static long parent_of(long pid)
 {
 	char path[64], text[1024], *after;
 
 	na_format(path, sizeof(path), "/proc/%ld/stat", pid);
-	if (!slurp(path, text, sizeof(text)))
+	if (na_file_read(path, text, sizeof(text)) <= 0)
 		return 0;
 	after = strrchr(text, ')'); /* the program's name may hold anything */
 	return after && strlen(after) > 4 ? strtol(after + 4, NULL, 10) : 0;
@@ -83,15 +62,16 @@ static long parent_of(long pid)
 int na_hydra_job(char *job, size_t capacity)
 {
 	char path[64], arguments[MOST_ARGUMENTS];
+	int saved = errno, found = 0;
 	long pid = getppid();
 
-	for (int i = 0; i < MOST_ANCESTORS && pid > 1; i++, pid = parent_of(pid)) {
-		size_t length;
+	for (int i = 0; i < MOST_ANCESTORS && pid > 1 && !found; i++, pid = parent_of(pid)) {
+		int length;
 
 		na_format(path, sizeof(path), "/proc/%ld/cmdline", pid);
-		length = slurp(path, arguments, sizeof(arguments));
-		if (na_hydra_parse(arguments, length, job, capacity))
-			return 1;
+		length = na_file_read(path, arguments, sizeof(arguments));
+		found = length > 0 && na_hydra_parse(arguments, (size_t)length, job, capacity);
 	}
-	return 0;
+	errno = saved;
+	return found;
 }

@@ -7,9 +7,6 @@
 
 /* ---- over time ---- */
 
-static const char *const quantities[NA_QUANTITIES] = { "live_bytes", "physical_bytes", "requested_bytes",
-						       "compressed_bytes", "misplaced_bytes" };
-
 /* On the job's axis: outside of its own time a host has nothing, or what is unknown at all times is unknown then as well. */
 static json_t *course(const struct na_series *s, enum na_quantity q, const struct na_series *axis, bool *failed)
 {
@@ -34,7 +31,7 @@ json_t *na_json_series(const struct na_series *s, const struct na_series *axis, 
 	put(o, "begin_ms", axis->count ? number(axis->first << axis->shift) : na_jansson.json_null(), failed);
 	put(o, "bin_ms", number(UINT64_C(1) << axis->shift), failed);
 	for (unsigned int q = 0; q < NA_QUANTITIES; q++)
-		put(o, quantities[q], course(s, (enum na_quantity)q, axis, failed), failed);
+		put(o, na_quantity_names[q], course(s, (enum na_quantity)q, axis, failed), failed);
 	return o;
 }
 

@@ -36,10 +36,6 @@ static int copy(json_t *into, json_t *from, const char *key)
 	return na_jansson.json_object_set_new(into, key, twin);
 }
 
-static const char *const histories[] = { "live_bytes", "physical_bytes", "requested_bytes", "compressed_bytes",
-					 "misplaced_bytes" };
-#define HISTORIES (sizeof(histories) / sizeof(histories[0]))
-
 /* What the table of nodes and the readers of its rows need. */
 static void trim_metrics(json_t *metrics)
 {
@@ -82,11 +78,11 @@ static int thin(json_t *series, size_t bins)
 {
 	int rc = 0;
 
-	while (rc == 0 && na_jansson.json_array_size(get(series, histories[0])) > bins) {
+	while (rc == 0 && na_jansson.json_array_size(get(series, na_quantity_names[0])) > bins) {
 		json_int_t width = na_jansson.json_integer_value(get(series, "bin_ms"));
 
-		for (size_t i = 0; rc == 0 && i < HISTORIES; i++)
-			rc = halve(series, histories[i]);
+		for (size_t i = 0; rc == 0 && i < NA_QUANTITIES; i++)
+			rc = halve(series, na_quantity_names[i]);
 		if (rc == 0)
 			rc = na_jansson.json_object_set_new(series, "bin_ms", na_jansson.json_integer(2 * width));
 	}

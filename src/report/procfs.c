@@ -2,37 +2,18 @@
 #include "report/procfs.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "heap/snapshot.h"
+#include "topology/bitset.h"
 
-/* 0 or -errno; the text ends in NUL and is cut if it is longer. */
+/* Whoever calls has an errno to keep. */
 static int slurp(const char *path, char *text, size_t capacity)
 {
-	int saved = errno, rc = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t length = 0;
+	int saved = errno, rc = na_file_read(path, text, capacity);
 
-	if (fd < 0) {
-		rc = -errno;
-		errno = saved;
-		return rc;
-	}
-	while (length + 1 < capacity) {
-		ssize_t n = read(fd, text + length, capacity - 1 - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			rc = -errno;
-		if (n <= 0)
-			break;
-		length += (size_t)n;
-	}
-	close(fd);
-	text[length] = '\0';
 	errno = saved;
 	return rc;
 }
@@ -80,33 +61,17 @@ uint64_t na_procfs_pss(void)
 	return na_procfs_find(text, "Pss");
 }
 
-static uint32_t whole(const char **s)
-{
-	uint32_t v = 0;
-
-	for (; **s >= '0' && **s <= '9'; ++*s)
-		v = v * 10 + (uint32_t)(**s - '0');
-	return v;
-}
-
-/* "0-3,8,10-11". */
 uint32_t na_procfs_node_cpus(int32_t node, bool (*mine)(uint32_t cpu))
 {
+	unsigned long cpus[NA_BITSET_MOST / NA_BITSET_BITS] = { 0 };
 	char path[80], text[4096];
 	uint32_t n = 0;
+	int highest;
 
 	na_format(path, sizeof(path), "/sys/devices/system/node/node%d/cpulist", node);
-	if (slurp(path, text, sizeof(text)) < 0)
+	if (slurp(path, text, sizeof(text)) < 0 || na_bitset_read_list(text, cpus, NA_BITSET_MOST, &highest) < 0)
 		return UINT32_MAX;
-	for (const char *s = text; *s >= '0' && *s <= '9'; s += *s == ',') {
-		uint32_t first = whole(&s), last = first;
-
-		if (*s == '-') {
-			s++;
-			last = whole(&s);
-		}
-		for (uint32_t cpu = first; cpu <= last && last < 1u << 20; cpu++)
-			n += mine(cpu);
-	}
+	for (int cpu = 0; cpu <= highest; cpu++)
+		n += na_bitset_has(cpus, NA_BITSET_MOST, (size_t)cpu) && mine((uint32_t)cpu);
 	return n;
 }

@@ -7,6 +7,9 @@
 
 #include "heap/snapshot.h"
 
+const char *const na_quantity_names[NA_QUANTITIES] = { "live_bytes", "physical_bytes", "requested_bytes",
+						       "compressed_bytes", "misplaced_bytes" };
+
 /* Of two values within one bin: the larger that is known. */
 static uint64_t larger(uint64_t a, uint64_t b)
 {

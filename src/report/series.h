@@ -30,6 +30,9 @@ enum na_quantity {
 	NA_QUANTITIES
 };
 
+/* As report.json calls them. */
+extern const char *const na_quantity_names[NA_QUANTITIES];
+
 struct na_series {
 	uint32_t shift;
 	uint32_t count;				       /* bins in use; 0: empty */

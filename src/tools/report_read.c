@@ -148,8 +148,6 @@ static void read_outliers(struct na_distribution *d, json_t *list)
 
 static void read_series(struct na_series *s, json_t *series)
 {
-	static const char *const names[NA_QUANTITIES] = { "live_bytes", "physical_bytes", "requested_bytes",
-							  "compressed_bytes", "misplaced_bytes" };
 	uint64_t width = count(series, "bin_ms"), begin = whole(series, "begin_ms");
 	size_t bins = json_array_size(json_object_get(series, "live_bytes")), i;
 	json_t *v;
@@ -162,8 +160,9 @@ static void read_series(struct na_series *s, json_t *series)
 	s->count = (uint32_t)(bins < NA_SERIES_BINS ? bins : NA_SERIES_BINS);
 	memset(s->value, 0xff, sizeof(s->value));
 	for (unsigned int q = 0; q < NA_QUANTITIES; q++)
-		json_array_foreach(json_object_get(series, names[q]), i, v) if (i < s->count && json_is_integer(v))
-			s->value[q][i] = (uint64_t)json_integer_value(v);
+		json_array_foreach(json_object_get(series, na_quantity_names[q]), i,
+				   v) if (i < s->count && json_is_integer(v)) s->value[q][i] =
+			(uint64_t)json_integer_value(v);
 }
 
 static void read_numa(struct na_job *j, json_t *list)
