@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -68,39 +69,63 @@ static uint64_t since(uint64_t at_ns, uint64_t begin_ns)
 	return at_ns > begin_ns ? at_ns - begin_ns : 0;
 }
 
-/* The simulator takes the last line's start for the length of the trace, and reads one more line after a newline at the end. */
-static int write_trace(int fd, int rank, uint64_t begin_ns, uint64_t end_ns)
-{
-	char text[160];
-	int rc;
+/* What is written to a file by the kilobyte. */
+struct buffer {
+	int fd, rc;
+	size_t length;
+	char text[16384];
+};
 
-	rc = na_file_write(fd, text,
-			   na_format(text, sizeof(text),
-				     "# numarena: pauses of rank %d; start and length in nanoseconds\n"
-				     "# the last line is the end\n",
-				     rank));
-	for (uint64_t i = 0; rc == 0 && i < traced; i++)
-		rc = na_file_write(fd, text,
-				   na_format(text, sizeof(text), "%llu\t%llu\n",
-					     (unsigned long long)since(trace[i].at_ns, begin_ns),
-					     (unsigned long long)trace[i].ns));
-	if (rc == 0)
-		rc = na_file_write(
-			fd, text,
-			na_format(text, sizeof(text), "%llu\t0", (unsigned long long)since(end_ns, begin_ns)));
-	return rc;
+static void flush(struct buffer *b)
+{
+	if (b->rc == 0)
+		b->rc = na_file_write(b->fd, b->text, b->length);
+	b->length = 0;
+}
+
+static void __attribute__((format(printf, 2, 3))) add(struct buffer *b, const char *format, ...)
+{
+	va_list args;
+
+	if (sizeof(b->text) - b->length < 160) /* no line is longer */
+		flush(b);
+	va_start(args, format);
+	b->length += na_vformat(b->text + b->length, sizeof(b->text) - b->length, format, args);
+	va_end(args);
+}
+
+/* The first `count` moments change no more: they may be read without the lock. The simulator takes the last line's start for the length of the
+ * trace, and reads one more line after a newline at the end. */
+static int write_trace(int fd, uint64_t count, int rank, uint64_t begin_ns, uint64_t end_ns)
+{
+	struct buffer b = { .fd = fd };
+
+	add(&b,
+	    "# numarena: pauses of rank %d; start and length in nanoseconds\n"
+	    "# the last line is the end\n",
+	    rank);
+	for (uint64_t i = 0; b.rc == 0 && i < count; i++)
+		add(&b, "%llu\t%llu\n", (unsigned long long)since(trace[i].at_ns, begin_ns),
+		    (unsigned long long)trace[i].ns);
+	add(&b, "%llu\t0", (unsigned long long)since(end_ns, begin_ns));
+	flush(&b);
+	return b.rc;
 }
 
 int na_paused_trace(const char *path, int rank, uint64_t begin_ns, uint64_t end_ns)
 {
+	uint64_t count;
 	int fd, rc;
 
-	if (!traced)
+	na_lock(&lock);
+	count = traced;
+	na_unlock(&lock);
+	if (!count)
 		return -ENODATA;
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
-	rc = write_trace(fd, rank, begin_ns, end_ns);
+	rc = write_trace(fd, count, rank, begin_ns, end_ns);
 	if (close(fd) < 0 && rc == 0)
 		rc = -errno;
 	if (rc < 0)
