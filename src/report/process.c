@@ -206,7 +206,9 @@ static void describe_huge_pages(struct na_record *r)
 	const char *mode = na_hugepages_mode();
 	bool asked = __atomic_load_n(&na_options.hugepages, __ATOMIC_RELAXED) != NA_PAGES_ORDINARY;
 
-	r->huge_pages = NA_HUGE_KNOWN | (asked ? NA_HUGE_ASKED : 0);
+	r->huge_pages = asked ? NA_HUGE_ASKED : 0;
+	if (strcmp(mode, "unavailable") != 0)
+		r->huge_pages |= NA_HUGE_KNOWN;
 	if (strcmp(mode, "always") == 0 || strcmp(mode, "madvise") == 0)
 		r->huge_pages |= NA_HUGE_POSSIBLE;
 }

@@ -176,13 +176,13 @@ int main(int argc, char **argv)
 	const struct command *command = find(argc > 1 ? argv[1] : NULL);
 	struct na_report_args args = { .threshold = 5 };
 	bool check = false;
-	int c, rc = 0;
+	int c, rc = 0, at = 0;
 
 	opterr = 0;
 	optind = command ? 2 : 1;
 	if (!command)
 		command = &plain;
-	while (rc == 0 && (c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while (rc == 0 && (c = getopt_long(argc, argv, ":", options, &at)) != -1) {
 		if (c == 'h')
 			return help_of(command);
 		if (c == 'v') {
@@ -194,8 +194,8 @@ int main(int argc, char **argv)
 		if (c == '?')
 			return na_usage_error(TOOL, "no such option: %s", argv[optind - 1]);
 		if (!strchr(command->options, c))
-			return na_usage_error(TOOL, "%s%s does not go with %s", command == &plain ? "" : "option ",
-					      argv[optind - 1], command == &plain ? "no command" : command->name);
+			return na_usage_error(TOOL, "option --%s does not go with %s", options[at].name,
+					      command == &plain ? "no command" : command->name);
 		check |= c == 'c';
 		rc = set_option(&args, c);
 	}

@@ -126,25 +126,30 @@ static void compare_headline(struct items *list, json_t *a, json_t *b)
 		    na_report_number(b, table[i].path));
 }
 
+static void compare_metric(struct items *list, const char *name, json_t *a, json_t *b)
+{
+	enum na_unit unit = na_report_unit(na_report_text_at(b ? b : a, "unit"));
+	char text[96];
+
+	add(list, "figures over ranks", name, unit, na_report_number(a, "total"), na_report_number(b, "total"));
+	snprintf(text, sizeof(text), "%.60s, most", name);
+	add(list, "figures over ranks", text, unit, na_report_number(a, "max/value"), na_report_number(b, "max/value"));
+	snprintf(text, sizeof(text), "%.60s, imbalance", name);
+	add(list, "figures over ranks", text, NA_UNIT_PPM, na_report_number(a, "imbalance"),
+	    na_report_number(b, "imbalance"));
+}
+
+/* Of either report: one that is of another version may have others. */
 static void compare_metrics(struct items *list, json_t *a, json_t *b)
 {
 	const char *name;
 	json_t *m;
 
-	json_object_foreach(json_object_get(b, "metrics"), name, m)
+	json_object_foreach(b, name, m) compare_metric(list, name, json_object_get(a, name), m);
+	json_object_foreach(a, name, m)
 	{
-		json_t *old = json_object_get(json_object_get(a, "metrics"), name);
-		enum na_unit unit = na_report_unit(na_report_text_at(m, "unit"));
-		char text[96];
-
-		add(list, "figures over ranks", name, unit, na_report_number(old, "total"),
-		    na_report_number(m, "total"));
-		snprintf(text, sizeof(text), "%.60s, most", name);
-		add(list, "figures over ranks", text, unit, na_report_number(old, "max/value"),
-		    na_report_number(m, "max/value"));
-		snprintf(text, sizeof(text), "%.60s, imbalance", name);
-		add(list, "figures over ranks", text, NA_UNIT_PPM, na_report_number(old, "imbalance"),
-		    na_report_number(m, "imbalance"));
+		if (!json_object_get(b, name))
+			compare_metric(list, name, m, NULL);
 	}
 }
 
@@ -194,7 +199,7 @@ static void compare_all(struct items *list, json_t *a, json_t *b)
 						{ NULL, NULL, NULL } };
 
 	compare_headline(list, a, b);
-	compare_metrics(list, a, b);
+	compare_metrics(list, json_object_get(a, "metrics"), json_object_get(b, "metrics"));
 	compare_named(list, "phases", json_object_get(a, "phases"), json_object_get(b, "phases"), phases);
 	compare_named(list, "named pools", json_object_get(a, "pools"), json_object_get(b, "pools"), pools);
 }
