@@ -40,7 +40,8 @@ struct na_top {
 	size_t count, capacity;
 	struct na_top_row *before; /* of the last look, for rates */
 	size_t before_count, before_capacity;
-	uint64_t *foreign; /* records of ranks of other hosts, by a hash of their paths; 0: free. A power of two of places */
+	uint64_t *
+		foreign; /* records of ranks of other hosts, by a hash of their paths; 0: free. A power of two of places */
 	size_t foreign_count, foreign_places;
 	/* of the node */
 	char host[NA_RECORD_NAME];
