@@ -71,7 +71,7 @@ static double *swap(struct domain *d, int s, double *out, int count, int *receiv
 static void wrap(const struct domain *d, struct atoms *a, int k)
 {
 	for (long i = 0; i < a->count; i++) {
-		double *x = &a->x[3 * i + k];
+		double *x = OF(a, x, i) + k;
 
 		if (*x < 0)
 			*x += d->box[k];
@@ -89,25 +89,22 @@ static double *pack_leavers(const struct domain *d, struct atoms *a, int s, int 
 	double *out = need(malloc(((size_t)a->count * PACKED + 1) * sizeof(double)), "a message");
 
 	for (long i = 0; i < a->count;) {
-		double x = a->x[3 * i + k];
+		double x = OF(a, x, i)[k];
 		int leaves = s % 2 ? x >= d->hi[k] : x < d->lo[k];
 
 		if (!leaves) {
 			i++;
 			continue;
 		}
-		memcpy(out + n, a->x + 3 * i, 3 * sizeof(double));
-		memcpy(out + n + 3, a->v + 3 * i, 3 * sizeof(double));
-		out[n + 6] = (double)a->id[i];
+		memcpy(out + n, OF(a, x, i), 3 * sizeof(double));
+		memcpy(out + n + 3, OF(a, v, i), 3 * sizeof(double));
+		out[n + 6] = (double)ID(a, i);
 		if (out[n + k] < 0)
 			out[n + k] += d->box[k];
 		else if (out[n + k] >= d->box[k])
 			out[n + k] -= d->box[k];
 		n += PACKED;
-		a->count--;
-		memcpy(a->x + 3 * i, a->x + 3 * a->count, 3 * sizeof(double));
-		memcpy(a->v + 3 * i, a->v + 3 * a->count, 3 * sizeof(double));
-		a->id[i] = a->id[a->count];
+		atoms_take_out(a, i);
 	}
 	*count = n;
 	return out;
@@ -115,7 +112,7 @@ static double *pack_leavers(const struct domain *d, struct atoms *a, int s, int 
 
 void domain_migrate(struct domain *d, struct atoms *a)
 {
-	a->ghosts = 0;
+	atoms_drop_ghosts(a);
 	for (int s = 0; s < SWAPS; s++) {
 		double *out, *in;
 		int sent, received;
@@ -128,9 +125,10 @@ void domain_migrate(struct domain *d, struct atoms *a)
 		in = swap(d, s, out, sent, &received);
 		atoms_reserve(a, a->count + received / PACKED);
 		for (int n = 0; n < received; n += PACKED, a->count++) {
-			memcpy(a->x + 3 * a->count, in + n, 3 * sizeof(double));
-			memcpy(a->v + 3 * a->count, in + n + 3, 3 * sizeof(double));
-			a->id[a->count] = (long)in[n + 6];
+			atoms_add(a, a->count, 0);
+			memcpy(OF(a, x, a->count), in + n, 3 * sizeof(double));
+			memcpy(OF(a, v, a->count), in + n + 3, 3 * sizeof(double));
+			ID(a, a->count) = (long)in[n + 6];
 		}
 		free(out);
 		free(in);
@@ -154,12 +152,17 @@ static void send_ghosts(struct domain *d, struct atoms *a, int s)
 	int received;
 
 	for (int i = 0; i < d->send_count[s]; i++) {
-		memcpy(out + 3 * i, a->x + 3 * (long)d->send[s][i], 3 * sizeof(double));
+		memcpy(out + 3 * i, OF(a, x, (long)d->send[s][i]), 3 * sizeof(double));
 		out[3 * i + s / 2] += shift;
 	}
 	in = swap(d, s, out, 3 * d->send_count[s], &received);
-	atoms_reserve(a, d->first[s] + received / 3);
-	memcpy(a->x + 3 * d->first[s], in, (size_t)received * sizeof(double));
+	for (long i = 0; i < received / 3; i++) {
+		if (d->first[s] + i >= a->count + a->ghosts) {
+			atoms_add(a, d->first[s] + i, 1);
+			a->ghosts++;
+		}
+		memcpy(OF(a, x, d->first[s] + i), in + 3 * i, 3 * sizeof(double));
+	}
 	d->receive_count[s] = received / 3;
 	free(out);
 	free(in);
@@ -167,7 +170,7 @@ static void send_ghosts(struct domain *d, struct atoms *a, int s)
 
 void domain_halo(struct domain *d, struct atoms *a, double reach)
 {
-	a->ghosts = 0;
+	atoms_drop_ghosts(a);
 	for (int s = 0; s < SWAPS; s++) {
 		/* Both sides of a dimension look at what was there before either. */
 		long seen = s % 2 ? d->first[s - 1] : a->count + a->ghosts;
@@ -175,7 +178,7 @@ void domain_halo(struct domain *d, struct atoms *a, double reach)
 
 		d->send[s] = need(realloc(d->send[s], ((size_t)seen + 1) * sizeof(int)), "a halo");
 		for (long i = 0; i < seen; i++) {
-			double x = a->x[3 * i + s / 2];
+			double x = OF(a, x, i)[s / 2];
 
 			if (s % 2 ? x >= d->hi[s / 2] - reach : x < d->lo[s / 2] + reach)
 				d->send[s][n++] = (int)i;
@@ -183,7 +186,6 @@ void domain_halo(struct domain *d, struct atoms *a, double reach)
 		d->send_count[s] = n;
 		d->first[s] = a->count + a->ghosts;
 		send_ghosts(d, a, s);
-		a->ghosts += d->receive_count[s];
 	}
 }
 

@@ -27,14 +27,15 @@ void force_compute(const struct atoms *a, const struct neighbours *n, double cut
 	double cut6 = 1.0 / (cutoff * cutoff * cutoff * cutoff * cutoff * cutoff), shift = 4 * cut6 * (cut6 - 1);
 
 	/* The neighbours' positions lie all over the array: they are asked for as far ahead as is found to pay. */
-	with_prefetched_rows (list, k, n->start[0], n->start[a->count], (const double (*)[3])(a->x + 3L * n->list[k]))
-	for (long i = 0; i < a->count; i++) {
+	with_prefetched_rows (list, k, n->start[0], n->start[a->count], LISTED(a, n, k))
+	for (long row = 0; row < a->count; row++) {
+		long i = row_of(n, row);
+		const double *x = OF(a, x, i);
 		double f[3] = { 0 }, own = 0, pressure = 0;
 
-		for_each_in_row (list, k, n->start[i], n->start[i + 1], (const double (*)[3])(a->x + 3L * n->list[k])) {
-			long j = n->list[k];
-			double r[3] = { a->x[3 * i] - a->x[3 * j], a->x[3 * i + 1] - a->x[3 * j + 1],
-					a->x[3 * i + 2] - a->x[3 * j + 2] };
+		for_each_in_row (list, k, n->start[row], n->start[row + 1], LISTED(a, n, k)) {
+			const double *y = *LISTED(a, n, k);
+			double r[3] = { x[0] - y[0], x[1] - y[1], x[2] - y[2] };
 			double r2 = r[0] * r[0] + r[1] * r[1] + r[2] * r[2], inverse, r6, strength;
 
 			if (r2 >= cutoff * cutoff)
@@ -48,7 +49,7 @@ void force_compute(const struct atoms *a, const struct neighbours *n, double cut
 			own += 4 * r6 * (r6 - 1) - shift;
 			pressure += strength * r2;
 		}
-		memcpy(a->f + 3 * i, f, sizeof(f));
+		memcpy(OF(a, f, i), f, sizeof(f));
 		energy[i] = 0.5 * own;
 		virial[i] = 0.5 * pressure;
 	}

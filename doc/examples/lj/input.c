@@ -35,6 +35,7 @@ static int set_field(struct input *in, const char *path, int line, const char *f
 		{ "cutoff", &in->cutoff, NULL, 1.2, 10.0 },
 		{ "skin", &in->skin, NULL, 0.01, 2.0 },
 		{ "print_every", NULL, &in->print_every, 1, 1e9 },
+		{ "shuffle", NULL, &in->shuffle, 0, 1 },
 		{ "tolerance", &in->tolerance, NULL, 0.0, 100.0 },
 	};
 	double value;

@@ -7,6 +7,7 @@
  *   atoms.c      the arrays of particles, and the initial state
  *   domain.c     who has which part of the box; particles that move on; copies of neighbours' particles
  *   neighbour.c  cell lists and neighbour lists
+ *   particles.c  particles as movable blocks
  *   force.c      forces, potential energy, virial
  *
  * Memory is used as simulations use it. Particle arrays live as long as the run and come from the pool
@@ -14,12 +15,18 @@
  * energies are allocated and freed every time they are needed.
  *
  * Compiled with -DWITHOUT_NUMARENA it uses the C library alone, for comparison: same numbers, bit by bit.
+ *
+ * Compiled with -DMOVABLE each particle is a movable block, reached by a pointer, as in codes whose particles are objects: same numbers again. Where
+ * they lie in memory then is numarena's affair, at the one moment when nobody uses them (particles_settle(): between two lists, no
+ * message under way): --windows lets the ranks defragment there, together, and --order lays the particles in the order of their cells, in which
+ * they are then gone through, too; --by-cells does the second alone.
  */
 #ifndef LJ_H
 #define LJ_H
 
 #include <mpi.h>
 #include <stdlib.h>
+#include <string.h>
 
 #ifdef WITHOUT_NUMARENA
 static inline void *pool_allocate(size_t size)
@@ -56,6 +63,13 @@ static inline void pool_return(void *block)
 }
 #endif
 
+/* The command line. */
+struct options {
+	int windows;  /* defragment together at each list build */
+	int by_cells; /* go through the particles in the order of their cells, not of their numbers */
+	int order;    /* and lay them so in memory too, at the first of so many list builds; 0: never */
+};
+
 struct input {
 	int cells[3];       /* face-centred cubic unit cells, four particles each */
 	double density;     /* particles a unit volume */
@@ -67,16 +81,45 @@ struct input {
 	long seed;
 	int print_every;
 	double tolerance;   /* drift of the total energy a particle that is still accepted */
+	int shuffle;        /* 1: particles are made in an order drawn at random: they lie as they do after days of mixing */
 };
 
 struct atoms {
 	long count;    /* ours */
 	long ghosts;   /* copies of neighbours' particles, behind ours */
 	long capacity;
+#ifdef MOVABLE
+	struct particle **at; /* pinned, but while they settle */
+	memory_handle_t *handle;
+#else
 	double *x, *v, *f; /* three a particle; v and f of ours only */
 	double *home;      /* x when the lists were built */
 	long *id;
+#endif
 };
+
+#ifdef MOVABLE
+struct particle {
+	double x[3]; /* a ghost's block ends here */
+	double v[3], f[3], home[3];
+	long id;
+};
+#define OF(a, what, i) ((a)->at[i]->what)
+#define ID(a, i)       ((a)->at[i]->id)
+#else
+#define OF(a, what, i) ((a)->what + 3 * (i))
+#define ID(a, i)       ((a)->id[i])
+#endif
+/* What of particle i is asked for ahead. */
+#define POSITION(a, i) ((const double (*)[3])OF(a, x, (long)(i)))
+/* In a list: numbers of particles or, where these stand still till the next list, their addresses. */
+#ifdef MOVABLE
+typedef const struct particle *listed;
+#define LISTED(a, n, k) ((const double (*)[3])(n)->list[k]->x)
+#else
+typedef int listed;
+#define LISTED(a, n, k) POSITION(a, (n)->list[k])
+#endif
 
 #define SWAPS 6 /* two a dimension */
 
@@ -94,9 +137,40 @@ struct domain {
 };
 
 struct neighbours {
-	long *start; /* of particle i's neighbours; count + 1 entries */
-	int *list;
+	long *start; /* of the neighbours in row k; count + 1 entries */
+	listed *list;
 	long capacity, start_capacity;
+#ifdef MOVABLE
+	int by_cells; /* rows are in the order of cells */
+	int *order;   /* whose row k is */
+#endif
+};
+
+/* The particle of row k. */
+static inline long row_of(const struct neighbours *n, long k)
+{
+#ifdef MOVABLE
+	return n->order[k];
+#else
+	(void)n;
+	return k;
+#endif
+}
+
+/* Particles by the cells that they are in; of one list build. */
+struct cells {
+	int n[3];
+	double from[3], width[3];
+#ifdef WITHOUT_NUMARENA
+	int *head, *next;
+#else
+	size_t *first; /* of a cell's particles, in order of cells; one more than cells */
+	int *member;
+	double *x; /* theirs */
+#endif
+#ifdef MOVABLE
+	listed *at;
+#endif
 };
 
 struct energies {
@@ -110,6 +184,47 @@ int input_read(const char *path, struct input *in);
 void atoms_reserve(struct atoms *a, long wanted);
 void atoms_create(struct atoms *a, const struct domain *d, const struct input *in);
 void atoms_free(struct atoms *a);
+#ifdef MOVABLE
+/* particles.c. Each rank has a block for each of its particles and ghosts, pinned. */
+void particles_make(struct atoms *a, long i, int ghost);
+void particles_end(struct atoms *a, long first, long last);
+void particles_settle(struct atoms *a, const struct domain *d, const struct cells *c, const struct options *o);
+#endif
+
+/* Particle i begins. */
+static inline void atoms_add(struct atoms *a, long i, int ghost)
+{
+	atoms_reserve(a, i + 1);
+#ifdef MOVABLE
+	particles_make(a, i, ghost);
+#else
+	(void)ghost;
+#endif
+}
+
+static inline void atoms_drop_ghosts(struct atoms *a)
+{
+#ifdef MOVABLE
+	particles_end(a, a->count, a->count + a->ghosts);
+#endif
+	a->ghosts = 0;
+}
+
+/* Particle i ends, and the last of ours takes its number. */
+static inline void atoms_take_out(struct atoms *a, long i)
+{
+#ifdef MOVABLE
+	particles_end(a, i, i + 1);
+	a->count--;
+	a->handle[i] = a->handle[a->count];
+	a->at[i] = a->at[a->count];
+#else
+	a->count--;
+	memcpy(OF(a, x, i), OF(a, x, a->count), 3 * sizeof(double));
+	memcpy(OF(a, v, i), OF(a, v, a->count), 3 * sizeof(double));
+	a->id[i] = a->id[a->count];
+#endif
+}
 
 /* domain.c */
 int domain_create(struct domain *d, const struct input *in); /* 1: too many ranks for the box, and said so */
@@ -119,8 +234,9 @@ void domain_update(struct domain *d, struct atoms *a);
 void domain_free(struct domain *d);
 void *need(void *block, const char *what); /* the block, or the end of the job */
 
-/* neighbour.c */
-void neighbours_build(struct neighbours *n, const struct domain *d, struct atoms *a, double reach);
+/* neighbour.c: the cells first, which neighbours_build() ends. */
+void cells_fill(struct cells *c, const struct domain *d, const struct atoms *a, double reach);
+void neighbours_build(struct neighbours *n, struct cells *c, struct atoms *a, double reach);
 int neighbours_stale(const struct domain *d, const struct atoms *a, double skin);
 void neighbours_free(struct neighbours *n);
 
