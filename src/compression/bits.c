@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "compression/bits.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define GROUP NA_BITS_GROUP
@@ -60,10 +61,11 @@ static uint8_t *pack_plain(const uint8_t *p, uint8_t mask, uint8_t *to)
 	return to;
 }
 
-static void unpack_plain(const uint8_t *from, uint8_t base, uint8_t mask, uint8_t *to)
+static void unpack_plain(const uint8_t *from, size_t length, uint8_t base, uint8_t mask, uint8_t *to)
 {
 	uint64_t v[GROUP / 8];
 
+	(void)length;
 	for (int i = 0; i < GROUP / 8; i++)
 		v[i] = base * ONES;
 	for (unsigned int left = mask; left; left &= ~(1U << highest(left)))
@@ -133,10 +135,11 @@ static inline VECTORS __m256i spread(const uint8_t *from)
 				 which);
 }
 
-static inline VECTORS void unpack_avx2(const uint8_t *from, uint8_t base, uint8_t mask, uint8_t *to)
+static inline VECTORS void unpack_avx2(const uint8_t *from, size_t length, uint8_t base, uint8_t mask, uint8_t *to)
 {
 	__m256i a = _mm256_set1_epi8((char)base), b = a;
 
+	(void)length;
 	for (unsigned int left = mask; left; from += 8) {
 		unsigned int bit = highest(left);
 		__m256i one = _mm256_set1_epi8((char)(1U << bit));
@@ -149,6 +152,53 @@ static inline VECTORS void unpack_avx2(const uint8_t *from, uint8_t base, uint8_
 	_mm256_storeu_si256((__m256i *)(void *)(to + 32), b);
 }
 
+/* ---- with BMI2: fields ---- */
+
+#define FIELDS	    __attribute__((target("avx2,popcnt,bmi2")))
+#define mask_fields mask_avx2
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+
+/* Whether the instructions take a cycle and not a hundred: AMD's have microcode for them up to Zen 2. */
+static bool has_fields(void)
+{
+	return __builtin_cpu_supports("bmi2") && has_avx2() &&
+	       (__builtin_cpu_is("intel") ||
+		(__builtin_cpu_is("amd") && !__builtin_cpu_is("amdfam17h") && !__builtin_cpu_is("amdfam15h")));
+}
+
+/* Writes up to seven bytes more, which are another field's or within NA_BITS_BOUND. */
+static inline FIELDS uint8_t *pack_fields(const uint8_t *p, uint8_t mask, uint8_t *to)
+{
+	uint64_t every = mask * ONES;
+	unsigned int each = (unsigned int)__builtin_popcount(mask);
+
+	*to++ = p[0];
+	*to++ = mask;
+	UNROLL
+	for (int i = 0; i < 8; i++, to += each)
+		put_eight(to, _pext_u64(eight(p + 8 * i), every));
+	return to;
+}
+
+static inline FIELDS void unpack_fields(const uint8_t *from, size_t length, uint8_t base, uint8_t mask, uint8_t *to)
+{
+	uint64_t every = mask * ONES, still = base * ONES & ~every;
+	unsigned int each = (unsigned int)__builtin_popcount(mask);
+	uint8_t end[GROUP + 8];
+
+	if (__builtin_expect(length < 7 * each + 8, 0)) {
+		memcpy(end, from, length);
+		from = end;
+	}
+	UNROLL
+	for (int i = 0; i < 8; i++, from += each)
+		put_eight(to + (size_t)8 * i, _pdep_u64(eight(from), every) | still);
+}
+
 #else
 
 #define VECTORS
@@ -156,6 +206,11 @@ static inline VECTORS void unpack_avx2(const uint8_t *from, uint8_t base, uint8_
 #define mask_avx2   mask_plain
 #define pack_avx2   pack_plain
 #define unpack_avx2 unpack_plain
+#define FIELDS
+#define has_fields()  0
+#define mask_fields   mask_plain
+#define pack_fields   pack_plain
+#define unpack_fields unpack_plain
 
 #endif
 
@@ -230,7 +285,8 @@ static const uint8_t *last(const uint8_t *from, size_t n, uint8_t *filled)
 			bytes = 8 * (size_t)__builtin_popcount(from[at + 1]);                                          \
 			if (length - at - 2 < bytes)                                                                   \
 				return 0;                                                                              \
-			unpack_##suffix(from + at + 2, from[at], from[at + 1], n - i < GROUP ? filled : to + i);       \
+			unpack_##suffix(from + at + 2, length - at - 2, from[at], from[at + 1],                        \
+					n - i < GROUP ? filled : to + i);                                              \
 			if (n - i < GROUP)                                                                             \
 				memcpy(to + i, filled, n - i);                                                         \
 			at += 2 + bytes;                                                                               \
@@ -241,28 +297,54 @@ static const uint8_t *last(const uint8_t *from, size_t n, uint8_t *filled)
 
 LOOPS(plain, )
 LOOPS(avx2, VECTORS)
+LOOPS(fields, FIELDS)
+
+static bool always(void)
+{
+	return true;
+}
+
+static bool with_avx2(void)
+{
+	return has_avx2();
+}
+
+static bool with_fields(void)
+{
+	return has_fields();
+}
+
+const struct na_bits_way na_bits_ways[NA_BITS_WAYS] = {
+	{ with_fields, measure_all_fields, pack_all_fields, unpack_all_fields },
+	{ with_avx2, measure_all_avx2, pack_all_avx2, unpack_all_avx2 },
+	{ always, measure_all_plain, pack_all_plain, unpack_all_plain },
+};
+
+/* relaxed: all threads find the same. */
+static const struct na_bits_way *way(void)
+{
+	static const struct na_bits_way *_Atomic found;
+	const struct na_bits_way *w = atomic_load_explicit(&found, memory_order_relaxed);
+
+	if (__builtin_expect(w != NULL, 1))
+		return w;
+	for (w = na_bits_ways; !w->runs(); w++)
+		;
+	atomic_store_explicit(&found, w, memory_order_relaxed);
+	return w;
+}
 
 size_t na_bits_measure(const uint8_t *from, size_t n, uint8_t *varies)
 {
-	return has_avx2() ? measure_all_avx2(from, n, varies) : measure_all_plain(from, n, varies);
+	return way()->measure(from, n, varies);
 }
 
 size_t na_bits_pack(const uint8_t *from, size_t n, uint8_t *to)
 {
-	return has_avx2() ? pack_all_avx2(from, n, to) : pack_all_plain(from, n, to);
-}
-
-size_t na_bits_pack_plain(const uint8_t *from, size_t n, uint8_t *to)
-{
-	return pack_all_plain(from, n, to);
+	return way()->pack(from, n, to);
 }
 
 size_t na_bits_unpack(const uint8_t *from, size_t length, uint8_t *to, size_t n)
 {
-	return has_avx2() ? unpack_all_avx2(from, length, to, n) : unpack_all_plain(from, length, to, n);
-}
-
-size_t na_bits_unpack_plain(const uint8_t *from, size_t length, uint8_t *to, size_t n)
-{
-	return unpack_all_plain(from, length, to, n);
+	return way()->unpack(from, length, to, n);
 }

@@ -8,21 +8,17 @@
 
 #define LENGTH 2 /* bytes in front of an LZ4 block */
 
-#define LOOKS	8 /* at groups of a plane that tell whether it is noise */
-#define RELEARN 8 /* pieces after which LZ4 is tried on a further plane that was not for it */
+#define APART	192 /* bytes between planes, which would be in the same few sets of a cache otherwise */
+#define LOOKS	8   /* at groups of a plane that tell whether it is noise */
+#define RELEARN 16  /* pieces after which LZ4 is tried on a further plane that was not for it */
 
-/* What LZ4 may leave of a plane: it must save more than what takes no search, a fifth; and of a plane that would stay as it is a third, for it is
- * slowest where it finds little. The high effort takes all it can get. */
+/* What LZ4 may leave of a plane: half of what takes no search, for it is slowest where it finds little. The high effort takes all it can get. */
 static size_t room_for_lz4(const struct na_effort *effort, size_t n, size_t otherwise)
 {
-	size_t most = n - n / 16, room, least = otherwise / 5 > n / 32 ? otherwise / 5 : n / 32;
+	size_t room = otherwise < n - n / 16 ? otherwise : n - n / 16;
 
-	if (effort->high)
-		room = otherwise < most ? otherwise : most;
-	else if (otherwise > most)
-		room = n - n / 3;
-	else
-		room = otherwise > least ? otherwise - least : 0;
+	if (!effort->high)
+		room /= 2;
 	return room > LENGTH ? room - LENGTH : 0;
 }
 
@@ -92,11 +88,13 @@ size_t na_piece_encode(struct na_workspace *w, const struct na_effort *effort, e
 		return at;
 	}
 	for (unsigned int k = 0; k < width; k++)
-		planes[k] = w->planes + k * n;
-	if (na_filter_is_delta(filter))
-		na_planes_split_deltas(from, n, width, planes);
-	else
+		planes[k] = w->planes + k * (n + APART);
+	if (na_filter_is_delta(filter)) {
+		na_planes_split_deltas(from, n, width, planes, to);
+		at = NA_STARTS(n, width);
+	} else {
 		na_planes_split(from, n, width, planes);
+	}
 	for (unsigned int k = 0; k < width; k++) {
 		at += encode_plane(w, effort, planes[k], n, raw >> k & 1, false, to + at, &mode);
 		*modes |= (uint16_t)((unsigned int)mode << (2 * k));
@@ -204,7 +202,7 @@ static const uint8_t *decode_plane(unsigned int mode, const uint8_t **from, cons
 
 int na_piece_decode(struct na_workspace *w, const struct na_code *code, const void *payload, void *to)
 {
-	const uint8_t *at = payload, *end = at + code->length, *planes[NA_PLANES], *only;
+	const uint8_t *at = payload, *end = at + code->length, *starts = at, *planes[NA_PLANES], *only;
 	unsigned int width;
 	size_t n, tail;
 
@@ -221,15 +219,20 @@ int na_piece_decode(struct na_workspace *w, const struct na_code *code, const vo
 			memcpy(to, only, n);
 		return 0;
 	}
+	if (na_filter_is_delta(code->filter)) {
+		at += NA_STARTS(n, width);
+		if (code->length < NA_STARTS(n, width))
+			return -EBADMSG;
+	}
 	for (unsigned int k = 0; k < width; k++) {
-		planes[k] = decode_plane(code->modes >> (2 * k) & 3, &at, end, n, w->planes + k * n);
+		planes[k] = decode_plane(code->modes >> (2 * k) & 3, &at, end, n, w->planes + k * (n + APART));
 		if (!planes[k])
 			return -EBADMSG;
 	}
 	if ((size_t)(end - at) != tail)
 		return -EBADMSG;
 	if (na_filter_is_delta(code->filter))
-		na_planes_join_deltas(planes, n, width, to);
+		na_planes_join_deltas(planes, n, width, starts, to);
 	else
 		na_planes_join(planes, n, width, to);
 	memcpy((uint8_t *)to + n * width, at, tail);

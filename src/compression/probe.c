@@ -41,14 +41,13 @@ static float gain_of(struct na_workspace *w, enum na_filter filter, size_t size)
 	const uint8_t *from = w->sample;
 	uint8_t *planes[NA_PLANES];
 
-	if (na_filter_is_delta(filter)) {
-		na_deltas_make(from, n, width, w->deltas);
-		from = w->deltas;
-	}
 	if (width > 1) {
 		for (unsigned int k = 0; k < width; k++)
 			planes[k] = w->planes + k * n;
-		na_planes_split(from, n, width, planes);
+		if (na_filter_is_delta(filter))
+			na_planes_split_deltas(from, n, width, planes, w->deltas);
+		else
+			na_planes_split(from, n, width, planes);
 		from = w->planes;
 	}
 	length = na_lz4_compress(w->state, 0, 1, from, n * width, w->out[0], n * width);
@@ -65,7 +64,7 @@ static float bits_of(struct na_workspace *w, enum na_filter filter, size_t size)
 	for (unsigned int k = 0; k < width; k++)
 		planes[k] = w->planes + k * n;
 	if (na_filter_is_delta(filter))
-		na_planes_split_deltas(w->sample, n, width, planes);
+		na_planes_split_deltas(w->sample, n, width, planes, w->deltas);
 	else
 		na_planes_split(w->sample, n, width, planes);
 	for (unsigned int k = 0; k < width; k++) {

@@ -60,57 +60,63 @@ static void planes_are_the_same_by_vectors_and_plainly(void **state)
 			na_planes_join_plain((const uint8_t *const *)a, 0, n, width, back + 1);
 			assert_memory_equal(back + 1, from + 1, n * width);
 			if (width > 2) {
-				na_planes_split_deltas(from + 1, n, width, a);
-				na_deltas_make_plain(from + 1, 0, n, width, back);
-				na_planes_split_plain(back, 0, n, width, b);
+				uint8_t begins[NA_STARTS(MOST, 8)], others[sizeof(begins)];
+
+				na_planes_split_deltas(from + 1, n, width, a, begins);
+				na_planes_split_deltas_plain(from + 1, n, width, b, others);
 				assert_memory_equal(one, other, n * width);
-				na_planes_join_deltas((const uint8_t *const *)a, n, width, back + 1);
+				assert_memory_equal(begins, others, NA_STARTS(n, width));
+				memset(back, 0, sizeof(back));
+				na_planes_join_deltas((const uint8_t *const *)a, n, width, begins, back + 1);
 				assert_memory_equal(back + 1, from + 1, n * width);
-				na_deltas_make(from + 1, n, width, one);
-				na_deltas_make_plain(from + 1, 0, n, width, other);
-				assert_memory_equal(one, other, n * width);
-				na_deltas_undo_plain(other, 0, n, width);
-				assert_memory_equal(other, from + 1, n * width);
-				na_deltas_undo(one, n, width);
-				assert_memory_equal(one, from + 1, n * width);
+				memset(back, 0, sizeof(back));
+				na_planes_join_deltas_plain((const uint8_t *const *)a, n, width, begins, back + 1);
+				assert_memory_equal(back + 1, from + 1, n * width);
 			}
 		}
 }
 
-/* Packed bits: the same with vectors and without, back to what they were, and never beyond what they were given. */
-static void bits_are_the_same_by_vectors_and_plainly(void **state)
+/* Of n bytes, by one way: back to what they were, and never beyond what it was given. */
+static void pack_and_unpack(const struct na_bits_way *way, const uint8_t *from, size_t n, size_t expected)
 {
-	static uint8_t from[20000], one[NA_BITS_BOUND(sizeof(from))], other[sizeof(one)];
+	uint8_t *packed = malloc(NA_BITS_BOUND(n)), *to = malloc(n), *copy, varies;
+	size_t length = way->pack(from, n, packed);
+
+	assert_true(length <= NA_BITS_BOUND(n));
+	assert_int_equal(length, expected);
+	assert_int_equal(way->measure(from, n, &varies), length);
+	copy = malloc(length);
+	memcpy(copy, packed, length);
+	memset(to, 0x55, n);
+	assert_int_equal(way->unpack(copy, length, to, n), length);
+	assert_memory_equal(to, from, n);
+	free(copy);
+	copy = malloc(length);
+	memcpy(copy, packed, length - 1);
+	assert_int_equal(way->unpack(copy, length - 1, to, n), 0);
+	free(copy);
+	free(to);
+	free(packed);
+}
+
+static void bits_are_packed_alike_in_all_ways(void **state)
+{
+	static uint8_t from[20000];
 	uint64_t seed = 4;
+	uint8_t varies;
 
 	(void)state;
 	for (int round = 0; round < 600; round++) {
-		size_t n = round < 300 ? (size_t)round + 1 : 1 + contents_next(&seed) % sizeof(from), length;
-		uint8_t mask = (uint8_t)contents_next(&seed), varies, *copy, *to = malloc(n);
+		size_t n = round < 300 ? (size_t)round + 1 : 1 + contents_next(&seed) % sizeof(from);
+		uint8_t mask = (uint8_t)contents_next(&seed);
 
 		for (size_t i = 0; i < n; i++) /* runs of one byte, and some bits of noise */
 			from[i] = i / 700 % 3 ? 7 : (uint8_t)(contents_next(&seed) & mask);
-		length = na_bits_pack(from, n, one);
-		assert_true(length <= NA_BITS_BOUND(n));
-		assert_int_equal(na_bits_measure(from, n, &varies), length);
-		assert_int_equal(na_bits_pack_plain(from, n, other), length);
-		assert_memory_equal(one, other, length);
-		copy = malloc(length);
-		memcpy(copy, one, length);
-		memset(to, 0x55, n);
-		assert_int_equal(na_bits_unpack(copy, length, to, n), length);
-		assert_memory_equal(to, from, n);
-		memset(to, 0x55, n);
-		assert_int_equal(na_bits_unpack_plain(copy, length, to, n), length);
-		assert_memory_equal(to, from, n);
-		free(copy);
-		copy = malloc(length - 1 + (length == 1));
-		memcpy(copy, one, length - 1);
-		assert_int_equal(na_bits_unpack(copy, length - 1, to, n), 0);
-		assert_int_equal(na_bits_unpack_plain(copy, length - 1, to, n), 0);
-		free(copy);
-		free(to);
+		for (int i = 0; i < NA_BITS_WAYS; i++)
+			if (na_bits_ways[i].runs())
+				pack_and_unpack(&na_bits_ways[i], from, n, na_bits_measure(from, n, &varies));
 	}
+	assert_true(na_bits_ways[NA_BITS_WAYS - 1].runs());
 }
 
 static void packed_bits_leave_out_what_does_not_vary(void **state)
@@ -321,7 +327,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(planes_are_the_same_by_vectors_and_plainly),
-		cmocka_unit_test(bits_are_the_same_by_vectors_and_plainly),
+		cmocka_unit_test(bits_are_packed_alike_in_all_ways),
 		cmocka_unit_test(packed_bits_leave_out_what_does_not_vary),
 		cmocka_unit_test(every_filter_gives_back_what_it_got),
 		cmocka_unit_test(the_plan_beats_plain_lz4),
