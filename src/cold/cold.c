@@ -151,6 +151,13 @@ uint64_t na_cold_make_room(uint64_t bytes)
 	return freed;
 }
 
+size_t na_cold_check(void (*tell)(const char *text, void *closure), void *closure)
+{
+	if (!atomic_load_explicit(&na_cold_begun, memory_order_relaxed))
+		return 0;
+	return na_kept_check(tell, closure) + na_raw_check(tell, closure);
+}
+
 void na_cold_before_fork(void)
 {
 	na_lock(&lock);

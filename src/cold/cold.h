@@ -43,6 +43,9 @@ uint32_t na_cold_tick(uint64_t now_ns);
 /* Bytes that went back, at least so many if there is that much. Any thread, no lock held. */
 uint64_t na_cold_make_room(uint64_t bytes);
 
+/* Whether the images of raw blocks, and those that are kept of movable ones, are whole; how many are not. Other threads may run, no lock held. */
+size_t na_cold_check(void (*tell)(const char *text, void *closure), void *closure);
+
 /* Outside of the heap's locks and movable/'s; the inner ones inside of movable/'s. */
 void na_cold_before_fork(void);
 void na_cold_before_fork_inner(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cold/kept.h"
 
+#include "base/log.h"
 #include "os/lock.h"
 
 #define PLACES 4096
@@ -97,6 +98,32 @@ uint64_t na_kept_drop_all(void)
 		bytes += na_image_drop(found.image);
 	}
 	return bytes;
+}
+
+size_t na_kept_check(void (*tell)(const char *text, void *closure), void *closure)
+{
+	size_t faults = 0;
+	char text[160];
+
+	for (int i = 0; i < PLACES; i++) {
+		uint64_t handle = 0;
+
+		if (!__atomic_load_n(&table[i].image, __ATOMIC_RELAXED))
+			continue;
+		na_lock(&lock);
+		if (table[i].image && na_image_check(table[i].image) < 0)
+			handle = table[i].handle;
+		na_unlock(&lock);
+		if (!handle)
+			continue;
+		faults++;
+		na_format(text, sizeof(text),
+			  "compressed image that is kept of the movable block %llx, which is in memory: damaged",
+			  (unsigned long long)handle);
+		if (tell)
+			tell(text, closure);
+	}
+	return faults;
 }
 
 void na_kept_before_fork(void)

@@ -13,6 +13,7 @@
 #define NA_COLD_KEPT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "compression/image.h"
@@ -34,6 +35,9 @@ uint64_t na_kept_drop_all(void);
 
 /* Calls `pushed` (may be NULL) for handles whose image was dropped to make place. */
 extern void (*na_kept_pushed)(uint64_t handle);
+
+/* Looks at all images, each under the lock; how many are damaged. `tell` gets a sentence for each. */
+size_t na_kept_check(void (*tell)(const char *text, void *closure), void *closure);
 
 void na_kept_before_fork(void);
 void na_kept_after_fork(bool child);

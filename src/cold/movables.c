@@ -40,6 +40,14 @@ static int restore(memory_handle_t handle, uint64_t image, void *to, size_t size
 	return 0;
 }
 
+static bool whole(memory_handle_t handle, uint64_t image, size_t size)
+{
+	const struct na_image *from = (const struct na_image *)image;
+
+	(void)handle;
+	return na_image_check(from) == 0 && from->size == size;
+}
+
 static void discard(memory_handle_t handle, uint64_t image, size_t size)
 {
 	(void)handle;
@@ -61,7 +69,7 @@ void na_cold_movables_start(const struct na_cold_settings *wanted)
 {
 	settings = *wanted;
 	na_kept_pushed = pushed;
-	na_movable_hooks = (struct na_movable_hooks){ restore, discard, forget };
+	na_movable_hooks = (struct na_movable_hooks){ restore, whole, discard, forget };
 }
 
 /* The image from which it came back, if it is unchanged since; else a new one. */
@@ -70,7 +78,8 @@ static int image_of(const struct na_movable_block *b, struct na_image **out)
 	struct na_image *image = na_kept_take(b->handle);
 	int rc;
 
-	if (image && na_image_is_of(image, b->at, b->size)) {
+	/* What it is kept as must not have been damaged meanwhile: the block's bytes are about to go. */
+	if (image && na_image_is_of(image, b->at, b->size) && na_image_check(image) == 0) {
 		na_image_count_unchanged(image->pieces);
 		*out = image;
 		return 0;

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "cold/cold.h"
 #include "harden/survey.h"
 #include "movable/movable.h"
 
@@ -73,11 +74,11 @@ static void tell_movable(const char *text, void *closure)
 		na_log(NA_LOG_ERROR, "heap: %s", text);
 }
 
-/* Movable blocks have a check of their own, which takes locks that come before the survey's. */
+/* Movable blocks and images have checks of their own, which take locks that come before the survey's. */
 static size_t check_movable(size_t before, char first[160])
 {
 	struct telling t = { 0 };
-	size_t faults = na_movable_check(tell_movable, &t);
+	size_t faults = na_movable_check(tell_movable, &t) + na_cold_check(tell_movable, &t);
 
 	if (faults && !before)
 		memcpy(first, t.first, sizeof(t.first));
@@ -139,7 +140,7 @@ int na_integrity_repair(struct na_integrity *out)
 			       last.found, last.rebuilt, last.barred, last.barred_bytes, last.left);
 		}
 		na_survey_close(&survey);
-		/* Of movable blocks nothing is mended: what disagrees is told, and left. */
+		/* Of movable blocks and images nothing is mended: what disagrees is told, and left. */
 		movable = check_movable(last.found, last.first);
 		last.found += movable;
 		last.left += movable;

@@ -87,6 +87,29 @@ static void check_entries(struct check *k)
 	}
 }
 
+/* What the images themselves say; under their stripe's lock nobody restores or drops one, so one look is enough. */
+static void check_images(struct check *k)
+{
+	uint64_t end = na_movable_hooks.whole ? na_movable_top() : 0;
+
+	for (uint64_t i = 1; i < end; i++) {
+		struct na_movable_entry *e = na_movable_at(i);
+		uint64_t where = atomic_load_explicit(&e->where, memory_order_relaxed);
+		memory_handle_t handle = na_handle(na_where_generation(where), i);
+		size_t size;
+
+		if (na_where_state(where) != NA_MOVABLE_IMAGE)
+			continue;
+		na_lock(na_movable_stripe(handle));
+		size = atomic_load_explicit(na_about_of(e), memory_order_relaxed) & NA_ABOUT_SIZE;
+		if (atomic_load_explicit(&e->where, memory_order_acquire) == where &&
+		    !na_movable_hooks.whole(handle, na_where_payload(where), size))
+			fault(k, "compressed image of the movable block %llx of %zu bytes: damaged",
+			      (unsigned long long)handle, size);
+		na_unlock(na_movable_stripe(handle));
+	}
+}
+
 /* Free entries of a space: each once, none in use. Under its lock. */
 static void check_free(struct check *k, struct na_movable_space *s)
 {
@@ -184,5 +207,6 @@ size_t na_movable_check(void (*tell)(const char *text, void *closure), void *clo
 		check_space(&k, &na_movable_spaces[i]);
 	check_entries(&k);
 	na_movable_unlock();
+	check_images(&k);
 	return k.faults;
 }

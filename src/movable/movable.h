@@ -121,6 +121,8 @@ struct na_movable_hooks {
 	 * the hook's owner again, who may keep it (a note on the block tells when that dies) or drop it. On the pinning thread, under the stripe
 	 * lock, so one at a time for a block; may allocate from the heap, must not pin or release movable blocks. */
 	int (*restore)(memory_handle_t handle, uint64_t image, void *to, size_t size);
+	/* Whether restore() would succeed but for memory: the image is looked at, and nothing said. Under the stripe lock. NULL: it is not asked. */
+	bool (*whole)(memory_handle_t handle, uint64_t image, size_t size);
 	/* The block was released while it was an image. No lock but the stripe's. */
 	void (*discard)(memory_handle_t handle, uint64_t image, size_t size);
 	/* A block with a note was released or resized; the note is gone. No lock. */
@@ -209,7 +211,7 @@ void na_movable_figures(movable_stats_t *out);
 /* Whether the pool is one of movable blocks: nobody but this layer has business with it. */
 bool na_movable_owns(const struct na_named *named);
 
-/* Walks entries, chunks and headers. The number of faults; `tell` (may be NULL) gets a sentence for each. No lock held. */
+/* Walks entries, chunks and headers, and has images looked at. The number of faults; `tell` (may be NULL) gets a sentence for each. No lock held. */
 size_t na_movable_check(void (*tell)(const char *text, void *closure), void *closure);
 
 /* Bytes of bookkeeping: the table as far as it is open, and what follows. */

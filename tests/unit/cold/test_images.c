@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The validation of the heap finds a damaged image before its block is wanted, and names the block: of movable blocks, of what is kept of
+ * blocks in memory, of raw blocks. */
+#include <numarena/numarena.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cold/cold.h"
+#include "compression/raw_parts.h"
+#include "harden/integrity.h"
+#include "movable/movable.h"
+#include "support/contents.h"
+#include "support/unit.h"
+
+#define SIZE ((size_t)200000)
+
+static const struct na_cold_settings settings = {
+	.effort = { .speed = 1, .filters = 0x1f }, .min_size = 4096, .age_ms = 3600000, .cache = true
+};
+
+static int begin(void **unused)
+{
+	(void)unused;
+	return na_cold_start(&settings);
+}
+
+static int end(void **unused)
+{
+	(void)unused;
+	return na_cold_stop();
+}
+
+/* What the validation finds: one fault whose sentence has the word, or none if it is NULL. */
+static void expect_fault(const char *word)
+{
+	size_t found = 99;
+	char first[160] = "";
+
+	assert_int_equal(na_integrity_validate(&found, first), 0);
+	assert_int_equal(found, word ? 1 : 0);
+	if (word && !strstr(first, word))
+		fail_msg("\"%s\" does not name %s", first, word);
+}
+
+static memory_handle_t compressed_block(struct na_image **image)
+{
+	memory_handle_t h = allocate_movable(SIZE);
+
+	assert_int_not_equal(h, 0);
+	contents_fill(pin_memory(h), SIZE, CONTENTS_FLOATS, 3);
+	unpin_memory(h);
+	assert_int_equal(compress_movable(h), MEMORY_ERROR_NONE);
+	*image = (struct na_image *)na_where_payload(na_movable_entry(h)->where);
+	return h;
+}
+
+static void expect_contents(memory_handle_t h)
+{
+	uint8_t *wanted = malloc(SIZE);
+
+	contents_fill(wanted, SIZE, CONTENTS_FLOATS, 3);
+	assert_memory_equal(pin_memory(h), wanted, SIZE);
+	unpin_memory(h);
+	free(wanted);
+}
+
+static void images_of_movable_blocks(void **unused)
+{
+	struct na_image *image;
+	memory_handle_t h = compressed_block(&image);
+	char name[32];
+
+	(void)unused;
+	snprintf(name, sizeof(name), "%llx", (unsigned long long)h);
+	expect_fault(NULL);
+	for (uint32_t i = 0; i < image->pieces; i++) {
+		uint8_t *at = (uint8_t *)image->piece[i].payload + image->piece[i].code.length - 1 - i;
+
+		*at ^= 4;
+		expect_fault(name);
+		*at ^= 4;
+	}
+	image->piece[1].code.length++;
+	expect_fault(name);
+	image->piece[1].code.length--;
+	expect_fault(NULL);
+	expect_contents(h);
+	assert_int_equal(release_movable(h), MEMORY_ERROR_NONE);
+}
+
+/* The block is in memory, so nothing is lost: the damaged image is not used again. */
+static void images_that_are_kept(void **unused)
+{
+	struct na_image *image;
+	memory_handle_t h = compressed_block(&image);
+	char name[32];
+
+	(void)unused;
+	snprintf(name, sizeof(name), "%llx", (unsigned long long)h);
+	expect_contents(h);
+	expect_fault(NULL);
+	((uint8_t *)image->piece[2].payload)[17] ^= 0x80;
+	expect_fault(name);
+	assert_int_equal(compress_movable(h), MEMORY_ERROR_NONE);
+	expect_fault(NULL);
+	expect_contents(h);
+	assert_int_equal(release_movable(h), MEMORY_ERROR_NONE);
+}
+
+static void images_of_raw_blocks(void **unused)
+{
+	memory_hints_t cold = { .lifetime = LIFETIME_LONG, .priority = PRIORITY_LOW };
+	uint8_t *p = optimized_allocate(SIZE, &cold), *at;
+	char name[32];
+
+	(void)unused;
+	if (na_cold_raw_refused() < 0)
+		skip(); /* the kernel does not let us answer page faults */
+	contents_fill(p, SIZE, CONTENTS_FLOATS, 3);
+	assert_int_equal(compress_memory(p), MEMORY_ERROR_NONE);
+	snprintf(name, sizeof(name), "%p", (void *)p);
+	expect_fault(NULL);
+	for (uint32_t i = 0; i < 3; i++) {
+		at = (uint8_t *)na_raw.blocks[0]->piece[i].payload + 5 * i;
+		*at ^= 1;
+		expect_fault(name);
+		*at ^= 1;
+	}
+	expect_fault(NULL);
+	assert_int_equal(touch_memory(p), MEMORY_ERROR_NONE);
+	return_to_pool(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(images_of_movable_blocks),
+		cmocka_unit_test(images_that_are_kept),
+		cmocka_unit_test(images_of_raw_blocks),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
