@@ -43,6 +43,8 @@ typedef struct compression_config {
 	                    * compressed in any case */
 	bool enable_cache; /* keep the image of what came back: if it is unchanged it goes again without work */
 	unsigned int cold_after; /* ms without a pin; raw blocks: since they were allocated, or came back. 10 to 3600000; 0: 10000 */
+	unsigned int cold_after_phases; /* movable blocks by this instead: without a pin while so many phases ended, of those that are within
+	                                 * no other (end_memory_phase()), as time steps. Up to 200; 0: by time */
 } compression_config_t;
 
 /* Turns compression on, or changes it. NULL: LZ4, balanced, with the cache. MEMORY_ERROR_INVALID_ARGUMENT: a field is out of range, named in

@@ -19,6 +19,7 @@
 #define LEAST_SIZE	1024
 #define DEFAULT_MIN	4096
 #define DEFAULT_AGE	10000
+#define MOST_PHASES	200
 #define ALL_FILTERS	0x1f
 #define FILTERS_OF_FAST 0x07 /* no differences */
 
@@ -39,6 +40,9 @@ static memory_error_t validate(const compression_config_t *c)
 	if (c->cold_after && (c->cold_after < 10 || c->cold_after > 3600000))
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "cold_after is %u ms: must be from 10 to 3600000, or 0",
 				c->cold_after);
+	if (c->cold_after_phases > MOST_PHASES)
+		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "cold_after_phases is %u: must be from 0 to %d",
+				c->cold_after_phases, MOST_PHASES);
 	return MEMORY_ERROR_NONE;
 }
 
@@ -89,6 +93,8 @@ static memory_error_t start(const compression_config_t *c)
 		.effort = effort_of(c),
 		.min_size = setting(NA_OPTION_compression_min_size, &na_options.compression_min_size, c->min_size),
 		.age_ms = (uint32_t)setting(NA_OPTION_compression_age, &na_options.compression_age, c->cold_after),
+		.phases = (uint32_t)setting(NA_OPTION_compression_phases, &na_options.compression_phases,
+					    c->cold_after_phases),
 		.cache = c->enable_cache,
 	};
 	int rc = na_cold_start(&s);

@@ -7,6 +7,7 @@
 
 #include "api/error.h"
 #include "api/life.h"
+#include "cold/cold.h"
 #include "tracking/phases.h"
 
 memory_error_t begin_memory_phase(const char *name)
@@ -32,6 +33,8 @@ memory_error_t end_memory_phase(void)
 {
 	if (na_phase_end() < 0)
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "no phase runs that could end");
+	if (na_phases_running() == 0)
+		na_cold_phase_ended();
 	return MEMORY_ERROR_NONE;
 }
 

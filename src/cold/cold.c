@@ -24,6 +24,7 @@ _Atomic bool na_cold_begun;
 static _Atomic bool on;		       /* release once everything is there; acquire */
 static _Atomic int refused = -EAGAIN;  /* relaxed */
 static _Atomic uint32_t age_ms;	       /* relaxed */
+static _Atomic uint32_t phases;	       /* relaxed: an age of movable blocks; 0: EPOCHS */
 static uint64_t next_epoch, next_tick; /* ns; the maintenance thread's, as all that follows */
 static uint32_t last_age;
 
@@ -53,6 +54,7 @@ static int start(const struct na_cold_settings *s)
 	if (rc == -ENOMEM)
 		return rc;
 	atomic_store_explicit(&age_ms, s->age_ms, memory_order_relaxed);
+	atomic_store_explicit(&phases, s->phases, memory_order_relaxed);
 	if (!s->cache)
 		na_kept_drop_all();
 	na_heap_hooks.compress = na_cold_make_room;
@@ -88,6 +90,20 @@ int na_cold_stop(void)
 	return rc;
 }
 
+void na_cold_phase_ended(void)
+{
+	if (na_cold_runs() && atomic_load_explicit(&phases, memory_order_relaxed))
+		na_movable_next_epoch();
+}
+
+/* Of movable blocks, in epochs. */
+static uint8_t age_of_movables(void)
+{
+	uint32_t n = atomic_load_explicit(&phases, memory_order_relaxed);
+
+	return (uint8_t)(n ? n : EPOCHS);
+}
+
 uint32_t na_cold_tick(uint64_t now_ns)
 {
 	uint32_t age = atomic_load_explicit(&age_ms, memory_order_relaxed);
@@ -103,10 +119,11 @@ uint32_t na_cold_tick(uint64_t now_ns)
 		return (uint32_t)((next_tick - now_ns) / 1000000) + 1;
 	next_tick = now_ns + (age / EPOCHS < TICK_MS ? age / EPOCHS + 1 : TICK_MS) * UINT64_C(1000000);
 	if (now_ns >= next_epoch) {
-		na_movable_next_epoch();
+		if (!atomic_load_explicit(&phases, memory_order_relaxed))
+			na_movable_next_epoch();
 		next_epoch = now_ns + (uint64_t)age * 1000000 / EPOCHS;
 	}
-	na_cold_movables_slice(EPOCHS, half, &round);
+	na_cold_movables_slice(age_of_movables(), half, &round);
 	na_raw_slice(na_os_now_ns(), half + SLICE_NS / 2);
 	return (uint32_t)((next_tick - now_ns) / 1000000) + 1;
 }
@@ -114,7 +131,7 @@ uint32_t na_cold_tick(uint64_t now_ns)
 /* Kept images first: they are copies. Then what is older than an age, then all that nobody has pinned since the last look. */
 static uint64_t make_room(uint64_t bytes)
 {
-	static const uint8_t ages[] = { EPOCHS, 1, 0, 0 };
+	const uint8_t ages[] = { age_of_movables(), 1, 0, 0 };
 	uint64_t freed = na_kept_drop_all(), deadline = na_os_now_ns() + ROOM_NS;
 
 	for (int i = 0; i < 4 && freed < bytes; i++) {

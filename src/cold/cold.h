@@ -21,6 +21,7 @@ struct na_cold_settings {
 	struct na_effort effort;
 	size_t min_size;
 	uint32_t age_ms;
+	uint32_t phases; /* movable blocks age by ends of phases, and so many are an age; 0: by time */
 	bool cache;
 };
 
@@ -39,6 +40,9 @@ int na_cold_raw_refused(void);
 
 /* From the maintenance thread: ms until it wants to be called again. */
 uint32_t na_cold_tick(uint64_t now_ns);
+
+/* A phase of the program that is within no other has ended. Any thread. */
+void na_cold_phase_ended(void);
 
 /* Bytes that went back, at least so many if there is that much. Any thread, no lock held. */
 uint64_t na_cold_make_room(uint64_t bytes);

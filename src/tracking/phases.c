@@ -183,6 +183,16 @@ int na_phase_end(void)
 	return 0;
 }
 
+uint32_t na_phases_running(void)
+{
+	uint32_t n;
+
+	na_lock(&lock);
+	n = (uint32_t)depth;
+	na_unlock(&lock);
+	return n;
+}
+
 size_t na_phases_copy(struct na_phase *out, size_t capacity)
 {
 	struct moment now;

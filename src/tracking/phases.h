@@ -40,6 +40,8 @@ struct na_phase {
 int na_phase_begin(const char *name);
 /* Ends the innermost: 0, or -ENOENT if none runs. */
 int na_phase_end(void);
+/* How many run, one within the other. */
+uint32_t na_phases_running(void);
 
 /* How many stretches of a phase's ends are complete; and what live bytes rose from the first of them to the last, 0 if it
  * ended too seldom to tell, or left less than half of that behind itself: an inner phase that frees all it takes sees what the outer one leaks. */

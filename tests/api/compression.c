@@ -228,6 +228,51 @@ static void cold_ones_go_by_themselves(void)
 	free(wanted);
 }
 
+/* An age is three steps, and an hour by the clock. */
+static void by_phases_those_go_that_no_step_pins(void)
+{
+	compression_config_t config = {
+		.algorithm = COMPRESSION_LZ4, .level = COMPRESSION_FAST, .cold_after = 3600000, .cold_after_phases = 3
+	};
+	uint8_t *wanted = expected(CONTENTS_INTEGERS, 1, BYTES), *p;
+	memory_handle_t used = allocate_movable(BYTES), unused = allocate_movable(BYTES);
+
+	REQUIRE(used && unused && (p = pin_memory(unused)));
+	memcpy(p, wanted, BYTES);
+	unpin_memory(unused);
+	REQUIRE((p = pin_memory(used)));
+	memcpy(p, wanted, BYTES);
+	unpin_memory(used);
+	GOOD(initialize_memory_compression(&config));
+	GOOD(begin_memory_phase("whole"));
+	for (int i = 0; i < 60; i++) { /* within another: they do not count */
+		GOOD(begin_memory_phase("inner"));
+		GOOD(end_memory_phase());
+		usleep(5000);
+	}
+	CHECK_EQ(stats().original_bytes, 0);
+	GOOD(end_memory_phase());
+	for (int step = 0; step < 2000 && movable_node(unused) >= 0; step++) {
+		GOOD(begin_memory_phase("step"));
+		for (int i = 0; i < 10; i++) { /* in each phase a few times, or a slow machine's tick comes between */
+			REQUIRE(pin_memory(used));
+			usleep(1000);
+			unpin_memory(used);
+		}
+		GOOD(end_memory_phase());
+	}
+	CHECK_EQ(movable_node(unused), -1);
+	REQUIRE((p = pin_memory(unused)));
+	CHECK(memcmp(p, wanted, BYTES) == 0);
+	unpin_memory(unused);
+	GOOD(release_movable(used));
+	GOOD(release_movable(unused));
+	config.cold_after_phases = 201;
+	ERROR(initialize_memory_compression(&config), MEMORY_ERROR_INVALID_ARGUMENT, "cold_after_phases", "201");
+	GOOD(cleanup_compression());
+	free(wanted);
+}
+
 static uint8_t *cold_block(const uint8_t *wanted, size_t size)
 {
 	uint8_t *p = optimized_allocate(size, &cold);
@@ -522,6 +567,7 @@ int main(void)
 	RUN(what_is_unchanged_goes_again_without_work);
 	RUN(what_does_not_shrink_stays);
 	RUN(cold_ones_go_by_themselves);
+	RUN(by_phases_those_go_that_no_step_pins);
 	RUN(raw_blocks_come_back_by_themselves);
 	RUN(system_calls_work_on_them);
 	RUN(blocks_end_and_grow_while_away);
