@@ -123,7 +123,7 @@ uint32_t na_cold_tick(uint64_t now_ns)
 			na_movable_next_epoch();
 		next_epoch = now_ns + (uint64_t)age * 1000000 / EPOCHS;
 	}
-	na_cold_movables_slice(age_of_movables(), half, &round);
+	na_cold_movables_slice(age_of_movables(), half, true, &round);
 	na_raw_slice(na_os_now_ns(), half + SLICE_NS / 2);
 	return (uint32_t)((next_tick - now_ns) / 1000000) + 1;
 }
@@ -139,7 +139,7 @@ static uint64_t make_room(uint64_t bytes)
 		uint64_t before = freed;
 
 		while (!round && freed < bytes && na_os_now_ns() < deadline) {
-			uint64_t got = na_cold_movables_slice(ages[i], na_os_now_ns() + SLICE_NS, &round);
+			uint64_t got = na_cold_movables_slice(ages[i], na_os_now_ns() + SLICE_NS, false, &round);
 
 			freed += got;
 			if (got) /* what was kept for reuse stands against the next image */

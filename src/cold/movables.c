@@ -72,30 +72,38 @@ void na_cold_movables_start(const struct na_cold_settings *wanted)
 	na_movable_hooks = (struct na_movable_hooks){ restore, whole, discard, forget };
 }
 
-/* The image from which it came back, if it is unchanged since; else a new one. */
-static int image_of(const struct na_movable_block *b, struct na_image **out)
+static bool go_on(void *block)
 {
+	return na_movable_breathe(block);
+}
+
+/* The image from which it came back, if it is unchanged since; else a new one. Large blocks with breath: -EAGAIN, somebody wanted it meanwhile. */
+static int image_of(struct na_movable_block *b, bool may_breathe, struct na_image **out)
+{
+	const struct na_breath at_parts = { go_on, b }, *breath = may_breathe ? &at_parts : NULL;
 	struct na_image *image = na_kept_take(b->handle);
-	int rc;
+	int rc = image ? na_image_is_of(image, b->at, b->size, breath) : 0;
 
 	/* What it is kept as must not have been damaged meanwhile: the block's bytes are about to go. */
-	if (image && na_image_is_of(image, b->at, b->size) && na_image_check(image) == 0) {
+	if (rc == 1 && na_image_check(image) == 0) {
 		na_image_count_unchanged(image->pieces);
 		*out = image;
 		return 0;
 	}
 	na_image_drop(image);
-	rc = na_image_make(na_segment_of(b->at)->pool, b->at, b->size, &settings.effort, out);
+	if (rc < 0)
+		return rc;
+	rc = na_image_make(na_segment_of(b->at)->pool, b->at, b->size, &settings.effort, breath, out);
 	if (rc == -ENODATA)
 		na_kept_put_vain(b->handle, na_os_now_ns() + VAIN_AGES * NS_OF_AGE(settings.age_ms));
 	return rc;
 }
 
-/* One that is taken. Under the mover's lock. */
-static int compress(const struct na_movable_block *b)
+/* One that was taken, and may have been lost while another had breath. Under the mover's lock. */
+static int compress(struct na_movable_block *b, bool breath)
 {
 	struct na_image *image;
-	int rc = image_of(b, &image);
+	int rc = na_movable_is_taken(b) ? image_of(b, breath, &image) : -EAGAIN;
 
 	if (rc < 0) {
 		na_movable_give_back(b);
@@ -107,7 +115,7 @@ static int compress(const struct na_movable_block *b)
 	return rc;
 }
 
-static uint64_t compress_taken(struct na_movable_block *blocks, size_t n)
+static uint64_t compress_taken(struct na_movable_block *blocks, size_t n, bool breath)
 {
 	uint64_t bytes = 0;
 	int rc = 0;
@@ -121,7 +129,7 @@ static uint64_t compress_taken(struct na_movable_block *blocks, size_t n)
 			na_movable_give_back(&blocks[i]);
 			continue;
 		}
-		rc = compress(&blocks[i]);
+		rc = compress(&blocks[i], breath);
 		bytes += rc == 0 ? blocks[i].size : 0;
 	}
 	return bytes;
@@ -147,7 +155,7 @@ static size_t gather(struct na_movable_block *blocks, size_t most, uint8_t age, 
 	return n;
 }
 
-uint64_t na_cold_movables_slice(uint8_t age, uint64_t deadline_ns, bool *round)
+uint64_t na_cold_movables_slice(uint8_t age, uint64_t deadline_ns, bool breath, bool *round)
 {
 	struct na_movable_block blocks[BATCH];
 	uint64_t bytes = 0;
@@ -156,7 +164,7 @@ uint64_t na_cold_movables_slice(uint8_t age, uint64_t deadline_ns, bool *round)
 	while (!*round && na_os_now_ns() < deadline_ns) {
 		if (!na_movable_trylock())
 			break;
-		bytes += compress_taken(blocks, gather(blocks, BATCH, age, round));
+		bytes += compress_taken(blocks, gather(blocks, BATCH, age, round), breath);
 		na_movable_unlock();
 	}
 	return bytes;
@@ -174,7 +182,7 @@ int na_cold_movables_compress(uint64_t handle, uint64_t *bytes)
 		rc = 0;
 	} else if (rc == 0) {
 		rc = na_movable_take(&b, 1);
-		rc = rc == 1 ? compress(&b) : rc == 0 ? -EBUSY : rc;
+		rc = rc == 1 ? compress(&b, true) : rc == 0 ? -EBUSY : rc;
 		*bytes = rc == 0 ? b.size : 0;
 		rc = rc == -EAGAIN ? -EBUSY : rc;
 	}

@@ -10,9 +10,10 @@
 #include "heap/named.h"
 #include "os/os.h"
 
-#define MAGIC	  UINT64_C(0x6e616d6967653031)
-#define SURE	  4 /* pieces after which a block that does not shrink is given up */
-#define POOL_NAME "compressed"
+#define MAGIC	    UINT64_C(0x6e616d6967653031)
+#define SURE	    4 /* pieces after which a block that does not shrink is given up */
+#define POOL_NAME   "compressed"
+#define PART_PIECES (NA_IMAGE_PART / NA_PIECE)
 
 /* release: once each; acquire: any thread. Never ended, as the groups. */
 static struct na_named *_Atomic pools[NA_MAX_POOLS];
@@ -124,6 +125,19 @@ static bool shrinks(uint64_t bytes, uint64_t from)
 	return bytes * NA_IMAGE_GAIN_NUMERATOR <= from * NA_IMAGE_GAIN_DENOMINATOR;
 }
 
+/* The hash of all parts up to one, from that of all before it. */
+static struct na_hash128 hash_on(struct na_hash128 before, const char *part, size_t size)
+{
+	struct na_hash128 both[2] = { before, na_hash128(part, size) };
+
+	return na_hash128(both, sizeof(both));
+}
+
+static bool may_go_on(const struct na_breath *breath)
+{
+	return !breath || breath->go_on(breath->closure);
+}
+
 static int add_piece(struct na_workspace *w, const struct na_pool *home, struct na_plan *plan, struct na_image *image,
 		     uint32_t i, const char *block)
 {
@@ -139,8 +153,19 @@ static int add_piece(struct na_workspace *w, const struct na_pool *home, struct 
 	return 0;
 }
 
-static int add_pieces(struct na_workspace *w, const struct na_pool *home, struct na_plan *plan, struct na_image *image,
-		      const void *block)
+/* After a part. A workspace's lock comes after all that who is asked may take. */
+static int rest(struct na_workspace **w, const struct na_breath *breath)
+{
+	bool on;
+
+	na_workspace_give(*w);
+	on = may_go_on(breath);
+	*w = na_workspace_take();
+	return on ? 0 : -EAGAIN;
+}
+
+static int add_pieces(struct na_workspace **w, const struct na_pool *home, struct na_plan *plan, struct na_image *image,
+		      const char *block, const struct na_breath *breath)
 {
 	uint64_t length = header_size(image->pieces);
 	int rc;
@@ -148,9 +173,14 @@ static int add_pieces(struct na_workspace *w, const struct na_pool *home, struct
 	for (uint32_t i = 0; i < image->pieces; i++) {
 		uint64_t so_far = (uint64_t)i * NA_PIECE + piece_size(image, i);
 
-		rc = add_piece(w, home, plan, image, i, block);
+		rc = i && i % PART_PIECES == 0 ? rest(w, breath) : 0;
+		if (rc == 0)
+			rc = add_piece(*w, home, plan, image, i, block);
 		if (rc < 0)
 			return rc;
+		if ((i + 1) % PART_PIECES == 0 || i + 1 == image->pieces)
+			image->contents = hash_on(image->contents, block + (size_t)(i / PART_PIECES) * NA_IMAGE_PART,
+						  so_far - (size_t)(i / PART_PIECES) * NA_IMAGE_PART);
 		length += image->piece[i].code.length;
 		/* Not worth going on; in the end, not worth keeping. */
 		if ((i < SURE && i + 1 < image->pieces && length * 10 > so_far * 9) ||
@@ -160,15 +190,15 @@ static int add_pieces(struct na_workspace *w, const struct na_pool *home, struct
 	return shrinks(length, image->size) && shrinks(image->bytes, image->size) ? 0 : -ENODATA;
 }
 
-static int make(struct na_workspace *w, const struct na_pool *home, const void *block, size_t size,
-		const struct na_effort *effort, struct na_image **out)
+static int make(struct na_workspace **w, const struct na_pool *home, const void *block, size_t size,
+		const struct na_effort *effort, const struct na_breath *breath, struct na_image **out)
 {
 	uint32_t pieces = (uint32_t)((size + NA_PIECE - 1) / NA_PIECE);
 	struct na_image *image;
 	struct na_plan plan;
 	int rc;
 
-	na_plan_make(w, &plan, effort, block, size);
+	na_plan_make(*w, &plan, effort, block, size);
 	if (!na_plan_promises(&plan))
 		return -ENODATA;
 	image = na_image_room(home, header_size(pieces));
@@ -176,19 +206,18 @@ static int make(struct na_workspace *w, const struct na_pool *home, const void *
 		return -ENOMEM;
 	memset(image, 0, header_size(pieces));
 	*image = (struct na_image){ .magic = MAGIC, .size = size, .pieces = pieces, .bytes = bytes_of(image) };
-	rc = add_pieces(w, home, &plan, image, block);
+	rc = add_pieces(w, home, &plan, image, block, breath);
 	if (rc < 0) {
 		free_all(image);
 		return rc;
 	}
-	image->contents = na_hash128(block, size);
 	image->seal = seal_of(image);
 	*out = image;
 	return 0;
 }
 
 int na_image_make(const struct na_pool *home, const void *block, size_t size, const struct na_effort *effort,
-		  struct na_image **out)
+		  const struct na_breath *breath, struct na_image **out)
 {
 	uint64_t began = na_os_now_ns();
 	struct na_workspace *w;
@@ -197,7 +226,7 @@ int na_image_make(const struct na_pool *home, const void *block, size_t size, co
 	if (size == 0 || size >> 46)
 		return -ENODATA;
 	w = na_workspace_take();
-	rc = make(w, home, block, size, effort, out);
+	rc = make(&w, home, block, size, effort, breath, out);
 	na_workspace_give(w);
 	na_image_count_made(rc ? 0 : (*out)->pieces, na_os_now_ns() - began);
 	if (rc == -ENODATA)
@@ -258,13 +287,17 @@ int na_image_restore_piece(struct na_image *image, uint32_t i, void *to)
 	return restore(image, i, 1, to);
 }
 
-bool na_image_is_of(const struct na_image *image, const void *block, size_t size)
+int na_image_is_of(const struct na_image *image, const void *block, size_t size, const struct na_breath *breath)
 {
-	struct na_hash128 now;
+	struct na_hash128 now = { 0, 0 };
 
 	if (!header_is_whole(image) || image->size != size)
-		return false;
-	now = na_hash128(block, size);
+		return 0;
+	for (size_t at = 0; at < size; at += NA_IMAGE_PART) {
+		if (at && !may_go_on(breath))
+			return -EAGAIN;
+		now = hash_on(now, (const char *)block + at, size - at < NA_IMAGE_PART ? size - at : NA_IMAGE_PART);
+	}
 	return now.low == image->contents.low && now.high == image->contents.high;
 }
 

@@ -28,7 +28,7 @@ struct na_image {
 	uint64_t size;	/* of the block */
 	uint64_t bytes; /* that the image's blocks take, with this one */
 	uint32_t pieces, flags;
-	struct na_hash128 contents; /* of the block */
+	struct na_hash128 contents; /* of the block: of its parts' hashes */
 	uint64_t seal;		    /* of what is above and the table */
 	uint64_t reported;	    /* atomic, relaxed: that it is damaged has been said */
 	struct na_image_piece piece[];
@@ -37,16 +37,24 @@ struct na_image {
 #define NA_IMAGE_GAIN_NUMERATOR	  4 /* what is not 4/3 smaller is not kept */
 #define NA_IMAGE_GAIN_DENOMINATOR 3
 
-/* 0 and an image of the block, on the pool's node; -ENODATA: it would not shrink enough; -ENOMEM. The block must not change meanwhile. */
+/* Asked between two parts of a large block (NA_IMAGE_PART), with nothing locked: false ends it with -EAGAIN. */
+struct na_breath {
+	bool (*go_on)(void *closure);
+	void *closure;
+};
+#define NA_IMAGE_PART (4 * NA_PIECE)
+
+/* 0 and an image of the block, on the pool's node; -ENODATA: it would not shrink enough; -ENOMEM; -EAGAIN. The block must not change meanwhile. breath may
+ * be NULL. */
 int na_image_make(const struct na_pool *home, const void *block, size_t size, const struct na_effort *effort,
-		  struct na_image **out);
+		  const struct na_breath *breath, struct na_image **out);
 
 /* The block, or its i-th piece of NA_PIECE bytes, at `to`. 0, or -EBADMSG: nothing at `to` is to be used. */
 int na_image_restore(struct na_image *image, void *to);
 int na_image_restore_piece(struct na_image *image, uint32_t i, void *to);
 
-/* Whether the block is what it was. False if the image is damaged. */
-bool na_image_is_of(const struct na_image *image, const void *block, size_t size);
+/* Whether the block is what it was: 1, or 0, also if the image is damaged; -EAGAIN. */
+int na_image_is_of(const struct na_image *image, const void *block, size_t size, const struct na_breath *breath);
 
 /* Everything is whole: 0 or -EBADMSG. Says nothing. */
 int na_image_check(const struct na_image *image);

@@ -144,6 +144,28 @@ int na_movable_release(memory_handle_t handle)
 	return 0;
 }
 
+/* The first `bytes` of a block that is taken; large ones with breath. -EBUSY: it is no longer. */
+static int copy_taken(uintptr_t at, const struct na_movable_block *b, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += NA_MOVABLE_BREATH) {
+		size_t some = bytes - i < NA_MOVABLE_BREATH ? bytes - i : NA_MOVABLE_BREATH;
+
+		if (i && !na_movable_breathe(b))
+			return -EBUSY;
+		na_movable_copy((char *)at + i, (const char *)b->at + i, some);
+	}
+	return 0;
+}
+
+/* What was made for a block that stays where it is. */
+static void discard_copy(uintptr_t at, size_t size)
+{
+	atomic_store_explicit(na_header_of(at),
+			      size < NA_MOVABLE_SOLO_FROM ? na_header_dead(na_movable_stride(size)) | NA_HEADER_TRANSIT
+							  : NA_HEADER_TRANSIT,
+			      memory_order_relaxed);
+}
+
 /* With room for it at `at`, and under the mover's lock. 0; -EBUSY; -EALREADY: it is an image. */
 static int move_resized(struct na_movable_entry *e, memory_handle_t handle, size_t size, uintptr_t at)
 {
@@ -157,17 +179,15 @@ static int move_resized(struct na_movable_entry *e, memory_handle_t handle, size
 	rc = na_movable_take(&b, 1);
 	if (rc <= 0)
 		return rc < 0 ? rc : -EBUSY;
-	na_movable_copy((void *)at, b.at, b.size < size ? b.size : size);
+	rc = copy_taken(at, &b, b.size < size ? b.size : size);
+	if (rc < 0)
+		return rc;
 	na_movable_settle_header(at, size, handle);
 	where = b.word;
 	if (!atomic_compare_exchange_strong_explicit(&e->where, &where,
 						     na_where(na_handle_generation(handle), at, NA_MOVABLE_HERE),
 						     memory_order_seq_cst, memory_order_relaxed)) {
-		atomic_store_explicit(na_header_of(at),
-				      size < NA_MOVABLE_SOLO_FROM
-					      ? na_header_dead(na_movable_stride(size)) | NA_HEADER_TRANSIT
-					      : NA_HEADER_TRANSIT,
-				      memory_order_relaxed);
+		discard_copy(at, size);
 		return -EBUSY;
 	}
 	na_about_put(e, NA_ABOUT_SIZE | NA_ABOUT_NOTED, size >= NA_ABOUT_SIZE_FROM ? size : 0);

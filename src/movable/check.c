@@ -58,7 +58,8 @@ static const char *entry_fault(uint64_t index)
 		return "an entry has a generation of 0";
 	if (state == NA_MOVABLE_IMAGE)
 		return size ? NULL : "an entry has a size of 0";
-	if (state != NA_MOVABLE_HERE && state != NA_MOVABLE_WATCHED)
+	if (state != NA_MOVABLE_HERE && state != NA_MOVABLE_WATCHED &&
+	    !(state == NA_MOVABLE_TAKEN && na_movable_somebody_breathes()))
 		return "an entry's state is none, or taken by nobody";
 	if (!na_heap_find((void *)at, &found) || !found.live || !na_named_of(found.pool) ||
 	    !na_movable_owns(na_named_of(found.pool)))

@@ -7,17 +7,26 @@
  * under it, and is thrown away then.
  */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "movable/parts.h"
 #include "os/os.h"
 
+#define YIELDS 1000
+
 static struct na_lock mover;
-static _Atomic uint8_t epoch; /* relaxed: a clock */
+static uint32_t breathing;	 /* under it */
+static _Atomic uint32_t waiting; /* relaxed: a hint */
+static _Atomic uint8_t epoch;	 /* relaxed: a clock */
 
 void na_movable_lock(void)
 {
+	if (na_trylock(&mover))
+		return;
+	atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed);
 	na_lock(&mover);
+	atomic_fetch_sub_explicit(&waiting, 1, memory_order_relaxed);
 }
 
 bool na_movable_trylock(void)
@@ -133,6 +142,31 @@ void na_movable_give_back(const struct na_movable_block *b)
 	if (na_where_state(before) == NA_MOVABLE_TAKEN)
 		before = na_where_with(before, NA_MOVABLE_WATCHED);
 	atomic_compare_exchange_strong_explicit(&e->where, &where, before, memory_order_seq_cst, memory_order_relaxed);
+}
+
+bool na_movable_is_taken(const struct na_movable_block *b)
+{
+	return atomic_load_explicit(&na_movable_entry(b->handle)->where, memory_order_acquire) == b->word;
+}
+
+/* Every way on from TAKEN changes `where`, or is another's look at the same block, which ends in such a change. */
+bool na_movable_breathe(const struct na_movable_block *b)
+{
+	if (atomic_load_explicit(&waiting, memory_order_relaxed) == 0)
+		return true;
+	breathing++;
+	na_movable_unlock();
+	/* A lock that is free and wanted is whose who comes first: that shall be the other. */
+	for (int i = 0; i < YIELDS && atomic_load_explicit(&waiting, memory_order_relaxed); i++)
+		sched_yield();
+	na_movable_lock();
+	breathing--;
+	return na_movable_is_taken(b);
+}
+
+bool na_movable_somebody_breathes(void)
+{
+	return breathing != 0;
 }
 
 /* After this, `word` is what publishing expects, but for the state that it shall have again: that is told by `age`. */

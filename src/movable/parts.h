@@ -153,6 +153,8 @@ void na_movable_emptied(struct na_movable_chunk *chunk); /* no blocks and in no 
 
 /* ---- move.c ---- */
 
+/* Whether somebody has let go of the mover's lock with blocks taken. Under it. (A fork in that moment leaves it so in the child.) */
+bool na_movable_somebody_breathes(void);
 void na_movable_lock_after_fork(bool child);
 /* Takes the blocks, copies those that nobody has pinned to the mover's chunks and publishes them. How many; *refused grows by the
  * others, *bytes by what was copied. -errno of the barrier; -ENOMEM. Under the mover's lock. */

@@ -2,9 +2,11 @@
 /* The validation of the heap finds a damaged image before its block is wanted, and names the block: of movable blocks, of what is kept of
  * blocks in memory, of raw blocks. */
 #include <numarena/numarena.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cold/cold.h"
 #include "compression/raw_parts.h"
@@ -132,12 +134,87 @@ static void images_of_raw_blocks(void **unused)
 	return_to_pool(p);
 }
 
+#define LARGE  ((size_t)5 << 20)
+#define ROUNDS 12
+
+static _Atomic bool stop;
+
+static void *validate(void *unused)
+{
+	size_t *faults = unused;
+
+	while (!stop)
+		*faults += na_movable_check(NULL, NULL);
+	return NULL;
+}
+
+/* Contents that tell where they are, whatever the block's size. */
+static bool is_pattern(const uint32_t *p, size_t bytes)
+{
+	for (size_t i = 0; i < bytes / 4; i++)
+		if (p[i] != i * 3)
+			return false;
+	return true;
+}
+
+static void *use(void *block)
+{
+	while (!stop) {
+		const uint32_t *p = pin_memory((memory_handle_t)(uintptr_t)block);
+
+		if (!p || !is_pattern(p, 1 << 20))
+			return block;
+		unpin_memory((memory_handle_t)(uintptr_t)block);
+		usleep(2000);
+	}
+	return NULL;
+}
+
+/* The mover's lock is let go of between the parts of a large block: others take it, and pins, at any moment. */
+static void large_blocks_with_breath(void **unused)
+{
+	memory_handle_t h = allocate_movable(LARGE);
+	uint32_t *p = pin_memory(h);
+	pthread_t threads[2];
+	size_t faults = 0;
+	void *wrong;
+
+	(void)unused;
+	for (size_t i = 0; i < LARGE / 4; i++)
+		p[i] = (uint32_t)i * 3;
+	unpin_memory(h);
+	assert_int_equal(pthread_create(&threads[0], NULL, validate, &faults), 0);
+	assert_int_equal(pthread_create(&threads[1], NULL, use, (void *)(uintptr_t)h), 0);
+	for (int i = 0; i < ROUNDS; i++) {
+		size_t size = i % 2 ? LARGE : LARGE - ((size_t)1 << 20);
+
+		compress_movable(h); /* or it is busy */
+		if (resize_movable(h, size) != MEMORY_ERROR_NONE)
+			size = movable_size(h);
+		p = pin_memory(h);
+		assert_non_null(p);
+		assert_true(is_pattern(p, LARGE - ((size_t)1 << 20)));
+		for (size_t k = 0; k < size / 4; k++) /* what a larger one has more */
+			p[k] = (uint32_t)k * 3;
+		unpin_memory(h);
+	}
+	stop = true;
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], &wrong);
+	assert_null(wrong);
+	assert_int_equal(faults, 0);
+	assert_int_equal(compress_movable(h), MEMORY_ERROR_NONE);
+	assert_int_equal(release_movable(h), MEMORY_ERROR_NONE);
+	expect_fault(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(images_of_movable_blocks),
 		cmocka_unit_test(images_that_are_kept),
 		cmocka_unit_test(images_of_raw_blocks),
+		cmocka_unit_test(large_blocks_with_breath),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -43,7 +43,7 @@ static struct na_image *image_of(const void *block, size_t size)
 {
 	struct na_image *image = NULL;
 
-	assert_int_equal(na_image_make(na_pool_here(), block, size, &balanced, &image), 0);
+	assert_int_equal(na_image_make(na_pool_here(), block, size, &balanced, NULL, &image), 0);
 	return image;
 }
 
@@ -78,9 +78,9 @@ static void blocks_of_all_sizes_come_back(void **state)
 				assert_int_equal(na_image_restore_piece(image, i, back), 0);
 				assert_memory_equal(back, block + at, n);
 			}
-			assert_true(na_image_is_of(image, block, size));
+			assert_true(na_image_is_of(image, block, size, NULL));
 			block[size - 1] ^= 1;
-			assert_false(na_image_is_of(image, block, size));
+			assert_false(na_image_is_of(image, block, size, NULL));
 			assert_true(na_image_drop(image) > 0);
 			assert_int_equal(live(), before);
 		}
@@ -100,7 +100,7 @@ static void what_does_not_shrink_is_left_alone(void **state)
 		if (kind != CONTENTS_RANDOM && kind != CONTENTS_DOUBLES)
 			continue;
 		contents_fill(block, size, kind, 1);
-		assert_int_equal(na_image_make(na_pool_here(), block, size, &balanced, &image), -ENODATA);
+		assert_int_equal(na_image_make(na_pool_here(), block, size, &balanced, NULL, &image), -ENODATA);
 		assert_int_equal(figures().incompressible, ++vain);
 		assert_int_equal(live(), before);
 	}
@@ -108,7 +108,7 @@ static void what_does_not_shrink_is_left_alone(void **state)
 	contents_fill(block, size, CONTENTS_RANDOM, 1);
 	for (size_t i = 0; i < 4; i++)
 		memset(block + ((size - 1024) / 3 & ~(size_t)63) * i, 0, 1024);
-	assert_int_equal(na_image_make(na_pool_here(), block, size, &balanced, &image), -ENODATA);
+	assert_int_equal(na_image_make(na_pool_here(), block, size, &balanced, NULL, &image), -ENODATA);
 	assert_int_equal(live(), before);
 	free(block);
 }
@@ -134,7 +134,7 @@ static void every_flipped_byte_is_found(void **state)
 		assert_int_equal(na_image_check(image), -EBADMSG);
 		assert_int_equal(na_image_restore(image, back), -EBADMSG);
 		assert_int_equal(na_image_drop(image), 0);
-		assert_false(na_image_is_of(image, block, size));
+		assert_false(na_image_is_of(image, block, size, NULL));
 		*at = was;
 	}
 	for (uint32_t p = 0; p < image->pieces; p++)
@@ -171,7 +171,7 @@ static void without_memory_nothing_is_left_over(void **state)
 		na_heap_flush();
 		na_named_release(); /* segments of before */
 		na_faulty_os_install(n);
-		rc = na_image_make(na_pool_here(), block, size, &balanced, &image);
+		rc = na_image_make(na_pool_here(), block, size, &balanced, NULL, &image);
 		calls = na_faulty_os_remove();
 		if (rc == 0)
 			na_image_drop(image);
