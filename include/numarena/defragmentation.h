@@ -49,7 +49,8 @@ memory_error_t start_defragmentation(const defrag_config_t *config) NUMARENA_CAL
  * freeing may go on. Never merged: pools and hints with no_move, hints of high priority, placed blocks, blocks above 32 KiB, plain malloc and the default pool. Nothing at
  * all is merged where memory may be registered with a device: while the process has pinned or locked pages (io_uring's registered buffers count), or
  * where an InfiniBand transport of UCX (unless UCX_TLS names none that pins memory) or libfabric (unless FI_PROVIDER is tcp or shm) is loaded.
- * merge_refusal says so.
+ * merge_refusal says so. With NUMARENA_DEFRAG_CONCURRENT each pass, and each slice, merges blocks of plain malloc and the default pool as well, whatever threads do meanwhile;
+ * concurrent_refusal says why not.
  *
  * MEMORY_ERROR_PERMISSION: the kernel does not let pages be moved to their nodes, or refuses the barrier that moving blocks
  * needs; all the rest was done. */
@@ -83,6 +84,10 @@ typedef struct defrag_stats {
 	size_t merge_mappings_most; /* 0: there was no pass yet */
 	unsigned int merge_grain; /* of the last pass: pages are merged one by one (1), or in runs of 2, 4, 8 or 16, so that there are enough mappings */
 	char merge_refusal[96]; /* why the last pass merged nothing; "" if it was not kept from it */
+	/* Pages of malloc's blocks, merged while threads run (NUMARENA_DEFRAG_CONCURRENT); their bytes are in those above. */
+	char concurrent_way[16];      /* how threads are kept away meanwhile: "move", "userfaultfd", "mprotect"; "off": none was asked for, or can be had */
+	char concurrent_refusal[160]; /* why the last pass merged none, or ended early; "" if it was not kept from it */
+	size_t concurrent_busy;       /* pages left alone because they were pinned, or shared with a child of fork, since the start */
 } defrag_stats_t;
 
 /* MEMORY_ERROR_INVALID_ARGUMENT if stats is NULL. */

@@ -8,6 +8,7 @@
 #include "api/life.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "heap/concurrent.h"
 #include "heap/heap.h"
 #include "heap/merging.h"
 #include "recovery/defragment.h"
@@ -117,6 +118,7 @@ memory_error_t get_defragmentation_statistics(defrag_stats_t *stats)
 {
 	struct na_defrag_figures f;
 	struct na_merging m;
+	struct na_concurrent_figures c;
 
 	if (!stats)
 		return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "stats is NULL");
@@ -142,5 +144,9 @@ memory_error_t get_defragmentation_statistics(defrag_stats_t *stats)
 				   .merge_mappings_most = m.most_mappings,
 				   .merge_grain = m.grain };
 	memcpy(stats->merge_refusal, m.why, sizeof(stats->merge_refusal));
+	na_concurrent_figures(&c);
+	stats->concurrent_busy = c.busy;
+	na_format(stats->concurrent_way, sizeof(stats->concurrent_way), "%s", c.way);
+	memcpy(stats->concurrent_refusal, c.why, sizeof(stats->concurrent_refusal));
 	return MEMORY_ERROR_NONE;
 }

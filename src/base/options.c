@@ -15,15 +15,16 @@ struct na_options na_options = {
 #undef NA_OPTION
 };
 
-#define NA_TEXT_SIZE(def)     #def
-#define NA_TEXT_COUNT(def)    #def
-#define NA_TEXT_RATIO(def)    #def
-#define NA_TEXT_SWITCH(def)   #def
-#define NA_TEXT_PAGES(def)    #def
-#define NA_TEXT_LEVEL(def)    #def
-#define NA_TEXT_FALLBACK(def) "none" /* the one that is 0 */
-#define NA_TEXT_KERNELS(def)  "auto" /* likewise */
-#define NA_TEXT_PATH(def)     def
+#define NA_TEXT_SIZE(def)	#def
+#define NA_TEXT_COUNT(def)	#def
+#define NA_TEXT_RATIO(def)	#def
+#define NA_TEXT_SWITCH(def)	#def
+#define NA_TEXT_PAGES(def)	#def
+#define NA_TEXT_LEVEL(def)	#def
+#define NA_TEXT_FALLBACK(def)	"none" /* the one that is 0 */
+#define NA_TEXT_KERNELS(def)	"auto" /* likewise */
+#define NA_TEXT_CONCURRENT(def) "off"
+#define NA_TEXT_PATH(def)	def
 
 const struct na_option_info na_option_table[NA_OPTION_COUNT_] = {
 #define NA_OPTION(id, env, kind, def, least, most, text)                                                               \
@@ -186,6 +187,23 @@ static int parse_kernels(const char *text, uint64_t *value)
 	return -EINVAL;
 }
 
+const char *na_concurrent_name(uint64_t way)
+{
+	static const char *const names[NA_CONCURRENT_COUNT_] = { "off", "auto", "move", "userfaultfd", "mprotect" };
+
+	return way < NA_CONCURRENT_COUNT_ ? names[way] : "?";
+}
+
+static int parse_concurrent(const char *text, uint64_t *value)
+{
+	for (uint64_t i = 0; i < NA_CONCURRENT_COUNT_; i++)
+		if (strcmp(text, na_concurrent_name(i)) == 0) {
+			*value = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
 int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value)
 {
 	uint64_t v = 0;
@@ -217,6 +235,9 @@ int na_option_parse(const struct na_option_info *info, const char *text, uint64_
 		break;
 	case NA_KIND_KERNELS:
 		rc = parse_kernels(text, &v);
+		break;
+	case NA_KIND_CONCURRENT:
+		rc = parse_concurrent(text, &v);
 		break;
 	case NA_KIND_PATH:
 		return 0;
@@ -276,6 +297,9 @@ static void complain(char *out, size_t capacity, const struct na_option_info *in
 		break;
 	case NA_KIND_KERNELS:
 		na_text_add(&t, "must be auto, portable, avx2, avx512 or sve");
+		break;
+	case NA_KIND_CONCURRENT:
+		na_text_add(&t, "must be off, auto, move, userfaultfd or mprotect");
 		break;
 	case NA_KIND_RATIO:
 		na_text_add(&t, "must be a fraction above 0, up to 1");

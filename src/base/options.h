@@ -25,18 +25,20 @@ enum na_option_kind {
 	NA_KIND_LEVEL,
 	NA_KIND_FALLBACK,
 	NA_KIND_KERNELS,
+	NA_KIND_CONCURRENT,
 	NA_KIND_PATH
 };
 
-#define NA_TYPE_SIZE	 uint64_t
-#define NA_TYPE_COUNT	 uint64_t
-#define NA_TYPE_RATIO	 uint64_t
-#define NA_TYPE_SWITCH	 uint64_t
-#define NA_TYPE_PAGES	 uint64_t
-#define NA_TYPE_LEVEL	 uint64_t
-#define NA_TYPE_FALLBACK uint64_t
-#define NA_TYPE_KERNELS	 uint64_t
-#define NA_TYPE_PATH	 const char *
+#define NA_TYPE_SIZE	   uint64_t
+#define NA_TYPE_COUNT	   uint64_t
+#define NA_TYPE_RATIO	   uint64_t
+#define NA_TYPE_SWITCH	   uint64_t
+#define NA_TYPE_PAGES	   uint64_t
+#define NA_TYPE_LEVEL	   uint64_t
+#define NA_TYPE_FALLBACK   uint64_t
+#define NA_TYPE_KERNELS	   uint64_t
+#define NA_TYPE_CONCURRENT uint64_t
+#define NA_TYPE_PATH	   const char *
 
 struct na_options {
 #define NA_OPTION(id, env, kind, def, least, most, text) NA_TYPE_##kind id;
@@ -95,6 +97,17 @@ enum na_kernels_variant {
 	NA_KERNELS_COUNT_
 };
 const char *na_kernels_name(uint64_t variant);
+
+/* Values of kind CONCURRENT, and their names: how other threads are kept from pages while these are merged, see os/hold.h. */
+enum na_concurrent {
+	NA_CONCURRENT_OFF,
+	NA_CONCURRENT_AUTO,
+	NA_CONCURRENT_MOVE,
+	NA_CONCURRENT_USERFAULTFD,
+	NA_CONCURRENT_MPROTECT,
+	NA_CONCURRENT_COUNT_
+};
+const char *na_concurrent_name(uint64_t way);
 
 /* Parses one value of a kind, as the environment's are; 0 or -EINVAL. */
 int na_option_parse(const struct na_option_info *info, const char *text, uint64_t *value);

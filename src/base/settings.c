@@ -4,24 +4,26 @@
 #include "base/text.h"
 #include "config.h"
 
-#define NA_FIELD_SIZE(id)	&na_options.id
-#define NA_FIELD_COUNT(id)	&na_options.id
-#define NA_FIELD_RATIO(id)	&na_options.id
-#define NA_FIELD_SWITCH(id)	&na_options.id
-#define NA_FIELD_PAGES(id)	&na_options.id
-#define NA_FIELD_LEVEL(id)	&na_options.id
-#define NA_FIELD_FALLBACK(id)	&na_options.id
-#define NA_FIELD_KERNELS(id)	&na_options.id
-#define NA_FIELD_PATH(id)	NULL
-#define NA_NUMBER_SIZE(def)	def
-#define NA_NUMBER_COUNT(def)	def
-#define NA_NUMBER_RATIO(def)	def
-#define NA_NUMBER_SWITCH(def)	def
-#define NA_NUMBER_PAGES(def)	def
-#define NA_NUMBER_LEVEL(def)	def
-#define NA_NUMBER_FALLBACK(def) def
-#define NA_NUMBER_KERNELS(def)	def
-#define NA_NUMBER_PATH(def)	0
+#define NA_FIELD_SIZE(id)	  &na_options.id
+#define NA_FIELD_COUNT(id)	  &na_options.id
+#define NA_FIELD_RATIO(id)	  &na_options.id
+#define NA_FIELD_SWITCH(id)	  &na_options.id
+#define NA_FIELD_PAGES(id)	  &na_options.id
+#define NA_FIELD_LEVEL(id)	  &na_options.id
+#define NA_FIELD_FALLBACK(id)	  &na_options.id
+#define NA_FIELD_KERNELS(id)	  &na_options.id
+#define NA_FIELD_CONCURRENT(id)	  &na_options.id
+#define NA_FIELD_PATH(id)	  NULL
+#define NA_NUMBER_SIZE(def)	  def
+#define NA_NUMBER_COUNT(def)	  def
+#define NA_NUMBER_RATIO(def)	  def
+#define NA_NUMBER_SWITCH(def)	  def
+#define NA_NUMBER_PAGES(def)	  def
+#define NA_NUMBER_LEVEL(def)	  def
+#define NA_NUMBER_FALLBACK(def)	  def
+#define NA_NUMBER_KERNELS(def)	  def
+#define NA_NUMBER_CONCURRENT(def) def
+#define NA_NUMBER_PATH(def)	  0
 
 static struct {
 	uint64_t *const field; /* NULL: a path */
@@ -146,15 +148,16 @@ static void add_ratio(struct na_text *t, uint64_t thousandths)
 	}
 }
 
-#define NA_ADD_SIZE(t, v)     na_text_add_number(t, v)
-#define NA_ADD_COUNT(t, v)    na_text_add_number(t, v)
-#define NA_ADD_RATIO(t, v)    add_ratio(t, v)
-#define NA_ADD_SWITCH(t, v)   na_text_add_number(t, v)
-#define NA_ADD_PAGES(t, v)    na_text_add(t, na_pages_name(v))
-#define NA_ADD_LEVEL(t, v)    na_text_add(t, na_level_name(v))
-#define NA_ADD_FALLBACK(t, v) na_text_add(t, na_fallback_name(v))
-#define NA_ADD_KERNELS(t, v)  na_text_add(t, na_kernels_name(v))
-#define NA_ADD_PATH(t, v)     na_text_add(t, v)
+#define NA_ADD_SIZE(t, v)	na_text_add_number(t, v)
+#define NA_ADD_COUNT(t, v)	na_text_add_number(t, v)
+#define NA_ADD_RATIO(t, v)	add_ratio(t, v)
+#define NA_ADD_SWITCH(t, v)	na_text_add_number(t, v)
+#define NA_ADD_PAGES(t, v)	na_text_add(t, na_pages_name(v))
+#define NA_ADD_LEVEL(t, v)	na_text_add(t, na_level_name(v))
+#define NA_ADD_FALLBACK(t, v)	na_text_add(t, na_fallback_name(v))
+#define NA_ADD_KERNELS(t, v)	na_text_add(t, na_kernels_name(v))
+#define NA_ADD_CONCURRENT(t, v) na_text_add(t, na_concurrent_name(v))
+#define NA_ADD_PATH(t, v)	na_text_add(t, v)
 
 void na_setting_text(enum na_option_id id, char *out, size_t capacity)
 {

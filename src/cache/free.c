@@ -54,6 +54,8 @@ bool na_cache_release_if_empty(struct na_cache *c, struct na_span *span)
 {
 	uint32_t silent = NA_SILENT;
 
+	if (na_unlikely(na_span_merge(span) != NULL))
+		return na_merge_release(c, span);
 	if (span->used != 0 || c->kind[span->cls].span == span)
 		return false;
 	if (!atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
@@ -93,6 +95,8 @@ static inline bool clear_slot(struct na_span *span, uint32_t slot)
 
 static bool put_slot(struct na_cache *c, struct na_span *span, const void *p)
 {
+	if (na_unlikely(na_span_merge(span) != NULL))
+		return na_merge_put(c, span, na_slot_of(span, p));
 	if (!clear_slot(span, na_slot_of(span, p)))
 		return false;
 	span->used--;
@@ -241,7 +245,7 @@ static int free_named(struct na_cache *owner, struct na_span *span, const void *
 	bool put;
 
 	na_lock(&owner->lock);
-	put = na_span_merge(span) ? na_merge_put(owner, span, na_slot_of(span, p)) : put_slot(owner, span, p);
+	put = put_slot(owner, span, p);
 	if (put) {
 		na_kind_hold(&owner->kind[cls], -1);
 		na_cache_tally(owner, -size);
@@ -340,6 +344,23 @@ static na_entry *give_others(struct na_cache *c, struct na_span *span, na_entry 
 	return block;
 }
 
+/* Blocks of a merged span of c's own, as far as they lie in it. Under the lock. */
+static na_entry *give_merged(struct na_cache *c, struct na_span *span, na_entry *block, const na_entry *end)
+{
+	uint32_t freed = 0, cls = span->cls;
+
+	for (; block < end && (uintptr_t)*block - span->base < (uintptr_t)span->slots * span->size; block++) {
+		if (!na_slot_starts(span, *block))
+			na_cache_complain(*block, "freed, but is not the start of a block", NULL);
+		else if (!na_merge_put(c, span, na_slot_of(span, *block)))
+			complain_twice(span, na_slot_of(span, *block));
+		else
+			freed++;
+	}
+	na_kind_hold(&c->kind[cls], -(int64_t)freed);
+	return block;
+}
+
 /* The same of a span of c's own, as far as blocks lie in it: `end` is behind the last. What the loop needs of the span is in registers: it
  * runs for each block that leaves a thread, and in a program that frees in no order at all once for each span. Under the lock. */
 static na_entry *give_own(struct na_cache *c, struct na_span *span, na_entry *block, const na_entry *end)
@@ -349,6 +370,8 @@ static na_entry *give_own(struct na_cache *c, struct na_span *span, na_entry *bl
 	uint64_t cleared = 0; /* bits, XORed: what the parity changes by */
 	uint32_t used = span->used;
 
+	if (na_unlikely(na_span_merge(span) != NULL))
+		return give_merged(c, span, block, end);
 	do {
 		uint64_t slot = (offset * reciprocal) >> 32, bit = UINT64_C(1) << (slot % 64);
 		_Atomic uint64_t *word = &span->taken[slot / 64];
@@ -443,8 +466,7 @@ bool na_cache_holds(struct na_cache *c, const struct na_span *span, const void *
 
 	if (na_span_kind(span) != NA_SPAN_SMALL || slot >= span->slots)
 		return false;
-	if (!(na_span_taken(span, slot / 64) & bit) ||
-	    (atomic_load_explicit(&span->remote[slot / 64], memory_order_relaxed) & bit))
+	if (!na_slot_is_out(span, slot) || (atomic_load_explicit(&span->remote[slot / 64], memory_order_relaxed) & bit))
 		return true;
 	for (uint32_t i = 0; i < NA_PENDING; i++)
 		if ((c->pending_used >> i & 1) && c->pending[i].span == span && c->pending[i].word == slot / 64 &&

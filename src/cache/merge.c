@@ -263,8 +263,8 @@ void na_merge_retire(struct na_cache *c, struct na_merge *m)
 		na_cache_unlist(c, span);
 	if (c->kind[span->cls].span == span)
 		c->kind[span->cls].span = NULL;
-	/* A frame may have two units of this span: while the one hands over to the other it must not be listed. */
-	atomic_store_explicit(&span->flag, NA_QUEUED, memory_order_relaxed);
+	/* Nobody who frees has to tell; and a frame may have two units of this span: while the one hands over to the other it must not be listed. */
+	atomic_store_explicit(&span->flag, NA_WATCHED, memory_order_relaxed);
 	unlink_merge(c, m);
 	set_aside(c, m);
 	for (uint32_t i = 0; i < m->units; i++)
@@ -272,27 +272,43 @@ void na_merge_retire(struct na_cache *c, struct na_merge *m)
 			take_out(c, &m->unit[i]); /* it stays mapped */
 	for (uint32_t i = 0; i < span->slots; i += 64)
 		set_taken(span, i, span->slots - i < 64 ? span->slots - i : 64, ~UINT64_C(0));
-	atomic_store_explicit(&span->flag, NA_SILENT, memory_order_relaxed); /* nobody frees into it */
 }
 
 /* ---- blocks come and go ---- */
 
-void na_merge_took(const void *p)
+void na_merge_took(struct na_cache *c, struct na_merge *m, uint32_t word, uint64_t bits)
 {
-	const struct na_span *span = na_span_of(p);
-	struct na_merge *m = na_span_merge(span);
-	uint32_t slot = na_slot_of(span, p);
-	struct na_frame *frame;
-
-	if (!m)
-		return;
-	atomic_store_explicit(&m->own[slot / 64],
-			      atomic_load_explicit(&m->own[slot / 64], memory_order_relaxed) | UINT64_C(1) << slot % 64,
+	atomic_store_explicit(&m->own[word], atomic_load_explicit(&m->own[word], memory_order_relaxed) | bits,
 			      memory_order_relaxed);
-	m->live++;
-	frame = slot / m->per < m->units ? m->unit[slot / m->per].frame : NULL;
-	if (frame && frame->empty)
-		account(atomic_load_explicit(&span->cache, memory_order_relaxed), frame, 0, false);
+	m->live += na_popcount(bits);
+	for (; bits; bits &= bits - 1) {
+		uint32_t unit = (word * 64 + (uint32_t)__builtin_ctzll(bits)) / m->per;
+		struct na_frame *frame = unit < m->units ? m->unit[unit].frame : NULL;
+
+		if (frame && frame->empty)
+			account(c, frame, 0, false);
+	}
+}
+
+/* Whoever frees the last block may be about to look whether it must tell us: from WATCHED on it does not. If it has told, the span is on the
+ * queue, and who drains that comes here again. */
+static bool try_retire(struct na_cache *c, struct na_merge *m)
+{
+	uint32_t silent = NA_SILENT;
+
+	if (!atomic_compare_exchange_strong_explicit(&m->span->flag, &silent, NA_WATCHED, memory_order_acquire,
+						     memory_order_relaxed) &&
+	    silent == NA_QUEUED)
+		return false;
+	na_merge_retire(c, m);
+	return true;
+}
+
+bool na_merge_release(struct na_cache *c, const struct na_span *span)
+{
+	struct na_merge *m = na_span_merge(span);
+
+	return m->retired || (m->live == 0 && try_retire(c, m));
 }
 
 /* A slot that lives nowhere, but whose bit of `own` is set, is given out by nobody, whoever becomes the frame's host. */
@@ -317,7 +333,9 @@ uint32_t na_merge_bar(const struct na_span *span, uintptr_t page, size_t bytes)
 		if (na_span_taken(giver, at / 64) >> at % 64 & 1)
 			continue;
 		set_taken(giver, at, 1, 1);
-		na_merge_took((void *)(giver->base + (uintptr_t)at * giver->size));
+		if (na_span_merge(giver))
+			na_merge_took(atomic_load_explicit(&giver->cache, memory_order_relaxed), na_span_merge(giver),
+				      at / 64, UINT64_C(1) << at % 64);
 		n++;
 	}
 	return n;
@@ -340,11 +358,8 @@ bool na_merge_put(struct na_cache *c, struct na_span *span, uint32_t slot)
 	}
 	atomic_store_explicit(&m->own[slot / 64], own & ~bit, memory_order_relaxed);
 	set_taken(giver, at, 1, 0);
-	if (--m->live == 0 && atomic_load_explicit(&span->flag, memory_order_relaxed) != NA_QUEUED) {
-		na_merge_retire(c, m);
-		if (giver == span)
-			return true;
-	}
+	if (--m->live == 0 && try_retire(c, m) && giver == span)
+		return true;
 	na_cache_settle(c, giver);
 	return true;
 }
@@ -442,7 +457,9 @@ static void as_before(struct na_cache *c, struct na_merge *m)
 	}
 	atomic_store_explicit(&span->merge, NULL, memory_order_release);
 	na_span_seal(span);
-	if (!span->listed && c->kind[span->cls].span != span)
+	/* One that is QUEUED has blocks to collect. */
+	if (!span->listed && c->kind[span->cls].span != span &&
+	    atomic_load_explicit(&span->flag, memory_order_relaxed) != NA_QUEUED)
 		atomic_store_explicit(&span->flag, NA_SILENT, memory_order_relaxed);
 	na_cache_settle(c, span);
 }

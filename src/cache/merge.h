@@ -5,7 +5,8 @@
  *
  * A unit is the least run of pages of a span whose slots end where it ends (of 64 bytes a page with 64 slots, of 48 bytes three pages with 256), or
  * 2, 4, 8, 16 of those. All units of a class that count as many slots have the same layout, so any two may be merged. Only spans all of whose slots were
- * carved take part, of caches of named pools, which have one lock and neither stacks nor remote frees.
+ * carved take part, of caches of named pools, which have one lock and neither stacks nor remote frees; in concurrent mode of threads' caches too: there a slot
+ * in a stack, or on its way home, lives, and comes back when its owner collects it.
  *
  * What keeps the slow paths of malloc and free as they are: in a merged unit `taken` does not say what lives but what may not be given out. One unit of
  * a frame is its host: there a bit of `taken` is set if the slot lives in any of the frame's units, and it alone gives out slots.
@@ -53,6 +54,7 @@ struct na_merge {
 	uint32_t bytes; /* of a unit */
 	uint32_t size;	/* of this */
 	uint32_t retired;
+	bool claimed;	       /* while spans are claimed, under the lock */
 	_Atomic uint64_t *own; /* written under the cache's lock, read by any, relaxed */
 	struct na_unit unit[];
 };
@@ -80,12 +82,14 @@ static inline uint32_t na_merge_shadows(const struct na_span *span)
 	return m ? span->used - m->live : 0;
 }
 
-/* The block of a merged span, or of any, was given out; or comes back: false if it was free. Under the lock. */
-void na_merge_took(const void *p);
+/* Slots of a merged span were given out, those of a word; or one comes back: false if it was free. Under the lock. */
+void na_merge_took(struct na_cache *c, struct na_merge *m, uint32_t word, uint64_t bits);
 bool na_merge_put(struct na_cache *c, struct na_span *span, uint32_t slot);
 /* The machine has lost a page of a merged span: free slots of its frames that lie on it are withdrawn, wherever they would be given
  * out. How many. Under the lock. */
 uint32_t na_merge_bar(const struct na_span *span, uintptr_t page, size_t bytes);
+/* Retires a merged span in which nothing lives; true: it is retired, and nobody's business. Under the lock. */
+bool na_merge_release(struct na_cache *c, const struct na_span *span);
 
 /* The rest: under na_merging_lock, no other held. */
 
@@ -97,6 +101,7 @@ struct na_merge_figures {
 	uint64_t purged;       /* bytes of private units in which nothing lived */
 	uint64_t bound;	       /* units left apart because mappings were used up */
 	uint64_t refused;      /* calls of the system that failed */
+	uint64_t busy;	       /* units left apart because a page was pinned or shared just then */
 };
 extern struct na_merge_figures
 	na_merge_figures; /* written under na_merging_lock and read by any: by relaxed atomic operations */
@@ -109,12 +114,19 @@ static inline void na_merge_count(uint64_t *figure, int64_t more)
 struct na_merge_limits {
 	uint64_t edges; /* up to which mappings may be used */
 	uint32_t grain; /* least units taken as one: 1, 2, 4, ... */
+	/* Of spans that threads write to meanwhile; NULL: nobody does. */
+	struct na_hold *hold;
+	uint32_t spans;	   /* private ones that are taken at a time */
+	uint64_t deadline; /* nothing is begun after it; 0: none */
+	bool more;	   /* out: there was more to do */
 };
 
 /* Merges what can be merged of a cache's class. 0, or -errno of the call that ended it. */
-int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_limits *limits);
-/* Bytes that a perfect packing of the cache's partial spans would free, class by class, and, if `units` is not NULL, how many units of grain 1 they have. */
+int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits *limits);
+/* Bytes that a perfect packing of the cache's partial spans would free, class by class, and, if `units` is not NULL, how many units of grain 1 they have;
+ * the same of one class. */
 uint64_t na_merge_winnable(struct na_cache *c, uint64_t *units);
+uint64_t na_merge_winnable_of(struct na_cache *c, unsigned int cls, uint64_t *units);
 /* Retired spans get private memory and go back to the pool. 0, or -errno: the rest stays as it is. */
 int na_merge_restore(struct na_cache *c);
 /* Everything of a cache ends: contents are nobody's any more (a reset), or kept (na_merge_part(), in a forked child: each span gets memory of its own with its

@@ -37,6 +37,8 @@ static bool may_join(const struct na_pack *w, const struct na_pack_bin *bin, con
 {
 	const struct na_frame *there = w->items[bin->target].frame;
 
+	if (w->limits->hold && item->frame && there) /* pages of the file are never held */
+		return false;
 	return !item->frame || !there || item->frame->count <= FEW;
 }
 

@@ -72,7 +72,7 @@ static bool begin(struct na_span *span, struct task *t)
 {
 	uint32_t flag = atomic_load_explicit(&span->flag, memory_order_relaxed), from, to;
 
-	if (!worth_it(span))
+	if (na_span_merge(span) || !worth_it(span)) /* a page may have other spans' blocks */
 		return false;
 	span->left_at = (uint16_t)span->used;
 	if (!next_run(span, 0, &from, &to))

@@ -22,35 +22,68 @@
 #include "pool/frames.h"
 #include "pool/lost.h"
 
-#define NONE	  NA_PACK_NONE
-#define RUN_BYTES ((size_t)256 << 10)
+#define NONE	   NA_PACK_NONE
+#define RUN_BYTES  ((size_t)256 << 10)
+#define HELD_BYTES ((size_t)64 << 10) /* the same where threads wait for it meanwhile */
 
 /* ---- claiming ---- */
 
-static bool may_take_part(const struct na_span *span)
+static bool may_take_part(const struct na_pack *w, const struct na_span *span)
 {
-	return na_span_carved(span) == span->slots && !na_lost_in(span->base, span->slices * NA_SLICE);
+	if (na_span_carved(span) != span->slots || na_lost_in(span->base, span->slices * NA_SLICE))
+		return false;
+	return !w->limits->hold || (w->private < w->limits->spans && span->used * 8u <= span->slots * 7u &&
+				    span != w->ours[0] && span != w->ours[1]);
 }
 
-static bool claim(struct na_cache *c, struct na_span *span, struct na_span **list)
+static bool claim(struct na_pack *w, struct na_span *span, struct na_span **list)
 {
 	uint32_t flag = atomic_load_explicit(&span->flag, memory_order_relaxed);
+	bool merged = na_span_merge(span) != NULL;
 
 	/* Merged ones always, or a free would take them off the frames while these are looked at. */
-	if ((!na_span_merge(span) && !may_take_part(span)) || flag == NA_QUEUED)
+	if ((!merged && !may_take_part(w, span)) || flag == NA_QUEUED)
 		return false;
+	/* Threads that free from outside may be about to queue it; of named pools there are none. acq_rel: as theirs in free.c. */
+	if (!atomic_compare_exchange_strong_explicit(&span->flag, &flag, NA_QUEUED, memory_order_acq_rel,
+						     memory_order_relaxed))
+		return false;
+	w->private += !merged;
 	if (span->listed)
-		na_cache_unlist(c, span);
-	atomic_store_explicit(&span->flag, NA_QUEUED, memory_order_relaxed);
+		na_cache_unlist(w->c, span);
 	span->next_queued = *list;
 	*list = span;
 	return true;
 }
 
-/* The current span stays what it is, if it is not merged: then it ends being current. Under the lock. */
-static struct na_span *claim_all(struct na_cache *c, unsigned int cls, uint32_t *count)
+/* One that a thread has just queued, for it freed into it, is claimed when it is off the queue again. If that thread does not come to it, frames are left
+ * alone: units of that span may leave them meanwhile. */
+static uint32_t claim_merged(struct na_pack *w, struct na_span **list)
 {
-	struct na_kind *kind = &c->kind[cls];
+	uint32_t count = 0, missed = 1;
+
+	for (int tries = 0; tries < 4 && missed; tries++) {
+		na_cache_drain(w->c);
+		missed = 0;
+		for (struct na_merge *m = w->c->merged; m; m = m->next) {
+			if (m->span->cls != w->cls || m->claimed)
+				continue;
+			m->claimed = claim(w, m->span, list);
+			count += m->claimed;
+			missed += !m->claimed;
+		}
+	}
+	for (struct na_merge *m = w->c->merged; m; m = m->next)
+		m->claimed = false;
+	w->no_frames = missed != 0;
+	return count;
+}
+
+/* The current span stays what it is, if it is not merged: then it ends being current. Under the lock. */
+static struct na_span *claim_all(struct na_pack *w, uint32_t *count)
+{
+	struct na_cache *c = w->c;
+	struct na_kind *kind = &c->kind[w->cls];
 	struct na_span *span, *next, *list = NULL;
 	uint32_t left;
 
@@ -61,18 +94,21 @@ static struct na_span *claim_all(struct na_cache *c, unsigned int cls, uint32_t 
 		na_cache_list(c, span);
 	}
 	na_cache_each (kind, span, next, left)
-		*count += claim(c, span, &list);
-	for (struct na_merge *m = c->merged; m; m = m->next)
-		if (m->span->cls == cls)
-			*count += claim(c, m->span, &list);
+		if (!na_span_merge(span))
+			*count += claim(w, span, &list);
+	*count += claim_merged(w, &list);
 	return list;
 }
 
-/* Back to where it belongs by what lives in it now. Under the lock. */
+/* Back to where it belongs by what lives in it now; one that others free into by way of the queue, as if they just had. Under the lock. */
 static void unclaim(struct na_cache *c, struct na_span *span)
 {
 	struct na_merge *m = na_span_merge(span);
 
+	if (atomic_load_explicit(&c->state, memory_order_relaxed) != NA_CACHE_NAMED) {
+		na_cache_queue(c, span);
+		return;
+	}
 	atomic_store_explicit(&span->flag, NA_SILENT, memory_order_relaxed);
 	if (m && m->live == 0)
 		na_merge_retire(c, m);
@@ -89,6 +125,7 @@ static void unclaim_list(struct na_cache *c, struct na_span *list)
 		next = list->next_queued;
 		unclaim(c, list);
 	}
+	na_cache_drain(c);
 	na_cache_enforce(c, "unclaim");
 	na_unlock(&c->lock);
 }
@@ -98,6 +135,7 @@ static void unclaim_all(struct na_pack *w)
 	na_lock(&w->c->lock);
 	for (uint32_t i = 0; i < w->span_count; i++)
 		unclaim(w->c, w->spans[i]);
+	na_cache_drain(w->c);
 	na_cache_enforce(w->c, "unclaim");
 	na_unlock(&w->c->lock);
 }
@@ -204,11 +242,21 @@ static void add_item(struct na_pack *w, struct na_span *span, uint32_t index, st
 	}
 }
 
+static uint32_t live_in(struct na_pack *w, const struct na_span *span)
+{
+	uint32_t live;
+
+	na_lock(&w->c->lock);
+	live = span->used - na_merge_shadows(span);
+	na_unlock(&w->c->lock);
+	return live;
+}
+
 /* Runs of private units in which nothing lives go back, if the span has emptied since that was last done. */
 static void purge_empty(struct na_pack *w, struct na_span *span)
 {
 	const struct na_merge *m = na_span_merge(span);
-	uint32_t live = m ? m->live : span->used, bytes = na_merge_unit_pages(w->cls) * (uint32_t)NA_PAGE,
+	uint32_t live = live_in(w, span), bytes = na_merge_unit_pages(w->cls) * (uint32_t)NA_PAGE,
 		 per = bytes / span->size, units = (uint32_t)(span->slices * NA_SLICE / bytes);
 
 	if (live >= span->left_at)
@@ -240,18 +288,21 @@ static void find_items(struct na_pack *w)
 		for (uint32_t k = 0; k < w->units; k++)
 			if (!m || !m->unit[k].frame)
 				add_item(w, span, k, NULL);
-			else if (m->unit[k].frame->host == &m->unit[k])
+			else if (!w->no_frames && m->unit[k].frame->host == &m->unit[k])
 				add_item(w, span, k, m->unit[k].frame);
 	}
 }
 
 /* ---- merging ---- */
 
-/* Live slots of a unit to where they lie in a frame. */
-static void copy_slots(const struct na_pack *w, char *to, const struct na_span *span, uint32_t index)
+static char *unit_at(const struct na_pack *w, const struct na_span *span, uint32_t index)
 {
-	const char *from = (const char *)span->base + (size_t)index * w->unit_bytes;
+	return (char *)span->base + (size_t)index * w->unit_bytes;
+}
 
+/* Live slots of a unit, whose contents are at `from`, to where they lie in a frame. */
+static void copy_slots(const struct na_pack *w, char *to, const struct na_span *span, uint32_t index, const char *from)
+{
 	for (uint32_t i = 0; i < w->per; i += 64) {
 		uint32_t n = w->per - i < 64 ? w->per - i : 64;
 		uint64_t bits = na_merge_bits(living(span), index * w->per + i, n);
@@ -264,7 +315,44 @@ static void copy_slots(const struct na_pack *w, char *to, const struct na_span *
 	}
 }
 
-/* One private unit onto the frame, where its contents are already. */
+static char *host_of(const struct na_pack *w, const struct na_frame *frame)
+{
+	return unit_at(w, frame->host->of->span, frame->host->index);
+}
+
+/* Contents and addresses of a private unit to a frame. What lies between begin and end takes no lock: who waits for the page may have any. */
+static int switch_held(struct na_pack *w, const struct na_frame *frame, struct na_span *span, uint32_t index)
+{
+	char *at = unit_at(w, span, index);
+	const void *from = at;
+	int rc = na_os.hold_begin(w->limits->hold, at, w->unit_bytes, &from);
+
+	if (rc < 0)
+		return rc;
+	copy_slots(w, host_of(w, frame), span, index, from);
+	rc = na_frames_switch(w->c->pool, frame->at, frame->bytes, at);
+	na_os.hold_end(w->limits->hold, rc == 0);
+	return rc;
+}
+
+static int switch_unit(struct na_pack *w, const struct na_frame *frame, struct na_span *span, uint32_t index)
+{
+	if (w->limits->hold)
+		return switch_held(w, frame, span, index);
+	copy_slots(w, host_of(w, frame), span, index, unit_at(w, span, index));
+	return na_frames_map(w->c->pool, frame->at, frame->bytes, unit_at(w, span, index));
+}
+
+/* A page that somebody has pinned is left where it is. */
+static bool only_busy(const struct na_pack *w, int rc)
+{
+	if (rc != -EBUSY || !w->limits->hold)
+		return false;
+	na_merge_count(&na_merge_figures.busy, 1);
+	return true;
+}
+
+/* One private unit onto the frame. */
 static int move_private(struct na_pack *w, struct na_frame *frame, struct na_span *span, uint32_t index)
 {
 	struct na_merge *m = na_span_merge(span), *made = NULL;
@@ -274,10 +362,10 @@ static int move_private(struct na_pack *w, struct na_frame *frame, struct na_spa
 		m = made = na_merge_make(w->c, span, w->limits->grain);
 	if (!m)
 		return -ENOMEM;
-	rc = na_frames_map(w->c->pool, frame->at, frame->bytes, (char *)span->base + (size_t)index * w->unit_bytes);
+	rc = switch_unit(w, frame, span, index);
 	if (rc < 0) {
 		na_merge_unmake(w->c, made);
-		return rc;
+		return only_busy(w, rc) ? 0 : rc;
 	}
 	na_lock(&w->c->lock);
 	na_merge_join(w->c, m, index, frame);
@@ -308,15 +396,11 @@ static int move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *f
 	return 0;
 }
 
-/* Contents of an item into a frame that is there, through its host's addresses. */
-static void store_item(struct na_pack *w, const struct na_frame *frame, const struct na_pack_item *item)
+/* Contents of a frame into another one, through its host's addresses. */
+static void store_frame(struct na_pack *w, const struct na_frame *to, const struct na_frame *from)
 {
-	char *to = (char *)frame->host->of->span->base + (size_t)frame->host->index * w->unit_bytes;
-
-	if (!item->frame)
-		copy_slots(w, to, item->span, item->index);
-	for (const struct na_unit *u = item->frame ? item->frame->units : NULL; u; u = u->next)
-		copy_slots(w, to, u->of->span, u->index);
+	for (const struct na_unit *u = from->units; u; u = u->next)
+		copy_slots(w, host_of(w, to), u->of->span, u->index, unit_at(w, u->of->span, u->index));
 }
 
 /* ---- the first units of frames, those that follow each other at once ---- */
@@ -359,21 +443,43 @@ static void give_up_run(struct na_pack *w)
 	}
 }
 
-static int map_run(struct na_pack *w, uint64_t *at)
+/* The run's contents into the file, and the file in their place. */
+static int write_run(struct na_pack *w, char *to, const char *from, size_t bytes, uint64_t *at)
 {
-	size_t bytes = (size_t)w->run_count * w->unit_bytes;
 	int rc;
 
 	memset(w->page, 0, bytes);
-	for (uint32_t i = 0; i < w->run_count; i++)
-		copy_slots(w, w->page + (size_t)i * w->unit_bytes, w->items[w->run + i].span,
-			   w->items[w->run + i].index);
+	for (uint32_t i = 0; i < w->run_count; i++) {
+		const struct na_pack_item *item = &w->items[w->run + i];
+		size_t offset = (size_t)i * w->unit_bytes;
+
+		copy_slots(w, w->page + offset, item->span, item->index, from + offset);
+	}
 	rc = na_frames_write(w->c->pool, w->page, bytes, at);
 	if (rc < 0)
 		return rc;
-	rc = na_frames_map(w->c->pool, *at, bytes, (void *)address_of(w, &w->items[w->run]));
+	rc = (w->limits->hold ? na_frames_switch : na_frames_map)(w->c->pool, *at, bytes, to);
 	if (rc < 0)
 		na_frames_punch(w->c->pool, *at, bytes);
+	return rc;
+}
+
+static int map_run(struct na_pack *w, uint64_t *at)
+{
+	size_t bytes = (size_t)w->run_count * w->unit_bytes;
+	char *to = (char *)address_of(w, &w->items[w->run]);
+	const void *from = to;
+	int rc;
+
+	if (!w->limits->hold)
+		return write_run(w, to, from, bytes, at);
+	rc = na_frames_ready(w->c->pool, bytes);
+	if (rc == 0)
+		rc = na_os.hold_begin(w->limits->hold, to, bytes, &from);
+	if (rc < 0)
+		return rc;
+	rc = write_run(w, to, from, bytes, at); /* no lock: see switch_held() */
+	na_os.hold_end(w->limits->hold, rc == 0);
 	return rc;
 }
 
@@ -411,7 +517,7 @@ static int end_run(struct na_pack *w)
 	else
 		give_up_run(w);
 	w->run_count = 0;
-	return rc;
+	return only_busy(w, rc) ? 0 : rc;
 }
 
 /* The item is the first of its frame. */
@@ -445,7 +551,8 @@ static int merge_into(struct na_pack *w, const struct na_pack_bin *bin)
 
 		if (item->frame == frame)
 			continue;
-		store_item(w, frame, item);
+		if (item->frame)
+			store_frame(w, frame, item->frame);
 		rc = item->frame ? move_frame(w, frame, item->frame) : move_private(w, frame, item->span, item->index);
 	}
 	return rc;
@@ -468,7 +575,6 @@ static int merge_item(struct na_pack *w, uint32_t i)
 	rc = end_run(w);
 	if (rc < 0 || !bin->frame)
 		return rc;
-	store_item(w, bin->frame, item);
 	return move_private(w, bin->frame, item->span, item->index);
 }
 
@@ -483,20 +589,43 @@ static bool has_mappings(const struct na_pack *w, const struct na_pack_bin *bin)
 	return __atomic_load_n(&na_merge_figures.edges, __ATOMIC_RELAXED) + 2 * units <= w->limits->edges;
 }
 
+/* With a deadline bin by bin, so that what is begun is ended. */
+static int merge_bin(struct na_pack *w, struct na_pack_bin *bin)
+{
+	int rc = 0;
+
+	for (uint32_t i = bin->first; i != NONE && rc == 0; i = w->items[i].next) {
+		rc = merge_item(w, i);
+		if (rc == 0)
+			rc = end_run(w);
+	}
+	return rc;
+}
+
+static bool too_late(struct na_pack *w)
+{
+	/* One at least, or a slice that finds little time would do nothing for ever. */
+	if (!w->limits->deadline || !w->merged || na_os_now_ns() < w->limits->deadline)
+		return false;
+	w->limits->more = true;
+	return true;
+}
+
 static int merge_items(struct na_pack *w)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < w->item_count && rc == 0; i++) {
-		const struct na_pack_bin *bin = &w->bins[w->items[i].bin];
+	for (uint32_t i = 0; i < w->item_count && rc == 0 && !too_late(w); i++) {
+		struct na_pack_bin *bin = &w->bins[w->items[i].bin];
 
-		if (bin->first == bin->last)
+		if (bin->first == bin->last || (w->limits->deadline && bin->begun))
 			continue;
 		if (!has_mappings(w, bin)) {
 			na_merge_count(&na_merge_figures.bound, 1);
 			continue;
 		}
-		rc = merge_item(w, i);
+		w->merged = true;
+		rc = w->limits->deadline ? merge_bin(w, bin) : merge_item(w, i);
 	}
 	if (rc == 0)
 		rc = end_run(w);
@@ -505,7 +634,7 @@ static int merge_items(struct na_pack *w)
 	return rc;
 }
 
-int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_limits *limits)
+int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits *limits)
 {
 	struct na_pack w = { .c = c, .cls = cls, .limits = limits };
 	struct na_span *list;
@@ -518,9 +647,15 @@ int na_merge_class(struct na_cache *c, unsigned int cls, const struct na_merge_l
 	w.units = (uint32_t)(na_class_slices(cls) * NA_SLICE / w.unit_bytes);
 	w.run_most = RUN_BYTES / w.unit_bytes < NA_PACK_RUN ? (uint32_t)(RUN_BYTES / w.unit_bytes) : NA_PACK_RUN;
 	w.run_most = w.run_most ? w.run_most : 1;
+	if (limits->hold) {
+		w.run_most = HELD_BYTES / w.unit_bytes ? (uint32_t)(HELD_BYTES / w.unit_bytes) : 1;
+		w.ours[0] = na_span_of(__builtin_frame_address(0));
+		w.ours[1] = na_span_of(&errno);
+	}
 	na_lock(&c->lock);
-	list = claim_all(c, cls, &count);
+	list = claim_all(&w, &count);
 	na_unlock(&c->lock);
+	limits->more = limits->hold && w.private == limits->spans;
 	if (!list)
 		return 0;
 	rc = open_work(&w, list, count);
@@ -557,6 +692,16 @@ static uint64_t winnable(const struct na_kind *kind, unsigned int cls, uint64_t 
 		*units += bytes / na_class_size(cls) > 1 ? n : 0;
 	live = (live + NA_PAGE - 1) & ~(uint64_t)(NA_PAGE - 1);
 	return held > live ? held - live : 0;
+}
+
+uint64_t na_merge_winnable_of(struct na_cache *c, unsigned int cls, uint64_t *units)
+{
+	uint64_t bytes;
+
+	na_lock(&c->lock);
+	bytes = winnable(&c->kind[cls], cls, units);
+	na_unlock(&c->lock);
+	return bytes;
 }
 
 /* The lock once, and again after each class that has partial spans, so that nobody waits for more than one walk. */

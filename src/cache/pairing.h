@@ -27,15 +27,19 @@ struct na_pack_bin {
 struct na_pack {
 	struct na_cache *c;
 	unsigned int cls;
-	const struct na_merge_limits *limits;
-	struct na_span **spans;	    /* claimed, by address */
-	struct na_pack_item *items; /* private units are by address */
+	struct na_merge_limits *limits;
+	const struct na_span *ours[2]; /* the calling thread's stack or thread-local variables may lie there */
+	struct na_span **spans;	       /* claimed, by address */
+	struct na_pack_item *items;    /* private units are by address */
 	struct na_pack_bin *bins;
 	uint32_t *open;			    /* bins that units are still tried against, oldest first */
 	uint64_t *open_bits;		    /* and what lives in them */
 	uint64_t *bits;			    /* of each item */
 	char *page;			    /* where frames are composed */
 	struct na_merge *made[NA_PACK_RUN]; /* records of the run's spans, not theirs yet */
+	bool merged;			    /* a bin */
+	bool no_frames;			    /* merged spans are left as they are */
+	uint32_t private;		    /* spans claimed that were not merged */
 	uint32_t span_count, item_count, bin_count, open_count;
 	uint32_t run, run_count, run_most;	/* items that follow each other, and begin frames */
 	uint32_t per, words, unit_bytes, units; /* of a unit; of a span */

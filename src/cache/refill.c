@@ -14,6 +14,19 @@
 #define GROWTH_MOST  (INT64_C(2) << 20)
 #define TIDY_SPANS   16 /* spans taken of what is kept before stacks out of use are looked for */
 
+/* The same of a merged span, which may be retired by it. */
+static void collect_merged(struct na_span *span, uint32_t word, uint64_t bits)
+{
+	struct na_cache *c = atomic_load_explicit(&span->cache, memory_order_relaxed);
+
+	for (; bits; bits &= bits - 1) {
+		uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(bits);
+
+		if (!na_merge_put(c, span, slot))
+			na_cache_complain((void *)(span->base + (uintptr_t)slot * span->size), "freed twice", NULL);
+	}
+}
+
 /* Slots that others freed in this group are free. */
 static void collect_word(struct na_span *span, uint32_t word)
 {
@@ -21,6 +34,10 @@ static void collect_word(struct na_span *span, uint32_t word)
 	 * before whatever their next user does. */
 	uint64_t bits = atomic_exchange_explicit(&span->remote[word], 0, memory_order_acquire);
 
+	if (na_unlikely(na_span_merge(span) != NULL)) {
+		collect_merged(span, word, bits);
+		return;
+	}
 	for (uint64_t twice = bits & ~na_span_taken(span, word); twice;
 	     twice &= twice - 1) /* the owner had freed it as well */
 		na_cache_complain(
@@ -56,6 +73,10 @@ static uint32_t take_slots(struct na_span *span, na_entry *top, uint32_t want)
 		for (; rest && got < want; rest &= rest - 1)
 			top[-(ptrdiff_t)got++] = (void *)(base + (uintptr_t)__builtin_ctzll(rest) * span->size);
 		na_span_take(span, group, bits & ~rest);
+		if (na_unlikely(na_span_merge(span) !=
+				NULL)) /* at once: what lives on its frames may be looked at before we end */
+			na_merge_took(atomic_load_explicit(&span->cache, memory_order_relaxed), na_span_merge(span),
+				      group, bits & ~rest);
 	}
 	span->used += got;
 	return got;
@@ -169,12 +190,13 @@ static uint32_t gather(struct na_cache *c, struct na_kind *kind, na_entry *top, 
 		if (atomic_load_explicit(&c->queue, memory_order_relaxed))
 			na_cache_drain(c);
 		other = best_partial(kind, &has_free);
+		span = kind->span; /* it may have been merged, and have emptied just now */
 		if (span && na_span_carved(span) < span->slots) {
 			if (!has_free)
 				return got + carve_slots(span, top - got, want - got);
 			kind->span = NULL;
 			na_cache_list(c, span);
-		} else if (span && !park(kind, span)) {
+		} else if (span && (span->used < span->slots || !park(kind, span))) { /* something came back into it */
 			continue;
 		}
 		if (!other)
@@ -386,8 +408,6 @@ void *na_cache_take_one(struct na_cache *c, unsigned int cls)
 			__atomic_store_n(&c->out[cls].word, c->out[cls].word + NA_BIN_POP + 1, __ATOMIC_RELAXED);
 			__atomic_store_n(&c->refills, c->refills + 1, __ATOMIC_RELAXED);
 			na_cache_tally(c, (int64_t)na_class_size(cls));
-			if (c->merged)
-				na_merge_took(p);
 		}
 		na_cache_enforce(c, "take_one");
 		na_unlock(&c->lock);

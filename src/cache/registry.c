@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "cache/check.h"
 #include "cache/fast.h"
+#include "cache/merge.h"
 #include "cache/traps.h"
 
 struct na_cache_without na_cache_without;
@@ -321,6 +322,8 @@ static void push_idle(struct na_cache *c)
 	na_unlock(&pool->lock);
 }
 
+#define LOOK 16 /* spans of an idle cache's ring that are looked at */
+
 static char gone; /* the key's value of a thread that is ending: it gets no cache for what it still frees */
 
 static void thread_exit(void *cache)
@@ -530,6 +533,16 @@ void na_cache_leave(void)
 	push_idle(c);
 }
 
+static struct na_span *first_private(const struct na_kind *kind)
+{
+	struct na_span *span = kind->partial;
+
+	for (int i = 0; span && i < LOOK; i++, span = span->next)
+		if (!na_span_merge(span))
+			return span;
+	return NULL;
+}
+
 struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls)
 {
 	struct na_cache *idle = NULL;
@@ -543,8 +556,8 @@ struct na_span *na_cache_steal(struct na_cache *c, unsigned int cls)
 	na_lock(&idle->lock);
 	if (atomic_load_explicit(&idle->queue, memory_order_relaxed))
 		na_cache_drain(idle);
-	/* The head only: one that is QUEUED again will be drained, and found, next time. */
-	span = idle->kind[cls].partial;
+	/* The first only: one that is QUEUED again will be drained, and found, next time. Merged ones stay with their cache. */
+	span = first_private(&idle->kind[cls]);
 	if (span) {
 		uint32_t silent = NA_SILENT;
 

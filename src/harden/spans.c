@@ -212,7 +212,7 @@ static void check_place(struct na_survey *v, struct na_known *k, struct na_span 
 
 	if (!c || !na_survey_cache(v, c))
 		return; /* new, and on its way; or told already */
-	if (span->moving == NA_MOVING)
+	if (span->moving == NA_MOVING || (na_span_merge(span) && na_span_merge(span)->retired))
 		return;
 	if (misplaced(v, span, place) && v->fix) {
 		na_survey_relist(v, c);
@@ -279,7 +279,7 @@ static void count_out(struct na_survey *v, int64_t *out)
 				v->named_out[named * NA_CLASSES + span->cls] += span->used - na_merge_shadows(span);
 				continue;
 			}
-			out[span->cls] += span->used;
+			out[span->cls] += span->used - na_merge_shadows(span);
 			for (uint32_t word = 0; word < (span->slots + 63u) / 64; word++)
 				out[span->cls] -=
 					na_popcount(atomic_load_explicit(&span->remote[word], memory_order_relaxed) &

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cache/merge.h"
+#include "heap/concurrent.h"
 #include "heap/heap.h"
 #include "heap/named.h"
 #include "heap/parting.h"
@@ -171,6 +172,15 @@ static int look_around(void)
 	return 0;
 }
 
+int na_merging_look(struct na_merge_limits *limits, const char **why)
+{
+	int rc = look_around();
+
+	limits->edges = state.limits.edges;
+	*why = state.why;
+	return rc;
+}
+
 /* ---- a pass ---- */
 
 static uint64_t merge_class(struct na_cache *c, unsigned int cls)
@@ -274,6 +284,7 @@ void na_merging_restore(void)
 	if (!figure(&na_merge_figures.mapped_bytes) || !na_trylock(&na_merging_lock))
 		return;
 	na_named_each(restore_pool, NULL);
+	na_concurrent_restore();
 	na_unlock(&na_merging_lock);
 }
 

@@ -22,6 +22,8 @@
 
 #include "os/lock.h"
 
+struct na_merge_limits;
+
 /* Held by who merges, gives merged spans private memory, resets a pool, looks at all metadata, or forks. Outside of all locks of the heap, and of
  * tracking's: fork takes those first, so nothing of tracking is called with this one held. */
 extern struct na_lock na_merging_lock;
@@ -56,6 +58,9 @@ struct na_named;
 bool na_merging_takes_part(const struct na_named *named);
 /* A pool that is no group takes part from now on. */
 void na_merging_allow(struct na_named *named);
+
+/* For heap/concurrent.h, under na_merging_lock: 0 and what mappings may be used, or -EBUSY and why not. */
+int na_merging_look(struct na_merge_limits *limits, const char **why);
 
 /* What emptied goes back; does nothing while somebody merges. */
 void na_merging_restore(void);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cache/merge.h"
+#include "heap/concurrent.h"
 #include "heap/heap.h"
 #include "heap/merging.h"
 #include "heap/named.h"
@@ -85,22 +86,33 @@ static void wait_for_child(void)
 }
 
 /* There are no other threads, and no locks held. */
+static void part_cache(struct na_cache *c)
+{
+	int rc = c ? na_merge_part(c) : 0;
+
+	if (rc == 0)
+		return;
+	/* It would write into the parent's memory. */
+	na_log(NA_LOG_ERROR, "fork: no memory for the child's copies of merged pages (error %d): the child ends here",
+	       -rc);
+	abort();
+}
+
 static uint64_t part_pool(struct na_pool *pool, void *unused)
 {
 	struct na_named *n = na_named_of(pool);
-	int rc;
 
 	(void)unused;
-	for (uint32_t i = 0; i < n->caches; i++) {
-		rc = na_named_cache(n, i) ? na_merge_part(na_named_cache(n, i)) : 0;
-		if (rc < 0) { /* it would write into the parent's memory */
-			na_log(NA_LOG_ERROR,
-			       "fork: no memory for the child's copies of merged pages (error %d): the child ends here",
-			       -rc);
-			abort();
-		}
-	}
+	for (uint32_t i = 0; i < n->caches; i++)
+		part_cache(na_named_cache(n, i));
 	return 0;
+}
+
+static void part_all(void)
+{
+	na_named_each(part_pool, NULL);
+	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
+		part_cache(c);
 }
 
 void na_parting_after_fork(bool child)
@@ -116,8 +128,9 @@ void na_parting_after_fork(bool child)
 	close_end(&spare, 1);
 	spare.open = false;
 	if (merged())
-		na_named_each(part_pool, NULL);
+		part_all();
 	na_frames_forget();
+	na_concurrent_forget();
 	/* A byte, for a process that was cloned without handlers may have the writing end as well; while ours can read it, it is no signal if the
 	 * parent is gone. */
 	if (gate.open)

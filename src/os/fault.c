@@ -19,7 +19,7 @@
 	 (uint64_t)1 << _UFFDIO_WRITEPROTECT)
 
 /* The call answers EPERM where only user mode's faults may be had; the device, if there is one, goes by its own rights. */
-static int open_any(void)
+int na_fault_descriptor(void)
 {
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK), device, rc;
 
@@ -38,7 +38,7 @@ static int open_any(void)
 int na_fault_open(struct na_faults *out)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP };
-	int saved = errno, fd = open_any(), stop, rc = 0;
+	int saved = errno, fd = na_fault_descriptor(), stop, rc = 0;
 
 	if (fd < 0) {
 		errno = saved;

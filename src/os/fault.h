@@ -22,6 +22,7 @@ struct na_fault {
 	bool protected; /* a write to a page that is write-protected, which is there; else the page is not */
 };
 
+int na_fault_descriptor(void); /* a userfaultfd that is not set up yet, or -errno */
 int na_fault_open(struct na_faults *out);
 void na_fault_close(struct na_faults *faults);
 int na_fault_watch(const struct na_faults *faults, void *at, size_t size);

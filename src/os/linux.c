@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "os/fault.h"
+#include "os/hold.h"
 #include "os/memfile.h"
 #include "os/perf.h"
 
@@ -484,6 +485,11 @@ struct na_os na_os = {
 	.file_map = na_memfile_map,
 	.file_unmap = na_memfile_unmap,
 	.pipe_make = na_memfile_pipe,
+	.hold_open = na_hold_open,
+	.hold_begin = na_hold_begin,
+	.hold_end = na_hold_end,
+	.hold_close = na_hold_close,
+	.file_switch = na_memfile_switch,
 };
 
 static uint64_t node_figure(int node, const char *what)

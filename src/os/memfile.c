@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "os/os.h"
@@ -166,6 +167,18 @@ int na_memfile_map(const struct na_memfile *file, uint64_t at, size_t size, void
 	else
 		*to = p;
 	return finish(rc, saved);
+}
+
+int na_memfile_switch(const struct na_memfile *file, uint64_t at, size_t size, void *to)
+{
+	int saved = errno, rc = look(file);
+
+	na_os_count_call();
+	if (rc == 0 && syscall(SYS_mmap, to, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
+			       file->fd, (off_t)at) != (long)(uintptr_t)to)
+		rc = -errno;
+	errno = saved;
+	return rc;
 }
 
 int na_memfile_unmap(void *at, size_t size)

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/options.h"
+
 #define NA_PAGE ((size_t)4096)
 
 /* What a counter of the kernel's perf interface has come to, its thread's descendants included. With more counters than the processor
@@ -28,6 +30,7 @@ struct na_counter_value {
 struct na_faults;
 struct na_fault;
 struct na_memfile;
+struct na_hold;
 
 struct na_os {
 	/* New zeroed memory, not committed; at `at` and nowhere else if that is not NULL
@@ -111,6 +114,13 @@ struct na_os {
 	int (*file_unmap)(void *at, size_t size);
 	/* A pipe: two ends, closed by file_close. */
 	int (*pipe_make)(struct na_memfile *ends);
+
+	/* Pages that nobody may write to for a moment, see hold.h; and what takes their place. */
+	int (*hold_open)(enum na_concurrent way, struct na_hold *out);
+	int (*hold_begin)(struct na_hold *hold, void *at, size_t size, const void **contents);
+	void (*hold_end)(struct na_hold *hold, bool replaced);
+	void (*hold_close)(struct na_hold *hold);
+	int (*file_switch)(const struct na_memfile *file, uint64_t at, size_t size, void *to);
 };
 
 extern struct na_os na_os;

@@ -54,7 +54,7 @@ static int open_file(const struct na_pool *pool, struct file *f)
 	return rc;
 }
 
-int na_frames_write(const struct na_pool *pool, const void *contents, size_t bytes, uint64_t *at)
+int na_frames_ready(const struct na_pool *pool, size_t bytes)
 {
 	struct file *f = file_of(pool);
 	int rc = open_file(pool, f);
@@ -65,6 +65,16 @@ int na_frames_write(const struct na_pool *pool, const void *contents, size_t byt
 		return -EFBIG;
 	while (pool->bound && f->bound < f->next + bytes)
 		bind_next(pool, f);
+	return 0;
+}
+
+int na_frames_write(const struct na_pool *pool, const void *contents, size_t bytes, uint64_t *at)
+{
+	struct file *f = file_of(pool);
+	int rc = na_frames_ready(pool, bytes);
+
+	if (rc < 0)
+		return rc;
 	rc = na_os.file_write(&f->os, contents, bytes, f->next);
 	if (rc < 0) {
 		na_os.file_punch(&f->os, f->next, bytes);
@@ -78,6 +88,11 @@ int na_frames_write(const struct na_pool *pool, const void *contents, size_t byt
 int na_frames_map(const struct na_pool *pool, uint64_t at, size_t bytes, void *to)
 {
 	return na_os.file_map(&file_of(pool)->os, at, bytes, &to);
+}
+
+int na_frames_switch(const struct na_pool *pool, uint64_t at, size_t bytes, void *to)
+{
+	return na_os.file_switch(&file_of(pool)->os, at, bytes, to);
 }
 
 int na_frames_punch(const struct na_pool *pool, uint64_t at, size_t bytes)

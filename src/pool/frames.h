@@ -18,8 +18,12 @@
 
 /* Where `bytes` (of whole pages) with these contents are now: in the file of the pool's node, *at. 0 or -errno. */
 int na_frames_write(const struct na_pool *pool, const void *contents, size_t bytes, uint64_t *at);
+/* So that the next na_frames_write() of so many bytes makes no call but to write. 0 or -errno. */
+int na_frames_ready(const struct na_pool *pool, size_t bytes);
 /* That part of the file in place of the pages at `to`; on failure these are as they were. */
 int na_frames_map(const struct na_pool *pool, uint64_t at, size_t bytes, void *to);
+/* The same where no thread may write just now: os/hold.h. */
+int na_frames_switch(const struct na_pool *pool, uint64_t at, size_t bytes, void *to);
 /* The memory goes back. Nobody maps it any more, or who does shall find zeros. */
 int na_frames_punch(const struct na_pool *pool, uint64_t at, size_t bytes);
 /* Private zeroed memory of the pool's node in place of the pages at `at`. */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "heap/concurrent.h"
 #include "heap/heap.h"
 #include "heap/homing.h"
 #include "heap/merging.h"
@@ -71,7 +72,7 @@ uint64_t na_defrag_winnable(void)
 {
 	bool merges = atomic_load_explicit(&mode, memory_order_relaxed) == NA_DEFRAG_COORDINATED;
 
-	return na_movable_winnable() + kept() + (merges ? na_merging_winnable() : 0);
+	return na_movable_winnable() + kept() + (merges ? na_merging_winnable() : 0) + na_concurrent_winnable();
 }
 
 /* Fragmentation in thousandths, chunks of movable blocks counted by what lives in them. */
@@ -185,8 +186,17 @@ static bool merge(struct pass *p)
 	return false;
 }
 
+/* Blocks of malloc, at any time, if that is asked for. */
+static bool merge_meanwhile(struct pass *p)
+{
+	bool more = false;
+
+	p->merged += na_concurrent_run(p->whole ? 0 : p->deadline, &more);
+	return more;
+}
+
 /* In this order: what compaction empties is purged after it, and what merging can do without need not be moved home. */
-static bool (*const steps[])(struct pass *) = { compact, merge, purge, bring_home };
+static bool (*const steps[])(struct pass *) = { compact, merge, merge_meanwhile, purge, bring_home };
 #define STEPS (sizeof(steps) / sizeof(*steps))
 
 /* ---- passes ---- */

@@ -66,6 +66,9 @@ NTH_WRAP(file_make, -EMFILE, (const char *name, struct na_memfile *out), (name, 
 NTH_WRAP(file_write, -ENOSPC, (const struct na_memfile *file, const void *from, size_t size, uint64_t at), (file, from, size, at))
 NTH_WRAP(file_punch, -ENOSPC, (const struct na_memfile *file, uint64_t at, size_t size), (file, at, size))
 NTH_WRAP(file_map, -ENOMEM, (const struct na_memfile *file, uint64_t at, size_t size, void **to), (file, at, size, to))
+NTH_WRAP(file_switch, -ENOMEM, (const struct na_memfile *file, uint64_t at, size_t size, void *to), (file, at, size, to))
+NTH_WRAP(hold_open, -EPERM, (enum na_concurrent way, struct na_hold *out), (way, out))
+NTH_WRAP(hold_begin, -EBUSY, (struct na_hold *hold, void *at, size_t size, const void **contents), (hold, at, size, contents))
 NTH_WRAP(file_unmap, -ENOMEM, (void *at, size_t size), (at, size))
 
 static int nth_unmap(void *at, size_t size)
@@ -100,6 +103,9 @@ static void nth_begin(long n, int mode)
 	na_os.file_punch = nth_file_punch;
 	na_os.file_map = nth_file_map;
 	na_os.file_unmap = nth_file_unmap;
+	na_os.file_switch = nth_file_switch;
+	na_os.hold_open = nth_hold_open;
+	na_os.hold_begin = nth_hold_begin;
 }
 
 static long nth_end(void)

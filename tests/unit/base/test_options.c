@@ -240,6 +240,7 @@ static void every_variable_sets_its_own_field(void **state)
 #define NA_VALUE_LEVEL  NA_VALUE_NUMBER
 #define NA_VALUE_FALLBACK NA_VALUE_NUMBER
 #define NA_VALUE_KERNELS NA_VALUE_NUMBER
+#define NA_VALUE_CONCURRENT NA_VALUE_NUMBER
 #define NA_OPTION(id, name, kind, def, least, most, about)                                        \
 	enter(state);                                                                             \
 	assert_false(na_option_from_environment(NA_OPTION_##id));                                 \
@@ -251,6 +252,8 @@ static void every_variable_sets_its_own_field(void **state)
 		snprintf(text, sizeof(text), "%s", na_fallback_name(most));                       \
 	else if (NA_KIND_##kind == NA_KIND_KERNELS)                                               \
 		snprintf(text, sizeof(text), "%s", na_kernels_name(most));                        \
+	else if (NA_KIND_##kind == NA_KIND_CONCURRENT)                                            \
+		snprintf(text, sizeof(text), "%s", na_concurrent_name(most));                     \
 	else                                                                                      \
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)(most));                 \
 	setenv(name, NA_KIND_##kind == NA_KIND_PATH ? "/some/where" : text, 1);                   \
