@@ -81,7 +81,7 @@ typedef struct kernel_tuning {
 	char name[64];	    /* FILE:LINE, or the kernel's; cut from the left if longer */
 	size_t distance;    /* elements ahead, or lists at once; 0: plain */
 	bool settled;	    /* false: still measuring */
-	bool stored;	    /* from the file of an earlier run, or of another process */
+	bool stored;	    /* found by another process: from the file, or from a rank on this node */
 	double nanoseconds; /* an element, as chosen; NaN: not known */
 	double gain;	    /* over the plain loop: 1.5 is 1.5 times as fast; NaN: not known */
 	size_t footprint;   /* bytes that the loop ranges over, a power of two, judged by samples */
@@ -91,7 +91,8 @@ typedef struct kernel_tuning {
 /* Up to `capacity` of them; returns how many there are. Thread-safe. */
 size_t get_kernel_tuning(kernel_tuning_t *tuning, size_t capacity) NUMARENA_CALL(get_kernel_tuning);
 
-/* Forgets all that was measured; loops that run are not disturbed. The file of tuned distances stays, and is not read again. */
+/* Forgets all that was measured; loops that run are not disturbed. The file of tuned distances stays: what it says at present is not taken again,
+ * what another process writes later is. From then on nothing is shared with other ranks on this node. */
 void reset_kernel_tuning(void) NUMARENA_CALL(reset_kernel_tuning);
 
 /*

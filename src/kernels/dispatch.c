@@ -32,7 +32,7 @@ const struct na_kernels *na_kernels_table(uint64_t variant)
 		return NULL;
 	}
 }
-#elif defined(__aarch64__) && (!defined(__clang__) || defined(__ARM_FEATURE_SVE)) /* as sve.c is there */
+#elif defined(NA_KERNELS_HAVE_SVE)
 #include <sys/auxv.h>
 
 #define HWCAP_SVE_ (1ul << 22)

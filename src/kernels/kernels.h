@@ -5,8 +5,8 @@
  * A variant is a file that includes loops.inc with the width of its registers (portable.c, avx2.c, avx512.c, sve.c) and fills a table of
  * pointers. All compute the same bits: elementwise loops have one order of operations and no fused multiply-add (the layer is
  * compiled with -ffp-contract=off), and sums run in NA_KERNEL_LANES lanes whatever the width. Streaming stores go past
- * the caches: a variant uses them when it is told to, for whole cache lines, and ends with a fence, so that what was written is visible to
- * whoever synchronises with the thread afterwards, as ordinary stores are.
+ * the caches: a variant uses them when it is told to, for whole cache lines, and ends with a fence where the processor orders them less than
+ * others (x86 does, ARM does not), so that what was written is visible to whoever synchronises with the thread afterwards.
  *
  * Who may call: any thread, with no lock held: the first call may read the settings, and the first of 1 MiB or more discovers the topology. Arguments are
  * checked above, in api/: here none is NULL but with n = 0, and none overlaps but where a loop says so.
@@ -18,6 +18,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* sve.c is compiled: clang has no switch to SVE within a file. */
+#if defined(__aarch64__) && (!defined(__clang__) || defined(__ARM_FEATURE_SVE))
+#define NA_KERNELS_HAVE_SVE 1
+#endif
 
 #define NA_KERNEL_LANES	 32
 #define NA_KERNEL_FIELDS 64 /* most of a structure */

@@ -8,7 +8,9 @@
  *
  * Chosen (dispatch.c) where registers are longer than 128 bits: as long, they do what NEON does, with a predicate more.
  */
-#if defined(__aarch64__) && (!defined(__clang__) || defined(__ARM_FEATURE_SVE))
+#include "kernels/kernels.h"
+
+#ifdef NA_KERNELS_HAVE_SVE
 #include <string.h>
 #ifndef __ARM_FEATURE_SVE
 #pragma GCC target("+sve")
@@ -23,7 +25,7 @@
 #define STREAM_F32(p, v)	STORE(p, v)
 #define STREAM_SQUARE_F64(p, v) (*(square_anywhere_f64_sve *)(p) = (v))
 #define STREAM_SQUARE_F32(p, v) (*(square_anywhere_f32_sve *)(p) = (v))
-#define FENCE()			((void)0)
+#define FENCE()			((void)0) /* stores without a place in the cache are ordered as any here */
 
 #define NA_KERNELS_OWN_TABLE
 #include "kernels/variant.inc"

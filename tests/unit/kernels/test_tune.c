@@ -1,58 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tuner on made-up time: what an element takes at each distance is planted, and the clock goes by that. */
-#include "kernels/tune.h"
+/* The tuner on made-up time (made_up.h): which distance it finds, and when it looks again. */
+#include "made_up.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#include "base/settings.h"
-#include "heap/heap.h"
 #include "hints/hints.h"
 #include "kernels/tune_file.h"
-#include "os/chase.h"
-#include "support/unit.h"
-
-static uint64_t now = 1000;
-static uint64_t (*cost)(size_t distance); /* picoseconds an element */
-static uint64_t chunks;
-
-static uint64_t fake_clock(void)
-{
-	return now;
-}
-
-/* Addresses as a loop over so many bytes would have them, neighbours a third of them apart. Nothing is read there. */
-static void make_probe(const void **probe, uint64_t bytes)
-{
-	for (uint64_t i = 0; i < KERNEL_PROBES; i++)
-		probe[i] = (const void *)(uintptr_t)(0x10000000000 + bytes / KERNEL_PROBES * (i * 11 % KERNEL_PROBES));
-}
-
-/* One call of a loop; the distance that most of it ran with. */
-static size_t run_loop(kernel_site_t *site, size_t n, uint64_t bytes, enum na_tune_kind kind)
-{
-	kernel_run_t run = kernel_plain_(0, n);
-	size_t at[1025] = { 0 }, most = 0;
-	const void *probe[KERNEL_PROBES];
-
-	make_probe(probe, bytes);
-	na_tune_begin(&run, site, probe, kind);
-	while (run.from < n) {
-		assert_true(run.until > run.from && run.until <= n && run.distance <= 1024);
-		now += (run.until - run.from) * cost(run.distance) / 1000;
-		at[run.distance] += run.until - run.from;
-		chunks++;
-		if (run.cell)
-			na_tune_next(&run, run.until);
-		else
-			run.from = run.until;
-	}
-	for (size_t d = 0; d <= 1024; d++)
-		most = at[d] > at[most] ? d : most;
-	return most;
-}
-
-#define MIB ((uint64_t)1 << 20)
 
 /* A million elements twice: it has settled by then. */
 static size_t settle(kernel_site_t *site)

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Processes of a node that tune once: a board in this process's memory, other processes by their number, and made-up time. */
-#include <stdio.h>
-#include <string.h>
+#include "made_up.h"
 
-#include "base/settings.h"
-#include "heap/heap.h"
-#include "kernels/tune.h"
-#include "os/chase.h"
-#include "support/unit.h"
 #include "topology/topology.h"
 
 enum { N = 100000, LONG_RUNS = 8 }; /* a run has not chunks enough to settle */
 
-static uint64_t now = 1000000000, timed;
 static _Atomic uint64_t pages[NA_TOPOLOGY_BOARD / sizeof(uint64_t)];
-
-static uint64_t fake_clock(void)
-{
-	return now;
-}
 
 static void *board(void)
 {
@@ -32,29 +20,14 @@ static void *none(void)
 
 static uint64_t fetching = 10; /* ns an element with any prefetching; 30 without */
 
-/* One call of a loop; the distance that most of it ran with. */
-static size_t run_loop(kernel_site_t *site)
+static uint64_t cost_here(size_t distance)
 {
-	kernel_run_t run = kernel_plain_(0, N);
-	size_t at[1025] = { 0 }, most = 0;
-	const void *probe[KERNEL_PROBES];
+	return 1000 * (distance > 0 ? fetching : 30);
+}
 
-	for (uint64_t i = 0; i < KERNEL_PROBES; i++)
-		probe[i] = (const void *)(uintptr_t)(0x10000000000 + 0x1000000 * (i * 11 % KERNEL_PROBES));
-	na_tune_begin(&run, site, probe, NA_TUNE_DISTANCE);
-	while (run.from < N) {
-		assert_true(run.until > run.from && run.until <= N && run.distance <= NA_TUNE_FARTHEST);
-		now += (run.until - run.from) * (run.distance > 0 ? fetching : 30);
-		at[run.distance] += run.until - run.from;
-		timed += run.cell != NULL;
-		if (run.cell)
-			na_tune_next(&run, run.until);
-		else
-			run.from = run.until;
-	}
-	for (size_t d = 0; d <= 1024; d++)
-		most = at[d] > at[most] ? d : most;
-	return most;
+static size_t run(kernel_site_t *site)
+{
+	return run_loop(site, N, 512 * MIB, NA_TUNE_DISTANCE);
 }
 
 /* As another process would begin: nothing known. */
@@ -70,6 +43,7 @@ static int begin(void **state)
 	(void)state;
 	na_chase_measure();
 	na_tune_clock = fake_clock;
+	cost = cost_here;
 	na_tune_board = board;
 	na_options.tuning_cache = 0;
 	memset(pages, 0, sizeof(pages));
@@ -81,8 +55,8 @@ static int begin(void **state)
 static size_t settle(kernel_site_t *site)
 {
 	for (int i = 0; i < LONG_RUNS; i++)
-		run_loop(site);
-	return run_loop(site);
+		run(site);
+	return run(site);
 }
 
 static kernel_tuning_t only(void)
@@ -102,7 +76,7 @@ static void what_one_has_found_the_others_take(void **state)
 	(void)state;
 	assert_true(found > 0);
 	become(2);
-	assert_int_equal(run_loop(&site), found); /* from its first run */
+	assert_int_equal(run(&site), found); /* from its first run */
 	t = only();
 	assert_true(t.settled && t.stored && t.distance == found);
 	assert_true(t.gain > 2);
@@ -113,10 +87,10 @@ static void who_comes_second_runs_plain_meanwhile(void **state)
 	static kernel_site_t site = { "share.c:2", 0 };
 
 	(void)state;
-	run_loop(&site); /* process 1 has begun */
+	run(&site); /* process 1 has begun */
 	assert_false(only().settled && only().stored);
 	become(2);
-	assert_int_equal(run_loop(&site), 0);
+	assert_int_equal(run(&site), 0);
 	assert_int_equal(timed, 0);
 	assert_false(only().settled);
 }
@@ -127,13 +101,13 @@ static void a_claim_that_is_not_renewed_is_void(void **state)
 	size_t found;
 
 	(void)state;
-	run_loop(&site);
+	run(&site);
 	become(2);
 	now += 2100000000;
 	found = settle(&site);
 	assert_true(found > 0 && timed > 0);
 	become(1);
-	assert_int_equal(run_loop(&site), found);
+	assert_int_equal(run(&site), found);
 }
 
 static void a_loop_that_has_drifted_is_tuned_by_each(void **state)
@@ -151,16 +125,16 @@ static void a_loop_that_has_drifted_is_tuned_by_each(void **state)
 	atomic_store(&cell->settled, 0);
 	timed = 0;
 	fetching = 60;
-	run_loop(&site);
+	run(&site);
 	assert_true(timed > 1 && !only().stored);
 	assert_true(found > 0);
 	/* What it finds then is its own: others take what was found first. */
 	for (int i = 0; i < 100 && !only().settled; i++)
-		run_loop(&site);
+		run(&site);
 	assert_true(only().settled && !only().stored && only().distance == 0);
 	fetching = 10;
 	become(2);
-	assert_int_equal(run_loop(&site), found);
+	assert_int_equal(run(&site), found);
 	assert_true(only().stored);
 }
 
@@ -177,14 +151,14 @@ static void a_board_that_is_damaged_does_no_harm(void **state)
 		snprintf(name, sizeof(name), "share.c:%d", 100 + round);
 		site = (kernel_site_t){ name, 0 };
 		na_tune_reset();
-		run_loop(&site); /* has a slot now */
+		run(&site); /* has a slot now */
 		na_tune_reset();
 		for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
 			if (i % 4) {
 				seed = seed * 6364136223846793005u + 1442695040888963407u;
 				pages[i] = seed ^ seed >> 29;
 			}
-		run_loop(&site); /* which holds every distance against what may be */
+		run(&site); /* which holds every distance against what may be */
 	}
 }
 
@@ -197,7 +171,7 @@ static void who_starts_anew_is_alone(void **state)
 	assert_true(settle(&site) > 0);
 	reset_kernel_tuning();
 	timed = 0;
-	run_loop(&site);
+	run(&site);
 	assert_true(timed > 0 && !only().stored);
 }
 
@@ -209,7 +183,7 @@ static void alone_nothing_is_shared(void **state)
 	na_tune_board = none;
 	assert_true(settle(&site) > 0);
 	become(2);
-	run_loop(&site);
+	run(&site);
 	assert_true(timed > 0);
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
 		assert_int_equal(pages[i], 0);
