@@ -167,9 +167,10 @@ static void print_figures(const struct kernel_figures *f, const struct kernel_pe
 		printf(" %4.0f %%", f->bytes / f->ours.median / peak->bandwidth * 100);
 	printf("%s\n", f->wrong ? "  WRONG RESULT" : "");
 	for (int k = 0; k < KERNEL_RIVALS && c->rival[k].run; k++)
-		printf("  %-22s            %8.2f          %5.2f (%.2f-%.2f)%s\n", c->rival[k].name,
+		printf("  %-22s            %8.2f          %5.2f (%.2f-%.2f)  %5.2f x plain%s\n", c->rival[k].name,
 		       f->bytes / f->rival[k].median * 1e-9, f->rival_ratio[k].median, f->rival_ratio[k].low,
-		       f->rival_ratio[k].high, k == f->best_rival ? "  best rival" : "");
+		       f->rival_ratio[k].high, f->plain.median / f->rival[k].median,
+		       k == f->best_rival ? "  best rival" : "");
 	if (c->rivals > 0 && f->best_rival >= 0)
 		printf("  %-50s %5.2f                %4.2f %s\n", "against the best rival",
 		       f->rival_ratio[f->best_rival].median, c->rivals,

@@ -350,6 +350,26 @@ static void lists_32(struct kernel_run *r)
 	r->result = ahead_lists(r->data[Y], r->n, 32);
 }
 
+static void lists_chains_8(struct kernel_run *r)
+{
+	r->result = chains_8(r->data[Y], r->n, LIST);
+}
+
+static void lists_chains_16(struct kernel_run *r)
+{
+	r->result = chains_16(r->data[Y], r->n, LIST);
+}
+
+static void lists_chains_32(struct kernel_run *r)
+{
+	r->result = chains_32(r->data[Y], r->n, LIST);
+}
+
+static void lists_known(struct kernel_run *r)
+{
+	r->result = known_nodes(r->data[X], r->data[V], r->n * LIST, 32);
+}
+
 static void list_plain(struct kernel_run *r)
 {
 	r->result = plain_list(*(struct node **)r->data[Y]);
@@ -441,11 +461,14 @@ static const struct kernel_case indexed[] = {
 	{ "csr-banded", "the same, side by side", .goal = 0.97, .sweep = true, .setup = setup_csr_banded,
 	  .plain = csr_plain, .ours = csr_ours, .check = check_y },
 	{ "lists-8", "lists of 64 nodes in random order, 8 at once", .goal = 8, .setup = setup_lists,
-	  .plain = lists_plain, .ours = lists_8, .check = check_result },
+	  .plain = lists_plain, .ours = lists_8, .check = check_result,
+	  .rival = { { "bound: the links alone", lists_chains_8 }, { "bound: addresses known", lists_known } } },
 	{ "lists-16", "16 at once", .goal = 14, .setup = setup_lists, .plain = lists_plain, .ours = lists_16,
-	  .check = check_result },
+	  .check = check_result,
+	  .rival = { { "bound: the links alone", lists_chains_16 }, { "bound: addresses known", lists_known } } },
 	{ "lists-32", "32 at once", .goal = 20, .setup = setup_lists, .plain = lists_plain, .ours = lists_32,
-	  .check = check_result },
+	  .check = check_result,
+	  .rival = { { "bound: the links alone", lists_chains_32 }, { "bound: addresses known", lists_known } } },
 	{ "lists-tuned", "as many at once as is found to be best", .goal = 0.97, .sweep = true, .setup = setup_lists,
 	  .plain = lists_plain, .ours = lists_tuned, .check = check_result },
 	{ "list-jumps", "one list with jump pointers", .goal = 10, .setup = setup_list, .plain = list_plain,

@@ -27,6 +27,10 @@ void plain_csr(double *y, size_t rows, const int32_t *start, const int32_t *colu
 	       const double *x);
 double plain_lists(struct node **heads, size_t lists);
 double ahead_lists(struct node **heads, size_t lists, size_t at_once);
+double chains_8(struct node **heads, size_t lists, size_t length);
+double chains_16(struct node **heads, size_t lists, size_t length);
+double chains_32(struct node **heads, size_t lists, size_t length);
+double known_nodes(const struct node *nodes, const uint32_t *order, size_t n, size_t ahead);
 double plain_list(struct node *head);
 double ahead_list(struct node *head);
 void plain_probe(const uint64_t *table, size_t slots, const uint64_t *keys, size_t n, size_t *slot);
