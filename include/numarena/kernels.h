@@ -6,8 +6,8 @@
  *     double norm = kernel_dot(a, a, n);
  *
  * Each is for double (_f64) and float (_f32); in C the name without picks by what the first argument points to. They are compiled for the
- * processor's vector registers and chosen when the program runs (NUMARENA_KERNELS); elementwise calls that touch little are compiled into
- * the program, where that is optimized (numarena/kernels_small.h). A call that touches more than the
+ * processor's vector registers and chosen when the program runs (NUMARENA_KERNELS); calls that touch little are compiled into
+ * the program, where that is optimized (numarena/kernels_small.h, kernels_shapes.h). A call that touches more than the
  * last-level cache holds (NUMARENA_KERNEL_STREAM) stores past the caches: it leaves the caches to others, and saves reading what it
  * overwrites.
  *
