@@ -39,13 +39,18 @@ NA_KERNEL_TYPES(ROW)
 	void na_kernel_csr_##v##_##i(V *y, size_t rows, const I *start, const I *column, const V *entry, const V *x)   \
 	{                                                                                                              \
 		with_prefetched_rows (run, k, (size_t)start[0], (size_t)start[rows], &x[column[k]])                    \
-			for (size_t r = 0; r < rows; r++) {                                                            \
-				size_t from = (size_t)start[r], to = (size_t)start[r + 1];                             \
-				size_t d = kernel_at_(&run, from, to);                                                 \
+			if (!run.cell && !run.distance) /* small, or nothing to gain: nothing else in the loop */      \
+				for (size_t r = 0; r < rows; r++)                                                      \
+					y[r] = row_##v##_##i(column, entry, x, (size_t)start[r],                       \
+							     (size_t)start[r + 1]);                                    \
+			else                                                                                           \
+				for (size_t r = 0; r < rows; r++) {                                                    \
+					size_t from = (size_t)start[r], to = (size_t)start[r + 1];                     \
+					size_t d = kernel_at_(&run, from, to);                                         \
                                                                                                                        \
-				if (d)                                                                                 \
-					FETCH(x, column, from, to, d, run.count);                                      \
-				y[r] = row_##v##_##i(column, entry, x, from, to);                                      \
-			}                                                                                              \
+					if (d)                                                                         \
+						FETCH(x, column, from, to, d, run.count);                              \
+					y[r] = row_##v##_##i(column, entry, x, from, to);                              \
+				}                                                                                      \
 	}
 NA_KERNEL_TYPES(CSR)
