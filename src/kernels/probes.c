@@ -65,6 +65,8 @@ void na_kernel_hash_probe(const kernel_hash_t *of, const uint64_t *keys, size_t 
 		return;
 	}
 	for_each_prefetched (k, n, &table->keys[kernel_hash_slot(table, keys[k])]) {
-		slot[k] = kernel_hash_find_(table, keys[k], search_all);
+		size_t free_slot;
+
+		slot[k] = search(table, keys[k], &free_slot); /* not found first: nothing is predicted here */
 	}
 }
