@@ -251,7 +251,7 @@ void na_text_cost(FILE *f, const struct na_report *r)
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		const struct na_spread *m = &r->job->metrics[parts[i].id];
 
-		if (!m->known)
+		if (!m->known || !m->most) /* a rank that was killed has not measured for the last time */
 			continue;
 		na_units_print(text, sizeof(text), m->most, NA_UNIT_NS);
 		fprintf(f, "%s %s %s", printed++ ? "," : "", parts[i].label, text);

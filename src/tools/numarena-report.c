@@ -34,13 +34,12 @@ static const struct command commands[] = {
 	  "numa_matrix, phase, pool, size_class, call_site, latency, lifetime, histogram, outlier, finding, series,\n"
 	  "rank_series, pause." },
 	{ "diff", "ape", 2, na_report_diff, "diff [--all] [--threshold=PERCENT] [--exit-code] REPORT REPORT",
-	  "Prints what changed from one job to another and by how much, largest change first: what changed by more "
-	  "than\n"
-	  "PERCENT (5), or --all. With --exit-code the status is 3 if anything is printed." },
+	  "Prints what changed from one job to another and by how much, largest change first: what changed by\n"
+	  "more than PERCENT (5), or --all. With --exit-code the status is 3 if anything changed by more." },
 	{ "merge", "jd", 1, na_report_merge, "merge [--json] [--discard] DIR",
 	  "Makes the report of a job that could not make its own, from the records in DIR: writes report.json,\n"
-	  "report.txt and report.prom into DIR and prints the text. --discard removes the records, unless the job "
-	  "still runs." },
+	  "report.txt and report.prom into DIR and prints the text. --discard removes the records, unless the\n"
+	  "job still runs." },
 	{ "validate", "", 1, na_report_check, "validate REPORT",
 	  "Holds a report.json against the schema that belongs to this version." },
 };
@@ -56,9 +55,8 @@ static void help(void)
 	     "       numarena-report [--json] [--discard] DIR\n"
 	     "       numarena-report --check FILE\n"
 	     "\n"
-	     "Reports of jobs' memory. REPORT is a report.json, a folder that holds one, or a folder with records "
-	     "that\n"
-	     "processes left (DIR, given to numarena-run --report, or DIR/.numarena/JOB).\n");
+	     "Reports of jobs' memory. REPORT is a report.json, a folder that holds one, or a folder with records\n"
+	     "that processes left (DIR, given to numarena-run --report, or DIR/.numarena/JOB).\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const char *line = commands[i].text;
 
@@ -71,9 +69,8 @@ static void help(void)
 		}
 	}
 	puts("\n"
-	     "Without a command: the same as merge, or where no records are left the text of the report that is "
-	     "there;\n"
-	     "--check is validate.\n"
+	     "Without a command: the same as merge, or where no records are left the text of the report that is\n"
+	     "there; --check is validate.\n"
 	     "\n"
 	     "  --help     this text; after a command, that command's\n"
 	     "  --version  the version\n"

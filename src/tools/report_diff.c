@@ -2,7 +2,8 @@
 /*
  * diff: what changed from one job to another. Figures are those of the job (never of single ranks, which are not the same ones), in groups,
  * within each by how much they changed, largest first. A change is in percent of the older value, and counts beyond the threshold and
- * above a floor below which figures of two runs of the same program differ for no reason: 64 KiB, 1 ms, ten calls, a tenth of a percent.
+ * above a floor below which figures of two runs of the same program differ for no reason: 64 KiB, 1 ms, ten calls, a tenth of a percent. Imbalances,
+ * which are changes themselves, are compared in points: from 0.1 to 0.4 % is nothing, not four times as much.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ struct item {
 	char name[96];
 	const char *group;
 	enum na_unit unit;
-	double a, b, change; /* of a, 1 is all of it; infinite: from nothing, or only one has it */
+	double a, b, change; /* of a, 1 is all of it; infinite: from nothing, or only one has it. Of points: b - a */
+	bool points;
 	size_t place;
 };
 
@@ -78,6 +80,18 @@ static void add(struct items *list, const char *group, const char *name, enum na
 	list->count++;
 }
 
+static void add_points(struct items *list, const char *group, const char *name, double a, double b)
+{
+	size_t before = list->count;
+
+	add(list, group, name, NA_UNIT_PPM, a, b);
+	if (list->count == before)
+		return;
+	list->item[before].points = true;
+	if (!isnan(a) && !isnan(b))
+		list->item[before].change = b - a;
+}
+
 static bool counts(const struct item *i, double threshold)
 {
 	if (isnan(i->a) || isnan(i->b))
@@ -135,8 +149,8 @@ static void compare_metric(struct items *list, const char *name, json_t *a, json
 	snprintf(text, sizeof(text), "%.60s, most", name);
 	add(list, "figures over ranks", text, unit, na_report_number(a, "max/value"), na_report_number(b, "max/value"));
 	snprintf(text, sizeof(text), "%.60s, imbalance", name);
-	add(list, "figures over ranks", text, NA_UNIT_PPM, na_report_number(a, "imbalance"),
-	    na_report_number(b, "imbalance"));
+	add_points(list, "figures over ranks", text, na_report_number(a, "imbalance"),
+		   na_report_number(b, "imbalance"));
 }
 
 /* Of either report: one that is of another version may have others. */
@@ -212,6 +226,8 @@ static void put_item(const struct item *i)
 	na_report_print(b, sizeof(b), i->b, i->unit);
 	if (isnan(i->a) || isnan(i->b))
 		snprintf(change, sizeof(change), "%s", isnan(i->a) ? "new" : "gone");
+	else if (i->points)
+		snprintf(change, sizeof(change), "%+.1f pt", i->change * 100);
 	else if (isinf(i->change))
 		snprintf(change, sizeof(change), "from 0");
 	else if (fabs(i->change) >= 9.995)
@@ -242,13 +258,13 @@ static size_t put_findings(json_t *of, json_t *other, const char *mark)
 
 static void put_head(const char *letter, const char *path, json_t *tree)
 {
+	double processes = na_report_number(tree, "job/processes"), hosts = na_report_number(tree, "job/nodes");
 	char wall[40];
 
 	na_report_print(wall, sizeof(wall), na_report_number(tree, "job/wall_ns"), NA_UNIT_NS);
-	printf("  %s  %s: job %s, %s, %.0f processes on %.0f nodes, %s, %s\n", letter, path,
-	       na_report_text_at(tree, "job/name"), na_report_text_at(tree, "job/program"),
-	       na_report_number(tree, "job/processes"), na_report_number(tree, "job/nodes"), wall,
-	       na_report_text_at(tree, "job/status"));
+	printf("  %s  %s: job %s, %s, %.0f process%s on %.0f host%s, %s, %s\n", letter, path,
+	       na_report_text_at(tree, "job/name"), na_report_text_at(tree, "job/program"), processes,
+	       processes == 1 ? "" : "es", hosts, hosts == 1 ? "" : "s", wall, na_report_text_at(tree, "job/status"));
 }
 
 static size_t put_items(struct items *list, const struct na_report_args *args)
