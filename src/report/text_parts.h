@@ -18,7 +18,7 @@ void na_text_peak(FILE *f, const struct na_report *r);
 void na_text_course(FILE *f, const struct na_report *r);
 void na_text_headroom(FILE *f, const struct na_report *r);
 void na_text_request(FILE *f, const struct na_report *r);
-void na_text_rates(FILE *f, const struct na_report *r);	   /* 2 lines */
+void na_text_rates(FILE *f, const struct na_report *r); /* 2 lines */
 void na_text_outliers(FILE *f, const struct na_report *r, uint32_t most);
 void na_text_sites(FILE *f, const struct na_report *r, uint32_t most);
 void na_text_cost(FILE *f, const struct na_report *r);	     /* 2 lines */
