@@ -68,8 +68,15 @@ static int report_job(const char *folder, const char *job, const struct na_repor
 	return rc ? rc : written < 0;
 }
 
+/* DIR/.numarena/JOB instead of DIR: that job alone, into DIR. */
+static bool names_a_job(const char *path, char folder[PATH_MAX], char job_folder[PATH_MAX])
+{
+	return na_records_home(path, folder) && na_records_find(path, job_folder) > 0 && realpath(path, job_folder);
+}
+
 static int report_all(const char *folder, const struct na_report_args *choice, bool existing)
 {
+	char home[PATH_MAX], job_folder[PATH_MAX];
 	struct dirent **jobs;
 	struct stat s;
 	int count, rc = 0;
@@ -78,6 +85,8 @@ static int report_all(const char *folder, const struct na_report_args *choice, b
 		fprintf(stderr, TOOL ": %s: %s\n", folder, stat(folder, &s) < 0 ? strerror(errno) : strerror(ENOTDIR));
 		return 1;
 	}
+	if (names_a_job(folder, home, job_folder))
+		return report_job(home, strrchr(job_folder, '/') + 1, choice);
 	count = na_records_jobs(folder, &jobs);
 	if (count < 0)
 		fprintf(stderr, TOOL ": %s/%s: %s\n", folder, NA_RECORD_FOLDER, strerror(-count));
