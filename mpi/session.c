@@ -119,7 +119,8 @@ static void claim(bool together)
 	char job[NA_RECORD_NAME] = "", below[NA_RECORD_NAME + 16];
 	struct na_claim c = { .rank = session.rank,
 			      .size = session.size,
-			      .local_rank = (int32_t)session.launcher.local_rank };
+			      .local_rank = (int32_t)session.launcher.local_rank,
+			      .local_size = (int32_t)session.launcher.local_size };
 
 	if (together) {
 		snprintf(job, sizeof(job), "%s", na_process_job());

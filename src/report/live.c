@@ -30,7 +30,7 @@ static struct {
 	char path[PATH_MAX];
 	char searched[PATH_MAX];	/* the job's folder that the following are of */
 	int32_t mine[MINE];		/* ranks of this node */
-	uint32_t mine_count, steps;	/* steps: how far from our own rank the search has come */
+	uint32_t mine_count, steps;	/* steps: how far the search has come */
 	uint64_t foreign[FOREIGN / 64]; /* ranks of other nodes: pages that only jobs of that many touch */
 	struct na_job sum;
 	struct na_record slots[2], record;
@@ -107,7 +107,8 @@ static void look_at(int folder, int32_t rank, const struct na_live_of *of)
 		live.foreign[rank / 64] |= UINT64_C(1) << (rank % 64);
 }
 
-/* From our own rank outwards, for launchers fill a node before the next; LOOKS at a time, until as many are found as the node has. */
+/* From our own rank on, which is the lowest of the node, for launchers fill a node before the next; LOOKS at a time, until as many are found as the
+ * node has, and then never again. */
 static void search(int folder, const struct na_live_of *of)
 {
 	uint32_t most = of->local_size > 0 && of->local_size < MINE ? (uint32_t)of->local_size : MINE;
@@ -117,13 +118,11 @@ static void search(int folder, const struct na_live_of *of)
 		memset(live.foreign, 0, sizeof(live.foreign));
 		live.mine_count = live.steps = 0;
 	}
-	for (uint32_t looks = 0, turns = 0; looks < LOOKS && live.mine_count < most && turns <= 2 * (uint32_t)of->size;
-	     turns++) {
-		int32_t away = (int32_t)(live.steps / 2 + live.steps % 2),
-			rank = of->rank + (live.steps % 2 ? away : -away);
+	for (int32_t looks = 0, turns = 0; looks < LOOKS && turns < of->size && live.mine_count < most; turns++) {
+		int32_t rank = (int32_t)(((int64_t)of->rank + live.steps) % of->size);
 
-		live.steps = away > of->size ? 0 : live.steps + 1;
-		if (rank < 0 || rank >= of->size || is_known(rank))
+		live.steps = (live.steps + 1) % (uint32_t)of->size;
+		if (is_known(rank))
 			continue;
 		look_at(folder, rank, of);
 		looks++;

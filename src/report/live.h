@@ -5,7 +5,7 @@
  * job's folder, so that nobody sends anything; a record that is just being written is that of the update before.
  *
  * The folder may be on a file system that ten thousand nodes share, so no other node's record is read: those of processes have the host in their names, and of
- * ranks that are next to ours the first bytes are read, once, until as many are found as the node has. Where ranks are dealt out node by node that is none.
+ * ranks from ours on the first bytes are read, once, until as many are found as the node has. Where ranks are dealt out node by node that is none.
  *
  * From the maintenance thread, without a lock; static memory, which a process that writes no such file never touches; nothing allocates. Rationed: again
  * after a second, or 200 times as long as it took, whichever is later, so that it stays below half a percent of a core however many processes a node has.

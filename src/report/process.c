@@ -61,6 +61,7 @@ static struct {
 	uint64_t heavy_again_ns, heavy_grown_ns, heavy_live;
 	struct stat error_stat;
 	int error_stream;	    /* standard error as it was at the start, plus 1; 0: none */
+	int32_t ranks_here;	    /* of the job, as claimed; 0 or less: not known */
 	int local_rank, local_size; /* as given to the topology; 0, 0: not yet */
 } self;				    /* all zero: 120 KiB that a process without a report never touches */
 
@@ -380,7 +381,7 @@ static bool is_reporter(struct na_live_of *of)
 	memcpy(of->host, self.record.host, sizeof(of->host));
 	of->rank = self.record.role == NA_RECORD_RANK ? self.record.rank : -1;
 	of->size = self.record.size;
-	of->local_size = self.local_size;
+	of->local_size = self.ranks_here;
 	return true;
 }
 
@@ -543,6 +544,7 @@ int na_process_claim(const struct na_claim *claim)
 	self.record.rank = claim->rank;
 	self.record.size = claim->size;
 	self.record.local_rank = claim->local_rank;
+	self.ranks_here = claim->local_size;
 	self.record.role = NA_RECORD_RANK;
 	moved = go_below(claim->below);
 	moved |= claim->job && strcmp(claim->job, self.id.job) != 0;

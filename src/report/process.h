@@ -79,6 +79,7 @@ struct na_claim {
 	int32_t rank;
 	int32_t size;
 	int32_t local_rank;
+	int32_t local_size; /* ranks of the job on this node; 0 or less: not known */
 };
 
 /* The settings that are in force: that layer has a copy of the report's files, and of the settings they read, which it fills from here. */

@@ -136,6 +136,25 @@ static void ranks_of_this_node_are_found_once(void **state)
 	assert_int_equal(tick("live.prom"), 2);
 }
 
+static void ranks_dealt_out_node_by_node_look_at_no_others(void **state)
+{
+	char path[PATH_MAX];
+
+	(void)state;
+	of.rank = 4;
+	of.size = 8;
+	of.local_size = 2;
+	put_rank(4, "alpha");
+	put_rank(5, "alpha");
+	for (int rank = 3; rank <= 6; rank += 3) {
+		na_place_of_rank(of.job_folder, rank, path, sizeof(path));
+		assert_int_equal(mkfifo(path, 0600), 0);
+	}
+	alarm(30);
+	assert_int_equal(tick("live.prom"), 2);
+	alarm(0);
+}
+
 static void without_the_number_of_local_ranks_all_are_looked_at(void **state)
 {
 	(void)state;
@@ -189,6 +208,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(ranks_of_this_node_are_found_once, enter, leave),
+		cmocka_unit_test_setup_teardown(ranks_dealt_out_node_by_node_look_at_no_others, enter, leave),
 		cmocka_unit_test_setup_teardown(without_the_number_of_local_ranks_all_are_looked_at, enter, leave),
 		cmocka_unit_test_setup_teardown(other_nodes_records_are_not_opened_and_the_dead_do_not_count, enter, leave),
 		cmocka_unit_test_setup_teardown(a_relative_path_stays_where_it_was, enter, leave),
