@@ -190,6 +190,8 @@ static bool sum_up_nodes(struct work *w, struct buffers *b, struct na_reduction 
 	struct part job = { &b->sum, &b->other, sizeof(b->sum), merge_job };
 
 	na_job_seal(&b->sum);
+	if (w->breakdown)
+		na_job_seal_phase(&b->sum, b->breakdown, &w->axis);
 	if (w->nodes <= NA_JOB_HOSTS) {
 		if (!good(w, na_mpi.Gather(&b->sum, sizeof(b->sum), na_mpi.byte, out->hosts, sizeof(b->sum),
 					   na_mpi.byte, 0, w->leaders)))
@@ -237,16 +239,15 @@ static bool gather_rows(struct work *w, struct buffers *b, struct na_reduction *
 
 static bool transfer(struct work *w, struct buffers *b, struct na_reduction *out)
 {
-	struct part job = { &b->sum, &b->other, sizeof(b->sum), merge_job };
+	struct part job = { &b->sum, &b->other, sizeof(b->sum), merge_job }, all = { .merge = merge_breakdown };
 
-	if (!sum_up(w, w->local, &job) || (w->local_rank == 0 && !sum_up_nodes(w, b, out)))
+	if (w->breakdown)
+		all = (struct part){ b->breakdown, b->other_breakdown, sizeof(*b->breakdown), merge_breakdown };
+	/* The node's own phases first: those of all take their place. */
+	if (!sum_up(w, w->local, &job) || (w->breakdown && !sum_up(w, w->local, &all)))
 		return false;
-	if (w->breakdown) {
-		struct part all = { b->breakdown, b->other_breakdown, sizeof(*b->breakdown), merge_breakdown };
-
-		if (!sum_up(w, w->local, &all) || (w->local_rank == 0 && !sum_up(w, w->leaders, &all)))
-			return false;
-	}
+	if (w->local_rank == 0 && (!sum_up_nodes(w, b, out) || (w->breakdown && !sum_up(w, w->leaders, &all))))
+		return false;
 	return w->size > NA_JOB_ROWS || gather_rows(w, b, out);
 }
 

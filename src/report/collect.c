@@ -93,13 +93,20 @@ static int read_one(const char *job_folder, const char *name, struct na_record *
 	return na_record_read(path, r, flaw);
 }
 
-static struct na_job *host_of(struct na_collection *c, const char *host)
+static struct na_job *find_host(struct na_collection *c, const char *host)
 {
-	struct na_job *grown;
-
 	for (size_t i = c->host_count; i-- > 0;)
 		if (strcmp(c->hosts[i].host, host) == 0)
 			return &c->hosts[i];
+	return NULL;
+}
+
+static struct na_job *host_of(struct na_collection *c, const char *host)
+{
+	struct na_job *grown = find_host(c, host);
+
+	if (grown)
+		return grown;
 	if ((c->host_count & (c->host_count - 1)) == 0) { /* doubles at powers of two */
 		grown = realloc(c->hosts, (c->host_count ? 2 * c->host_count : 1) * sizeof(*grown));
 		if (!grown)
@@ -173,6 +180,69 @@ static int survey(struct na_collection *c, const char *job_folder, struct names 
 	return usable ? 0 : -ENODATA;
 }
 
+/* How many processes of a host were in each phase when it had most. */
+struct tally {
+	size_t count;
+	struct {
+		char name[NA_PHASE_NAME];
+		size_t processes;
+	} phases[NA_BREAKDOWN_PHASES]; /* of more names those that come first */
+};
+
+static void count_phase(struct tally *t, const char *name)
+{
+	size_t i = 0;
+
+	while (i < t->count && strcmp(t->phases[i].name, name) != 0)
+		i++;
+	if (!name[0] || i == NA_BREAKDOWN_PHASES)
+		return;
+	if (i == t->count)
+		na_format(t->phases[t->count++].name, NA_PHASE_NAME, "%s", name);
+	t->phases[i].processes++;
+}
+
+/* As na_job_seal_phase() has it: of equal ones the first by name. */
+static void take_phase(struct na_job *host, const struct tally *t)
+{
+	const char *most = "";
+	size_t processes = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		if (t->phases[i].processes > processes ||
+		    (t->phases[i].processes == processes && strcmp(t->phases[i].name, most) < 0)) {
+			most = t->phases[i].name;
+			processes = t->phases[i].processes;
+		}
+	na_format(host->peak_phase, sizeof(host->peak_phase), "%s", most);
+}
+
+/* Third pass, over sealed hosts: only now it is known when each of them had most. Without memory or phases they have none. */
+static void find_phases(struct na_collection *c, const char *job_folder, const struct names *n)
+{
+	struct tally *tallies = c->breakdown.phase_count ? calloc(c->host_count, sizeof(*tallies)) : NULL;
+
+	for (size_t i = 0; tallies && i < n->count; i++) {
+		char name[NA_PHASE_NAME];
+		struct na_record r;
+		struct na_record_flaw flaw;
+		struct na_job *host;
+
+		if (n->name[i][0] == '\0' || read_one(job_folder, n->name[i], &r, &flaw) < 0 ||
+		    (c->mpi && r.role != NA_RECORD_RANK))
+			continue;
+		host = find_host(c, r.host);
+		if (!host)
+			continue;
+		na_series_widen(&r.series, na_axis_shift(&c->axis));
+		na_record_phase_at(&r, &c->axis, na_job_peak_bin(host, &c->axis), name);
+		count_phase(&tallies[host - c->hosts], name);
+	}
+	for (size_t i = 0; tallies && i < c->host_count; i++)
+		take_phase(&c->hosts[i], &tallies[i]);
+	free(tallies);
+}
+
 static int gather(struct na_collection *c, const char *job_folder, const struct names *n, unsigned char *seen,
 		  int32_t size, int32_t exited)
 {
@@ -204,10 +274,12 @@ static int gather(struct na_collection *c, const char *job_folder, const struct 
 		}
 		rc = add(c, &r);
 	}
-	for (size_t i = 0; i < c->host_count; i++) {
+	for (size_t i = 0; i < c->host_count; i++)
 		na_job_seal(&c->hosts[i]);
+	if (rc == 0)
+		find_phases(c, job_folder, n);
+	for (size_t i = 0; i < c->host_count; i++)
 		na_job_merge(&c->job, &c->hosts[i]);
-	}
 	c->alive = alive;
 	if (alive)
 		na_collect_note(c, "%zu process%s still running: figures are of the last update", alive,

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "report/derive.h"
 #include "report/names.h"
 
 const struct na_metric_info na_metric_table[NA_METRIC_COUNT_] = {
@@ -111,8 +112,11 @@ void na_job_merge(struct na_job *into, const struct na_job *other)
 	if (into->first == UINT64_MAX) {
 		memcpy(into->job, other->job, sizeof(into->job));
 		memcpy(into->host, other->host, sizeof(into->host));
-	} else if (strncmp(into->host, other->host, sizeof(into->host)) != 0) {
-		memset(into->host, 0, sizeof(into->host));
+		memcpy(into->peak_phase, other->peak_phase, sizeof(into->peak_phase));
+	} else {
+		if (strncmp(into->host, other->host, sizeof(into->host)) != 0)
+			memset(into->host, 0, sizeof(into->host));
+		memset(into->peak_phase, 0, sizeof(into->peak_phase));
 	}
 	if (other->first < into->first ||
 	    (other->first == into->first && strncmp(other->program, into->program, sizeof(into->program)) < 0)) {
@@ -247,6 +251,38 @@ void na_job_seal(struct na_job *host)
 		host->hosts.free = na_spread_of((int64_t)(physical < ceiling ? ceiling - physical : 0), &where);
 }
 
+uint64_t na_job_peak_bin(const struct na_job *host, const struct na_axis *axis)
+{
+	const struct na_series *s = &host->series;
+	uint64_t first = axis->begin_ms >> s->shift, bin;
+
+	if (!s->count || s->first < first)
+		return UINT64_MAX;
+	bin = s->first - first + na_series_fullest(s);
+	return bin < NA_SERIES_BINS ? bin : UINT64_MAX;
+}
+
+void na_job_seal_phase(struct na_job *host, const struct na_job_breakdown *b, const struct na_axis *axis)
+{
+	uint64_t bin = na_job_peak_bin(host, axis);
+	const char *name = bin < NA_SERIES_BINS ? na_derive_phase(b, (uint32_t)bin) : NULL;
+
+	memset(host->peak_phase, 0, sizeof(host->peak_phase));
+	if (name)
+		memcpy(host->peak_phase, name, strnlen(name, sizeof(host->peak_phase) - 1));
+}
+
+void na_record_phase_at(const struct na_record *r, const struct na_axis *axis, uint64_t bin, char name[NA_PHASE_NAME])
+{
+	const struct na_series *s = &r->series;
+	uint64_t first = axis->begin_ms >> s->shift, at = first + bin - s->first;
+
+	name[0] = '\0';
+	if (s->count && first + bin >= s->first && at < s->count && s->phase[at] &&
+	    s->phase[at] <= r->breakdown.phase_count)
+		na_name_clean(name, r->breakdown.phases[s->phase[at] - 1].name, NA_PHASE_NAME);
+}
+
 void na_job_add(struct na_job *j, const struct na_record *r)
 {
 	struct na_where where = where_of(r);
@@ -287,8 +323,8 @@ int na_job_check(const struct na_job *j)
 	if (j->magic != NA_JOB_MAGIC || j->version != NA_JOB_VERSION || j->bytes != sizeof(*j))
 		return -EINVAL;
 	if (j->node_count > NA_MAX_NODES || !memchr(j->job, 0, NA_RECORD_NAME) || !memchr(j->host, 0, NA_RECORD_NAME) ||
-	    !memchr(j->program, 0, NA_RECORD_NAME) || !memchr(j->pauses.longest_at.host, 0, NA_RECORD_NAME) ||
-	    j->complete + j->aborted > j->processes)
+	    !memchr(j->peak_phase, 0, NA_PHASE_NAME) || !memchr(j->program, 0, NA_RECORD_NAME) ||
+	    !memchr(j->pauses.longest_at.host, 0, NA_RECORD_NAME) || j->complete + j->aborted > j->processes)
 		return -EINVAL;
 	for (unsigned int i = 0; i < NA_METRIC_COUNT_; i++)
 		if (!na_spread_good(&j->metrics[i], j->processes))

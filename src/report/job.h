@@ -19,7 +19,7 @@
 #include "report/record.h"
 
 #define NA_JOB_MAGIC   UINT64_C(0x20626f6a61727241)
-#define NA_JOB_VERSION 3
+#define NA_JOB_VERSION 4
 #define NA_JOB_ROWS    4096
 #define NA_JOB_HOSTS   64 /* more, and only those with the least room are named */
 #define NA_JOB_FULLEST 32 /* how many that is */
@@ -66,10 +66,11 @@ struct na_job {
 	uint32_t version;
 	uint32_t bytes;
 	char job[NA_RECORD_NAME];
-	char host[NA_RECORD_NAME];    /* of all processes; "" when they are on several */
-	char program[NA_RECORD_NAME]; /* of the first process: the lowest rank, else the root, else the lowest pid */
-	uint64_t first;		      /* what that order goes by; UINT64_MAX: none */
-	int32_t size;		      /* ranks that the job has; 0: unknown */
+	char host[NA_RECORD_NAME];	/* of all processes; "" when they are on several */
+	char peak_phase[NA_PHASE_NAME]; /* of one host, sealed: see na_job_seal_phase(); "": none, or several hosts */
+	char program[NA_RECORD_NAME];	/* of the first process: the lowest rank, else the root, else the lowest pid */
+	uint64_t first;			/* what that order goes by; UINT64_MAX: none */
+	int32_t size;			/* ranks that the job has; 0: unknown */
 	uint32_t node_count;
 	uint64_t processes; /* records in here */
 	uint64_t complete;  /* of those, that got to their end; the others were cut short */
@@ -131,6 +132,12 @@ void na_record_add_breakdown(struct na_job_breakdown *b, const struct na_record 
 
 /* Once all processes of one host are in: it counts as a host. Before it is merged with others. */
 void na_job_seal(struct na_job *host);
+
+/* And which phase most of its processes were in when they had most: `b` is the breakdown of just these, on the job's `axis`. */
+void na_job_seal_phase(struct na_job *host, const struct na_job_breakdown *b, const struct na_axis *axis);
+/* The bin of the axis in which the host had most, UINT64_MAX: unknown. And the phase of a process of it then, by its name in the job; "": none. */
+uint64_t na_job_peak_bin(const struct na_job *host, const struct na_axis *axis);
+void na_record_phase_at(const struct na_record *r, const struct na_axis *axis, uint64_t bin, char name[NA_PHASE_NAME]);
 
 /* into += other. */
 void na_job_merge(struct na_job *into, const struct na_job *other);

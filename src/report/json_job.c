@@ -79,10 +79,11 @@ static json_t *rank_series(const struct na_report *r, bool *failed)
 	return o;
 }
 
+/* `b` NULL: of a host, which has its own. */
 json_t *na_json_peak(const struct na_job *j, const struct na_job_breakdown *b, bool *failed)
 {
 	struct na_peak p = na_derive_peak(j);
-	const char *phase = b ? na_derive_phase(b, p.bin) : NULL;
+	const char *phase = b ? na_derive_phase(b, p.bin) : j->peak_phase[0] ? j->peak_phase : NULL;
 	json_t *o = na_jansson.json_object();
 
 	put(o, "live_bytes", number(p.live), failed);

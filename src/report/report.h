@@ -23,7 +23,7 @@
 #include "report/rows.h"
 
 #define NA_REPORT_SCHEMA	 "numarena-report"
-#define NA_REPORT_SCHEMA_VERSION "1.2"
+#define NA_REPORT_SCHEMA_VERSION "1.3"
 
 struct na_finding;
 

@@ -4,6 +4,7 @@
  * has, each with a share of the lines, 100 lines and 100 columns at most, plain ASCII.
  * What does not fit is in report.json, and the text says so. The short form, report.txt, is text_short.c.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,14 @@ static int compare_hosts(const void *a, const void *b)
 	return strncmp(x->host, y->host, sizeof(x->host));
 }
 
+static bool any_phase(const struct na_report *r)
+{
+	for (size_t i = 0; i < r->host_count; i++)
+		if (r->hosts[i].peak_phase[0])
+			return true;
+	return false;
+}
+
 static void put_hosts(FILE *f, const struct na_report *r)
 {
 	const struct na_job **sorted;
@@ -147,10 +156,11 @@ static void put_hosts(FILE *f, const struct na_report *r)
 	for (size_t i = 0; i < r->host_count; i++)
 		sorted[i] = &r->hosts[i];
 	qsort(sorted, r->host_count, sizeof(*sorted), compare_hosts);
-	fprintf(f, "  %-28s %6s %11s %11s %11s %11s\n", "hosts, fullest first", "ranks", "live peak", "phys. peak",
-		"memory", "limit");
+	fprintf(f, "  %-28s %6s %11s %11s %11s %11s%s\n", "hosts, fullest first", "ranks", "live peak", "phys. peak",
+		"memory", "limit", any_phase(r) ? "  peak in" : "");
 	for (size_t i = 0; i < r->host_count && i < HOST_ROWS; i++) {
 		const struct na_job *h = sorted[i];
+		char phase[NA_PHASE_NAME];
 
 		fprintf(f, "  %-28.28s %6llu", h->host, (unsigned long long)h->processes);
 		put_value(f, na_series_peak_live(&h->series), NA_UNIT_BYTES);
@@ -160,7 +170,8 @@ static void put_hosts(FILE *f, const struct na_report *r)
 			fprintf(f, " %11s", "none");
 		else
 			put_value(f, h->cgroup_limit, NA_UNIT_BYTES);
-		fputc('\n', f);
+		na_name_ascii(phase, h->peak_phase, sizeof(phase));
+		fprintf(f, "%s%.12s\n", phase[0] ? "  " : "", phase);
 	}
 	if (r->host_count > HOST_ROWS)
 		fprintf(f, "  and %llu more hosts: see report.json\n",

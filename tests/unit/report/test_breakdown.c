@@ -299,6 +299,59 @@ static void names_that_no_text_can_carry(void **state)
 	assert_string_equal(out, "0123456");
 }
 
+/* ---- the phase of a node's peak ---- */
+
+/* Record i lives in phase 1 + (k + shift) % 2 in bin k of its series, and has most in bin `top`. */
+static void live_in(struct na_record *record, uint32_t top, uint32_t shift)
+{
+	struct na_series *s = &record->series;
+
+	for (uint32_t k = 0; k < s->count; k++) {
+		s->phase[k] = (uint8_t)(1 + (k + shift) % 2);
+		s->value[NA_SERIES_LIVE][k] = k == top ? 50 * MIB : MIB;
+	}
+}
+
+static void a_nodes_peak_has_the_phase_of_its_own_ranks(void **state)
+{
+	static struct na_job host[2];
+	static struct na_job_breakdown own;
+
+	(void)state;
+	ranks();
+	for (int i = 0; i < RANKS; i++)
+		live_in(&r[i], i < 3 ? 1 : 2, i == 0 || i == 4); /* one of each node disagrees with its others */
+	axis();
+	for (int h = 0; h < 2; h++) {
+		uint64_t counts[2] = { 0 };
+		char name[NA_PHASE_NAME];
+
+		na_job_init(&host[h]);
+		na_job_breakdown_init(&own);
+		for (int i = h ? 3 : 0; i < (h ? RANKS : 3); i++) {
+			na_job_add(&host[h], &r[i]);
+			na_record_add_breakdown(&own, &r[i], axis());
+		}
+		na_job_seal(&host[h]);
+		assert_string_equal(host[h].peak_phase, "");
+		na_job_seal_phase(&host[h], &own, axis());
+		/* The same, counted one by one, as it is from the records of a dead job. */
+		for (int i = h ? 3 : 0; i < (h ? RANKS : 3); i++) {
+			na_record_phase_at(&r[i], axis(), na_job_peak_bin(&host[h], axis()), name);
+			counts[strcmp(name, r[i].breakdown.phases[1].name) == 0]++;
+		}
+		assert_int_equal(counts[0] + counts[1], h ? RANKS - 3 : 3);
+		assert_string_equal(host[h].peak_phase, r[0].breakdown.phases[counts[1] > counts[0]].name);
+	}
+	assert_string_not_equal(host[0].peak_phase, host[1].peak_phase);
+	/* Of both there is none: each had its own moment. */
+	na_job_merge(&host[0], &host[1]);
+	assert_string_equal(host[0].peak_phase, "");
+	assert_int_equal(na_job_check(&host[0]), 0);
+	na_record_phase_at(&r[0], axis(), UINT64_MAX - 5, host[0].peak_phase);
+	assert_string_equal(host[0].peak_phase, "");
+}
+
 /* ---- the rules ---- */
 
 static struct na_finding found[NA_JOB_RULE_END_];
@@ -550,6 +603,7 @@ int main(void)
 		cmocka_unit_test(quantiles),
 		cmocka_unit_test(what_finds_no_room_is_under_others),
 		cmocka_unit_test(any_tree_gives_the_same_bytes),
+		cmocka_unit_test(a_nodes_peak_has_the_phase_of_its_own_ranks),
 		cmocka_unit_test(damage_is_refused),
 		cmocka_unit_test(names_that_no_text_can_carry),
 		cmocka_unit_test(growth_is_judged_by_phase_and_rank),

@@ -193,7 +193,7 @@ static void schema_refuses(void **state)
 	static const struct {
 		const char *from, *to, *words;
 	} cases[] = { { "\"status\": \"complete\"", "\"status\": \"splendid\"", "/job/status" },
-		      { "\"schema_version\": \"1.2\"", "\"schema_version\": \"2.0\"", "schema_version" },
+		      { "\"schema_version\": \"1.3\"", "\"schema_version\": \"2.0\"", "schema_version" },
 		      { "\"processes\": 6", "\"processes\": -6", "processes" },
 		      { "\"processes\": 6", "\"processes\": \"six\"", "processes" },
 		      { "\"processes\": 6,", "", "processes" },
