@@ -260,8 +260,9 @@ def report(count, a_node=32, program="lj-melt", bins=None, width=256, host="node
                               "directive": "--mem=%dM" % -(-physical // len(nodes) * 11 // 10 // MIB)}}
     out_ranks = [{"rank": r.number, "pid": r.pid, "host": r.host, "program": program, "role": "rank", "state": "complete",
                   "updated": "2025-11-26T01:21:%02d.%03dZ" % (r.number % 60, r.number * 37 % 1000), "phase": None, "values": r.values,
-                  "pauses": [{"moment_ms": BEGIN + 3000 * (k + 1) + r.number % 700, "ns": 90000 + (r.number * 31 + k * 977) % 320000,
-                              "bytes": MIB, "kind": "window" if k else "alone"} for k in range(3)]} for r in ranks]
+                  "pauses": [{"moment_ms": BEGIN + (12000, 30000, 34000)[k] + r.number * (1, 1, 7919)[k] % (3, 3, 24000)[k],
+                              "ns": 90000 + (r.number * 31 + k * 977) % 320000,
+                              "bytes": MIB, "kind": ("window", "call", "alone")[k]} for k in range(3)]} for r in ranks]
     return {"schema": "numarena-report", "schema_version": "1.3", "generator": "numarena 0.1.0", "job": job, "nodes": nodes,
             "nodes_omitted": False, "ranks": out_ranks, "ranks_omitted": False, "notes": []}
 

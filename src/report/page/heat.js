@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Maps of cells on a canvas: ranks over time, ranks over NUMA nodes. Colours are those of mako: even steps to the eye, from dark to
+/* Maps of cells on a canvas: ranks over time, ranks over NUMA nodes, pauses over time. Colours are those of mako: even steps to the eye, from dark to
  * light all the way, so that they are told apart with any kind of colour blindness and in print. Nothing is nearly the ground's colour, and
  * more stands out: darker on light ground, brighter on dark. */
 
@@ -39,13 +39,20 @@ function scaleLegend() {
 	} };
 }
 
+/* What the colours of kinds mean. */
+function kindsLegend(kinds) {
+	return { node: el("p", { class: "legend" }, kinds.map(([name, text]) => el("span", {}, el("span", { class: "kind", style: `background: var(--${name})`, "aria-hidden": "true" }), " " + text))), draw() {} };
+}
+
 /* spec(): { rows, columns, value(r, c), low, high, rowLabel(r), columnLabels: [[column, text]], describe(r, c), label, height }.
- * If there are more rows than lines of pixels, a line shows the highest of its rows. */
+ * If there are more rows than lines of pixels, a line shows the highest of its rows.
+ * With kinds: [[colour, text]] a value is the place of its kind, and null is nothing that is shown: then the arrow keys to the left and right go to
+ * the next cell with something in it. */
 function heatMap(spec, id) {
 	const canvas = el("canvas", { "aria-hidden": "true" });
 	const holder = el("div", { class: "chart", id, tabindex: "0", role: "application" }, canvas);
 	const hint = "Point at a cell, or move with the arrow keys.";
-	const readout = el("p", { class: "readout", role: "status" }, hint), legend = scaleLegend();
+	const readout = el("p", { class: "readout", role: "status" }, hint), legend = spec().kinds ? kindsLegend(spec().kinds) : scaleLegend();
 	let place = () => null, at = null, geometry = null;
 
 	function point(r, c) {
@@ -59,8 +66,9 @@ function heatMap(spec, id) {
 		const s = spec(), ratio = window.devicePixelRatio || 1, left = s.left || 74, bottom = 24, right = 2;
 		const lineHeight = Math.max(1, Math.min(30, Math.floor(s.height / s.rows))), height = Math.min(s.height, lineHeight * s.rows);
 		const context = canvas.getContext("2d"), room = width - left - right;
-		const lines = Math.min(s.rows, Math.floor(height)), empty = rgb(colour("unknown"));
+		const lines = Math.min(s.rows, Math.floor(height)), empty = rgb(colour(s.kinds ? "track" : "unknown"));
 		const cells = document.createElement("canvas");
+		const paints = s.kinds && s.kinds.map(([name]) => rgb(colour(name)));
 		let unknown = false;
 
 		cells.width = s.columns;
@@ -76,7 +84,7 @@ function heatMap(spec, id) {
 						v = x;
 				}
 				unknown = unknown || v === null;
-				image.data.set([...(v === null ? empty : ramp((v - s.low) / span)), 255], (l * s.columns + c) * 4);
+				image.data.set([...(v === null ? empty : paints ? paints[v] : ramp((v - s.low) / span)), 255], (l * s.columns + c) * 4);
 			}
 		}
 		cells.getContext("2d").putImageData(image, 0, 0);
@@ -120,7 +128,7 @@ function heatMap(spec, id) {
 		}
 		geometry = { left, room, height, s };
 		legend.draw(s.low, s.high, unknown);
-		holder.setAttribute("aria-label", s.label + " Arrow keys move from cell to cell; the table below has the numbers.");
+		holder.setAttribute("aria-label", `${s.label} Arrow keys move from ${s.kinds ? "pause to pause" : "cell to cell"}; the table below has the numbers.`);
 	});
 
 	function seek(e) {
@@ -132,13 +140,23 @@ function heatMap(spec, id) {
 	}
 	canvas.addEventListener("pointermove", seek);
 	canvas.addEventListener("pointerdown", seek);
+	/* The next column of row r with something in it; the one that it comes from if there is none. */
+	function beside(s, r, c, step) {
+		if (!s.kinds)
+			return c + step;
+		for (let to = c + step; to >= 0 && to < s.columns; to += step)
+			if (s.value(r, to) !== null)
+				return to;
+		return c;
+	}
+
 	holder.addEventListener("keydown", e => {
 		const [r, c] = at || [0, 0], s = spec();
-		const to = { ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1], ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], PageUp: [r - 16, c],
+		const to = { ArrowLeft: [r, beside(s, r, c, -1)], ArrowRight: [r, beside(s, r, c, 1)], ArrowUp: [r - 1, c], ArrowDown: [r + 1, c], PageUp: [r - 16, c],
 			PageDown: [r + 16, c], Home: [r, 0], End: [r, s.columns - 1] }[e.key];
 		if (to) {
 			e.preventDefault();
-			point(...(at ? to : [0, 0]));
+			point(...(at ? to : [0, s.kinds && s.value(0, 0) === null ? beside(s, 0, 0, 1) : 0]));
 		}
 	});
 	return { nodes: [holder, legend.node, readout], redraw() { at = null; readout.replaceChildren(hint); draw(); } };

@@ -324,14 +324,60 @@ function cost() {
 	return section("cost", "What numarena cost", `Summed over the ${units}.`, table({ id: "cost-table", quiet: true, caption: "numarena's own cost", rows, page: 16, columns: [{ label: "Part", get: r => r[0] }, { label: "Cost", unit: "ns", unitText: "in its unit", get: r => r[1], text: r => show(r[1], r[2]), title: r => exact(r[1], r[2]) }, { label: "What it is", wide: true, get: r => r[3] }] }));
 }
 
+/* What pauses are called, what costs the job most last: where a line of pixels has several, that is what it shows. */
+const KINDS = [["waiting", "requested", "while it waited"], ["call", "compressed", "together, by the program’s call"], ["window", "live", "together, in a window"], ["alone", "physical", "when it liked: others wait"]];
+
+/* Ranks in rows, time to the right: together is a line from top to bottom, alone is scattered. */
+function pauseMap(list) {
+	const key = p => p.rank ?? "pid " + p.pid, rows = new Map(), columns = 300;
+	let end = origin + 1, order;
+
+	for (const r of ranks)
+		rows.set(r.rank ?? "pid " + r.pid, { name: r.rank ?? "pid " + r.pid, host: r.host, list: [], ns: 0 });
+	for (const p of list) {
+		if (!rows.has(key(p)))
+			rows.set(key(p), { name: key(p), host: p.host, list: [], ns: 0 });
+		rows.get(key(p)).list.push(p);
+		rows.get(key(p)).ns += p.kind === "waiting" ? 0 : p.ns;
+		end = Math.max(end, p.moment_ms + p.ns / 1e6);
+	}
+	end = Math.max(end, job.wall_ns === null ? 0 : origin + job.wall_ns / 1e6);
+	const column = ms => Math.max(0, Math.min(columns - 1, Math.floor((ms - origin) / (end - origin) * columns))), known = KINDS.map(k => k[0]);
+	order = [...rows.values()];
+	for (const row of order) {
+		row.cells = new Int8Array(columns).fill(-1);
+		for (const p of row.list)
+			for (let c = column(p.moment_ms); c <= column(p.moment_ms + p.ns / 1e6); c++)
+				row.cells[c] = Math.max(row.cells[c], known.indexOf(p.kind));
+	}
+	const numbered = order, shown = KINDS.filter(k => list.some(p => p.kind === k[0]));
+	const map = heatMap(() => ({ rows: order.length, columns, low: 0, high: 1, height: Math.max(60, Math.min(440, order.length * 22)), kinds: shown.map(k => [k[1], k[2]]),
+		value: (r, c) => order[r].cells[c] < 0 ? null : shown.indexOf(KINDS[order[r].cells[c]]),
+		rowLabel: r => typeof order[r].name === "number" ? `${unit} ${order[r].name}` : order[r].name, columnLabels: width => timeTicks(0, end - origin, Math.max(2, Math.floor(width / 130))).map(([t, text]) => [t / (end - origin) * columns, text]),
+		describe: (r, c) => {
+			const row = order[r], here = row.list.filter(p => column(p.moment_ms) <= c && c <= column(p.moment_ms + p.ns / 1e6)), ns = here.reduce((sum, p) => sum + p.ns, 0);
+			return [[typeof row.name === "number" ? `${unit} ${row.name}` : row.name, row.host], ["at", clock(here.length ? Math.max(0, here[0].moment_ms - origin) : c / columns * (end - origin))],
+				here.length ? [[...new Set(here.map(p => p.kind))].join(", "), `${here.length > 1 ? here.length + " pauses, " : ""}${show(ns, "ns")}`] : ["no", "pause"]];
+		},
+		label: `Pauses of ${plural(order.length, unit)} over ${show((end - origin) * 1e6, "ns")}, a row each.` }), "pause-map");
+
+	return { map, tools: el("div", { class: "tools" }, pick("Order", "pause-order", [["rank", "by number"], ["longest", "longest pauses first"]], v => {
+		order = v === "rank" ? numbered : [...numbered].sort((a, b) => b.ns - a.ns);
+		map.redraw();
+	})) };
+}
+
 function pauses() {
 	const list = report.page.pauses;
 
 	if (!list.length)
 		return;
-	main.append(section("pauses", "Pauses", `Slices of work within a ${unit}, when it waited for it.${report.page.pauses_a_rank ? ` The newest ${report.page.pauses_a_rank} of each; the JSON has more.` : ""}`, table({ id: "pauses-table", quiet: true, caption: "Pauses", rows: list, sort: 2, descending: true, page: 10, filter: p => p.host + " " + p.kind + " " + (p.rank ?? p.pid), columns: [
+	const { map, tools } = pauseMap(list);
+	main.append(section("pauses", "Pauses", `When each ${unit} stood still for numarena. What ${units} do together is a line from top to bottom, and the job waits once; what each does when it likes is scattered, and nearly every step has one that waits for it.${report.page.pauses_a_rank ? ` The newest ${report.page.pauses_a_rank} of each; the JSON has more.` : ""}`,
+		tools, map.nodes, hideable("The numbers as a table", () => table({ id: "pauses-table", quiet: true, caption: "Pauses", rows: list, sort: 2, descending: true, page: 10, filter: p => p.host + " " + p.kind + " " + (p.rank ?? p.pid), columns: [
 		{ label: job.mpi ? "Rank" : "Process", unit: "int", get: p => p.rank ?? p.pid }, { label: "When", unit: "ns", unitText: "since the start", get: p => p.moment_ms, text: p => clock(Math.max(0, p.moment_ms - origin)), title: p => new Date(p.moment_ms).toISOString() }, { label: "Length", unit: "ns", get: p => p.ns }, { label: "Bytes", unit: "bytes", get: p => p.bytes },
-		{ label: "Kind", get: p => p.kind }, { label: "Node", get: p => p.host }] })));
+		{ label: "Kind", get: p => p.kind }, { label: "Node", get: p => p.host }] }))));
+	map.redraw();
 }
 
 function everyRank() {
