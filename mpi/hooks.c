@@ -5,8 +5,8 @@
  * definition, a profiler's or the MPI library's. A profiler's MPI_Init calls PMPI_Init, which is ours again: the
  * outermost call does our part, inner ones only pass on.
  *
- * Sessions (MPI 4) initialise MPI without a world: no communicator joins their processes, so each is one of a program without MPI to the report, with
- * its rank by the launcher's word, and the last to end writes it. Here their part is quiet as below, and a count of those that are open. A
+ * Sessions (MPI 4) initialise MPI without a world: no communicator joins their processes, and which session of a process is its last is known when it
+ * ends: so each is a rank by the launcher's word, and the last to end puts the report together from the records of all (report/finish.h). Here their part is quiet as below, and a count of those that are open. A
  * profiler between counts them twice, and takes them off twice.
  *
  * While MPI initialises and finalizes, the heap's maintenance is quiet: MPI libraries then patch the code of munmap

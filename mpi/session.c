@@ -294,13 +294,15 @@ static _Atomic int open_sessions; /* relaxed: a count that each reader has broug
 
 void na_session_opened(void)
 {
-	if (atomic_fetch_add_explicit(&open_sessions, 1, memory_order_relaxed) == 0)
-		wants_report();
+	if (atomic_fetch_add_explicit(&open_sessions, 1, memory_order_relaxed) == 0 && !session.claimed &&
+	    wants_report())
+		na_process_session(1);
 }
 
 void na_session_closed(void)
 {
-	atomic_fetch_sub_explicit(&open_sessions, 1, memory_order_relaxed);
+	if (atomic_fetch_sub_explicit(&open_sessions, 1, memory_order_relaxed) == 1)
+		na_process_session(0);
 }
 
 bool na_session_has_world(void)

@@ -92,3 +92,26 @@ out:
 		close(turn);
 	na_collect_free(c);
 }
+
+bool na_finish_sessions(const char *folder, const char *job_folder, int32_t size, int stream)
+{
+	struct na_collection *c = NULL;
+	struct na_report report;
+	bool done = false;
+	int turn;
+
+	mend_standard_error(stream);
+	turn = take_turn(job_folder);
+	if (na_collect(job_folder, &c) == 0 && c->mpi && c->missing_count == 0 && c->job.processes == (uint64_t)size &&
+	    c->job.complete == c->job.processes) {
+		na_collect_note(c, "MPI sessions: put together from the ranks' records, by the last one to end");
+		report = na_collect_report(c);
+		done = na_report_publish(&report, folder, stream, na_options.verbose >= 1) == 0;
+		if (done) /* before another has its turn */
+			na_place_discard(job_folder);
+	}
+	if (turn >= 0)
+		close(turn);
+	na_collect_free(c);
+	return done;
+}

@@ -43,6 +43,7 @@
 static struct {
 	struct na_lock lock;
 	bool claimed;
+	enum { NO_SESSION, IN_SESSION, AFTER_SESSION } session; /* claimed for it */
 	bool measured_last; /* final figures are in: ticks change nothing any more */
 	bool forked;	    /* a child that has no record of its own yet */
 	struct na_process_source source;
@@ -350,6 +351,7 @@ static void forget(void)
 	self.slots = NULL;
 	self.forked = true;
 	self.claimed = self.measured_last = false;
+	self.session = NO_SESSION;
 	if (self.error_stream)
 		close(self.error_stream - 1);
 	self.error_stream = 0;
@@ -532,12 +534,12 @@ static void note_launch(const struct na_claim *claim)
 		na_place_note_launch(run, self.id.job);
 }
 
-int na_process_claim(const struct na_claim *claim)
+/* Under the lock. */
+static int claim_as(const struct na_claim *claim)
 {
 	bool moved;
 	int rc;
 
-	na_lock(&self.lock);
 	introduce(NULL);
 	self.claimed = true;
 	na_log_set_rank(claim->rank);
@@ -551,14 +553,39 @@ int na_process_claim(const struct na_claim *claim)
 	if (moved && self.slots) {
 		rc = move_record(claim);
 		if (rc < 0)
-			goto out;
+			return rc;
 	}
 	note_launch(claim);
 	rc = rename_record();
 	measure(false);
-out:
+	return rc;
+}
+
+int na_process_claim(const struct na_claim *claim)
+{
+	int rc;
+
+	na_lock(&self.lock);
+	self.session = NO_SESSION;
+	rc = claim_as(claim);
 	na_unlock(&self.lock);
 	return rc;
+}
+
+void na_process_session(int open)
+{
+	na_lock(&self.lock);
+	if (open && !self.claimed && self.slots && self.id.root && self.id.rank >= 0 && self.id.size > self.id.rank) {
+		const struct na_claim c = { .rank = self.id.rank,
+					    .size = self.id.size,
+					    .local_rank = self.id.local_rank };
+
+		if (claim_as(&c) == 0)
+			self.session = IN_SESSION;
+	} else if (self.session != NO_SESSION) {
+		self.session = open ? IN_SESSION : AFTER_SESSION;
+	}
+	na_unlock(&self.lock);
 }
 
 /* Under the lock. */
@@ -676,7 +703,7 @@ static int still_there(void)
 
 void na_process_finish(void)
 {
-	bool report = false, mine;
+	bool report = false, last = false, mine;
 
 	if (!atomic_load_explicit(&na_process_started, memory_order_acquire))
 		return;
@@ -686,7 +713,8 @@ void na_process_finish(void)
 			measure_last(NA_RECORD_COMPLETE);
 			report = self.id.root && still_there();
 		} else if (self.record.state == NA_RECORD_RUNNING) {
-			measure_last(NA_RECORD_EXITED);
+			last = self.session == AFTER_SESSION && still_there();
+			measure_last(last ? NA_RECORD_COMPLETE : NA_RECORD_EXITED);
 		}
 	}
 	mine = self.id.pid == getpid();
@@ -698,4 +726,6 @@ void na_process_finish(void)
 	}
 	if (report) /* without the lock: it allocates, and ticks may come in */
 		na_finish_tree(self.folder, self.job_folder, &self.id, kept_error_stream());
+	if (last && na_finish_sessions(self.folder, self.job_folder, self.record.size, kept_error_stream()))
+		na_process_discard();
 }

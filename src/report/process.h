@@ -96,6 +96,11 @@ const char *na_process_job(void) NA_PROCESS_CALL(process_job);
  * still to be had from na_process_final). */
 int na_process_claim(const struct na_claim *claim) NA_PROCESS_CALL(process_claim);
 
+/* A process without MPI_Init has opened its first session of MPI, or closed its last for now: where the launcher says which rank it is, it is
+ * claimed as that. Closed at its end it is complete, and the rank that ends last makes the job's report from the records of all. Nothing
+ * after a claim of the other kind. */
+void na_process_session(int open) NA_PROCESS_CALL(process_session);
+
 /* No maintenance (1) or maintenance again (0): while MPI patches code and registers memory. Waits for the work that
  * is under way; calls nest. */
 void na_process_quiet(int quiet) NA_PROCESS_CALL(process_quiet);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * An MPI program without MPI_Init: a session (MPI 4), a communicator of its world set, figures over that by numarena/mpi.h if it is asked for
- * with "figures", and each process keeps 8 MiB times (rank + 1). With "both" the world is initialised beside it. Status 77 where MPI has no sessions.
+ * with "figures", and each process keeps 8 MiB times (rank + 1). With "both" the world is initialised beside it; with "uneven" rank 0 opens and closes
+ * two sessions more, and rank 1 ends 0.3 s later; with "killed" rank 1 ends by SIGKILL within its session. Status 77 where MPI has no sessions.
  */
 #include <mpi.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #if MPI_VERSION >= 4
 #include <numarena/mpi.h>
 
@@ -29,9 +32,10 @@ static void figures(MPI_Comm comm, int size)
 
 int main(int argc, char **argv)
 {
-	int rank, size, asked = argc > 1 && strcmp(argv[1], "figures") == 0, both = argc > 1 && strcmp(argv[1], "both") == 0;
+	int rank, size, asked = argc > 1 && strcmp(argv[1], "figures") == 0, both = argc > 1 && strcmp(argv[1], "both") == 0,
+	    uneven = argc > 1 && strcmp(argv[1], "uneven") == 0, killed = argc > 1 && strcmp(argv[1], "killed") == 0;
 	memory_job_metrics_t m;
-	MPI_Session session;
+	MPI_Session session, more;
 	MPI_Group group;
 	MPI_Comm comm;
 	char *block;
@@ -50,8 +54,20 @@ int main(int argc, char **argv)
 	if (asked)
 		figures(comm, size);
 	printf("process %d of %d\n", rank, size);
+	if (killed && rank == 1) {
+		usleep(300000); /* updates of the record come in between */
+		raise(SIGKILL);
+	}
+	if (killed)
+		sleep(60); /* until the launcher ends us */
 	MPI_Comm_free(&comm);
+	for (int i = 0; uneven && rank == 0 && i < 2; i++) { /* within the first: MPICH 4.0 does not come up again once all are closed */
+		CHECK(MPI_Session_init(MPI_INFO_NULL, MPI_ERRORS_ARE_FATAL, &more) == MPI_SUCCESS);
+		MPI_Session_finalize(&more);
+	}
 	MPI_Session_finalize(&session);
+	if (uneven && rank == 1)
+		usleep(300000);
 	if (both)
 		MPI_Finalize();
 	if (asked)
