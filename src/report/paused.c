@@ -94,20 +94,29 @@ static void __attribute__((format(printf, 2, 3))) add(struct buffer *b, const ch
 	va_end(args);
 }
 
-/* The first `count` moments change no more: they may be read without the lock. The simulator takes the last line's start for the length of the
- * trace, and reads one more line after a newline at the end. */
+/*
+ * The first `count` moments change no more: they may be read without the lock. What LogGOPSim's reader and its search through the trace
+ * (Noise.hpp) ask for: starts that rise, for the search is binary; no newline at the end, or it takes what it read last once more; the last line's
+ * start is the length, after which the trace begins again; and what the first line says is never injected into an operation that begins before
+ * it. So a line of nothing comes first, and pauses that the clock's adjustments have laid over each other follow each other.
+ */
 static int write_trace(int fd, uint64_t count, int rank, uint64_t begin_ns, uint64_t end_ns)
 {
 	struct buffer b = { .fd = fd };
+	uint64_t free_ns = 1, end = since(end_ns, begin_ns);
 
 	add(&b,
 	    "# numarena: pauses of rank %d; start and length in nanoseconds\n"
-	    "# the last line is the end\n",
+	    "# the first line is the beginning, the last one the end\n0\t0\n",
 	    rank);
-	for (uint64_t i = 0; b.rc == 0 && i < count; i++)
-		add(&b, "%llu\t%llu\n", (unsigned long long)since(trace[i].at_ns, begin_ns),
-		    (unsigned long long)trace[i].ns);
-	add(&b, "%llu\t0", (unsigned long long)since(end_ns, begin_ns));
+	for (uint64_t i = 0; b.rc == 0 && i < count; i++) {
+		uint64_t at = since(trace[i].at_ns, begin_ns);
+
+		at = at > free_ns ? at : free_ns;
+		free_ns = at + trace[i].ns + !trace[i].ns;
+		add(&b, "%llu\t%llu\n", (unsigned long long)at, (unsigned long long)trace[i].ns);
+	}
+	add(&b, "%llu\t0", (unsigned long long)(end > free_ns ? end : free_ns));
 	flush(&b);
 	return b.rc;
 }

@@ -29,7 +29,7 @@ void na_paused_collectives(uint64_t count) NA_PROCESS_CALL(paused_collectives);
 uint64_t na_paused_total(int alone) NA_PROCESS_CALL(paused_total);
 
 /* Writes the trace that LogGOPSim's --noise-trace reads: a line a pause, its start and its length in nanoseconds with a tab between, the start
- * since `begin_ns` (since 1970). 0, -ENODATA without pauses or NUMARENA_PAUSE_TRACE, -errno. */
+ * since `begin_ns` (since 1970), between a line for the beginning and one for the end. 0, -ENODATA without pauses or NUMARENA_PAUSE_TRACE, -errno. */
 int na_paused_trace(const char *path, int rank, uint64_t begin_ns, uint64_t end_ns) NA_PROCESS_CALL(paused_trace);
 
 void na_paused_forked(void);

@@ -2,8 +2,14 @@
 /* Pauses: sums are exact and the newest are kept; merging does not depend on its order; what pauses are thought to cost a job. */
 #include "support/unit.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/options.h"
+#include "report/paused.h"
 #include "report/pauses.h"
 
 static struct na_pauses make(uint64_t count, uint64_t ns, uint64_t kind)
@@ -34,6 +40,47 @@ static void sums_are_exact_and_the_newest_are_kept(void **state)
 	assert_int_equal(p.kind_count[NA_PAUSE_ALONE], 2);
 	assert_int_equal(na_pauses_copy(&p, last, NA_PAUSES), 2);
 	assert_string_equal(na_pause_name(77), "unknown");
+}
+
+static void a_trace_rises_whatever_the_clock_did(void **state)
+{
+	char path[] = "/tmp/numarena-trace-XXXXXX";
+	unsigned long long at, length, free_from = 0, sum = 0;
+	int fd = mkstemp(path), lines = 0;
+	char text[200];
+	FILE *f;
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(na_paused_trace(path, 3, 0, 1), -ENODATA);
+	na_options.pause_trace = true;
+	na_paused(NA_PAUSE_WINDOW, 1000, 0);
+	na_paused(NA_PAUSE_WINDOW, 5000000, 0); /* as if it had begun before the first */
+	na_paused(NA_PAUSE_WAITING, 70, 0);	/* costs nobody anything */
+	na_paused(NA_PAUSE_ALONE, 0, 0);
+	na_paused(NA_PAUSE_CALL, 20, 0);
+	/* The clock was set back: the job ends before it has begun. */
+	assert_int_equal(na_paused_trace(path, 3, UINT64_MAX, 0), 0);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(text, sizeof(text), f)) {
+		if (text[0] == '#')
+			continue;
+		assert_int_equal(sscanf(text, "%llu\t%llu", &at, &length), 2);
+		assert_true(lines == 0 ? at == 0 : at >= free_from);
+		free_from = at + (length ? length : 1);
+		sum += length;
+		lines++;
+	}
+	assert_int_equal(lines, 4 + 2);
+	assert_int_equal(sum, 1000 + 5000000 + 20);
+	assert_int_equal(length, 0);
+	assert_null(strchr(text, '\n'));
+	fclose(f);
+	unlink(path);
+	na_paused_forked();
+	na_options.pause_trace = false;
 }
 
 static void merging_does_not_depend_on_its_order(void **state)
@@ -80,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sums_are_exact_and_the_newest_are_kept),
+		cmocka_unit_test(a_trace_rises_whatever_the_clock_did),
 		cmocka_unit_test(merging_does_not_depend_on_its_order),
 		cmocka_unit_test(what_pauses_cost_a_job),
 	};
