@@ -258,7 +258,8 @@ void na_movable_figures(movable_stats_t *out)
 	out->image_blocks = atomic_load_explicit(&c->images, memory_order_relaxed);
 	out->blocks += out->image_blocks;
 	out->bytes += atomic_load_explicit(&c->image_bytes, memory_order_relaxed);
-	out->table_bytes = na_movable_top() * sizeof(struct na_movable_entry);
+	out->table_bytes =
+		(na_movable_top() - na_movable_pages_purged() * NA_TABLE_PAGE) * sizeof(struct na_movable_entry);
 	out->pinned_slots = na_movable_slots_used();
 	out->moves = atomic_load_explicit(&c->moves, memory_order_relaxed);
 	out->moved_bytes = atomic_load_explicit(&c->moved_bytes, memory_order_relaxed);

@@ -206,6 +206,8 @@ uint64_t na_movable_winnable(void);
 /* What the pools of movable blocks keep for reuse; and gives back of it until it is `most` bytes, or a run more. No lock held. */
 uint64_t na_movable_kept(void);
 uint64_t na_movable_purge(uint64_t most);
+/* Gives back the pages of the table of which all entries are free: bytes. For whole passes: it walks all that are free, 10 ns each. No lock held. */
+uint64_t na_movable_trim_table(void);
 /* What movable blocks hold, and what of it is dead or not used yet. */
 void na_movable_held(size_t *held, uint64_t *live);
 

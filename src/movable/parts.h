@@ -106,6 +106,11 @@ uint64_t na_movable_take_entry(struct na_movable_space *space);
 void na_movable_give_entry(struct na_movable_space *space, uint64_t index);
 /* So many entries one after the other, never used; the first's index, 0: none. */
 uint64_t na_movable_fresh(uint64_t count);
+/* Entries of a page of the table, which goes back when all of them are free: what its next handles' generation is, is kept apart. */
+#define NA_TABLE_PAGE (NA_PAGE / sizeof(struct na_movable_entry))
+/* The page's memory has gone. No lock. */
+void na_movable_page_purged(uint64_t page, uint64_t generation);
+uint64_t na_movable_pages_purged(void);
 void na_movable_table_before_fork(void);
 void na_movable_table_after_fork(bool child);
 

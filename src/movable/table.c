@@ -35,8 +35,11 @@ static _Atomic int started;	 /* release: 1 the table is there, -1 it could not b
 static size_t reserved;		 /* bytes; constant once started */
 static _Atomic uint64_t opened;	 /* entries; written under lock, release; acquire: they may be touched */
 static _Atomic uint64_t top = 1; /* under lock, release; acquire: the first that nobody has had */
-static uint32_t fences;		 /* under lock */
-static bool symmetric;		 /* constant once started: the kernel has no barrier for us, all pins are fenced */
+static uint32_t *floors; /* of a page that was given back: the generation of its next handles, else 0; under lock */
+static _Atomic uint64_t purged; /* such pages; written under lock; relaxed: a hint */
+static uint64_t purged_from;	/* the first such page is not before it; under lock */
+static uint32_t fences;		/* under lock */
+static bool symmetric;		/* constant once started: the kernel has no barrier for us, all pins are fenced */
 
 static void publish_mask(void)
 {
@@ -62,6 +65,17 @@ static int open_more(size_t at, size_t bytes)
 	return rc;
 }
 
+static size_t floor_bytes(void)
+{
+	return (reserved / NA_PAGE * sizeof(*floors) + NA_PAGE - 1) & ~(NA_PAGE - 1);
+}
+
+/* Of both tables, the page between them, and the floors. */
+static size_t all_bytes(void)
+{
+	return 2 * reserved + NA_PAGE + floor_bytes();
+}
+
 /* Under the lock of its own: so that one thread maps, and others wait. */
 static int start(void)
 {
@@ -73,7 +87,7 @@ static int start(void)
 	for (reserved = MOST_BYTES; reserved > LEAST_BYTES && 2 * reserved > limit / LIMIT_SHARE;)
 		reserved /= 2;
 	for (; rc < 0 && reserved >= LEAST_BYTES; reserved /= 2) {
-		rc = na_os.reserve(2 * reserved + NA_PAGE, &p);
+		rc = na_os.reserve(all_bytes(), &p);
 		if (rc == 0)
 			break;
 	}
@@ -81,9 +95,10 @@ static int start(void)
 		return -ENOMEM;
 	numarena_movable_table.entries = p;
 	na_movable_abouts = (_Atomic uint64_t *)((uintptr_t)p + reserved + NA_PAGE);
-	if (open_more(0, STEP) < 0) {
+	floors = (uint32_t *)((uintptr_t)p + 2 * reserved + NA_PAGE);
+	if (na_os.protect(floors, floor_bytes(), true) < 0 || open_more(0, STEP) < 0) {
 		numarena_movable_table.entries = (const char *)&none;
-		na_os.unmap(p, 2 * reserved + NA_PAGE);
+		na_os.unmap(p, all_bytes());
 		return -ENOMEM;
 	}
 	symmetric = na_os.barrier() < 0;
@@ -132,7 +147,8 @@ uint64_t na_movable_top(void)
 /* What is not touched of the second table is not there, and cannot be told: it is counted in half. */
 uint64_t na_movable_metadata(void)
 {
-	return (na_movable_opened() ? na_movable_top() : 0) * ENTRY * 3 / 2 +
+	return (na_movable_opened() ? na_movable_top() - na_movable_pages_purged() * NA_TABLE_PAGE : 0) * ENTRY * 3 /
+		       2 +
 	       atomic_load_explicit(&na_movable_arena.mapped, memory_order_relaxed);
 }
 
@@ -178,10 +194,62 @@ uint64_t na_movable_fresh(uint64_t count)
 	}
 }
 
+void na_movable_page_purged(uint64_t page, uint64_t generation)
+{
+	na_lock(&lock);
+	floors[page] = (uint32_t)generation;
+	atomic_fetch_add_explicit(&purged, 1, memory_order_relaxed);
+	if (page < purged_from)
+		purged_from = page;
+	na_unlock(&lock);
+}
+
+uint64_t na_movable_pages_purged(void)
+{
+	return atomic_load_explicit(&purged, memory_order_relaxed);
+}
+
+/* The first entry of such a page, which is the caller's now; 0: there is none. */
+static uint64_t take_purged(uint64_t *generation)
+{
+	uint64_t page = 0;
+
+	if (!na_movable_pages_purged())
+		return 0;
+	na_lock(&lock);
+	if (na_movable_pages_purged()) {
+		for (page = purged_from; !floors[page]; page++)
+			;
+		*generation = floors[page];
+		floors[page] = 0;
+		purged_from = page + 1;
+		atomic_fetch_sub_explicit(&purged, 1, memory_order_relaxed);
+	}
+	na_unlock(&lock);
+	return page * NA_TABLE_PAGE;
+}
+
+/* All of a page that had been given back. Handles of before are of lower generations. */
+static void give_page(struct na_movable_space *space, uint64_t first, uint64_t generation)
+{
+	na_lock(&space->lock);
+	for (uint64_t i = first + NA_TABLE_PAGE; i-- > first;) {
+		atomic_store_explicit(&na_movable_at(i)->where, na_where(generation, 0, NA_MOVABLE_FREE),
+				      memory_order_release);
+		na_movable_give_entry(space, i);
+	}
+	na_unlock(&space->lock);
+}
+
 int na_movable_more(struct na_movable_space *space)
 {
-	uint64_t first = na_movable_fresh(RANGE), count = RANGE;
+	uint64_t generation, first = take_purged(&generation), count = RANGE;
 
+	if (first) {
+		give_page(space, first, generation);
+		return 0;
+	}
+	first = na_movable_fresh(RANGE);
 	if (!first) {
 		count = 1;
 		first = na_movable_fresh(1);

@@ -160,6 +160,7 @@ static bool purge(struct pass *p)
 		return purge_slice(p);
 	p->purged += na_heap_flush();
 	p->purged += na_cache_purge_all_pages();
+	p->purged += na_movable_trim_table();
 	return false;
 }
 

@@ -304,6 +304,52 @@ static void handles_of_all_sorts_are_refused(void **unused)
 	assert_int_equal(release_movable(h), 0);
 }
 
+/* Pages of the table of which nothing lives go back, and come again with generations that no handle of before has. */
+static void free_pages_of_the_table_go_back(void **unused)
+{
+	enum { COUNT = 6 * NA_TABLE_PAGE };
+	static memory_handle_t before[COUNT], again[COUNT];
+	uint64_t top, bytes;
+	movable_stats_t stats;
+
+	(void)unused;
+	for (int i = 0; i < COUNT; i++)
+		before[i] = make(32, i % 100);
+	assert_int_equal(na_movable_trim_table(), 0);
+	top = na_movable_top();
+	for (int i = 0; i < COUNT; i++) /* but one, in the middle */
+		if (i != COUNT / 2)
+			assert_int_equal(release_movable(before[i]), 0);
+	get_movable_statistics(&stats);
+	bytes = na_movable_trim_table();
+	assert_true(bytes >= 4 * NA_PAGE);
+	assert_int_equal(na_movable_trim_table(), 0);
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+	bytes = stats.table_bytes - bytes;
+	get_movable_statistics(&stats);
+	assert_int_equal(stats.table_bytes, bytes);
+	expect(before[COUNT / 2], 32, COUNT / 2 % 100);
+	for (int i = 0; i < COUNT; i++) {
+		if (i == COUNT / 2)
+			continue;
+		assert_null(pin_memory(before[i]));
+		assert_int_equal(last_memory_error(), MEMORY_ERROR_CORRUPTION);
+		assert_int_equal(release_movable(before[i]), MEMORY_ERROR_CORRUPTION);
+		again[i] = make(32, i % 50);
+	}
+	assert_true(na_movable_top() <= top + NA_TABLE_PAGE); /* those were used again */
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+	for (int i = 0; i < COUNT; i++) {
+		if (i == COUNT / 2)
+			continue;
+		assert_null(pin_memory(before[i]));
+		expect(again[i], 32, i % 50);
+		assert_int_equal(release_movable(again[i]), 0);
+	}
+	assert_int_equal(release_movable(before[COUNT / 2]), 0);
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +361,7 @@ int main(void)
 		cmocka_unit_test(cold_blocks_are_those_that_nobody_pins),
 		cmocka_unit_test(an_entry_wears_out_and_no_stale_handle_is_ever_taken),
 		cmocka_unit_test(handles_of_all_sorts_are_refused),
+		cmocka_unit_test(free_pages_of_the_table_go_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
