@@ -7,7 +7,8 @@
  * Offline: every page's bitmap of live slots; each in turn is joined with the first that it does not overlap, round after round, until nothing is
  * joined any more. That looks at all pairs, moves nothing, and has no limit of mappings.
  *
- *	merged-pages [BLOCK [SHARE [MIB [busy]]]]	(64 bytes, 0.125, 64; busy: another thread computes meanwhile)
+ *	merged-pages [BLOCK [SHARE [MIB [busy|slices]]]]	(64 bytes, 0.125, 64; busy: another thread computes meanwhile; slices: made in slices first, whose times
+ *							are told)
  *
  * JSON on the last line.
  */
@@ -98,6 +99,13 @@ static double bare(size_t n)
 	return took;
 }
 
+static int by_time(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 static volatile int busy;
 
 static void *compute(void *unused)
@@ -111,12 +119,42 @@ static void *compute(void *unused)
 	return NULL;
 }
 
+static double thread_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* A pass in slices: how long they took. */
+static void slices(void)
+{
+	static double us[1 << 20], own[1 << 20]; /* wall clock, and what the thread computed itself: others may have had the processor */
+	size_t n = 0;
+	bool more = true;
+	defrag_stats_t stats;
+
+	while (more && n < sizeof(us) / sizeof(us[0])) {
+		double began = now_us(), computed = thread_us();
+
+		run_defragmentation_slice(&more);
+		own[n] = thread_us() - computed;
+		us[n++] = now_us() - began;
+	}
+	qsort(us, n, sizeof(us[0]), by_time);
+	qsort(own, n, sizeof(own[0]), by_time);
+	get_defragmentation_statistics(&stats);
+	printf("%zu slices: median %.0f us, 99th percentile %.0f, longest %.0f (of the thread's own time %.0f, %.0f, %.0f); %zu KiB won, by %zu mappings\n", n,
+	       us[n / 2], us[n - 1 - n / 100], us[n - 1], own[n / 2], own[n - 1 - n / 100], own[n - 1], stats.merged_bytes >> 10, stats.merge_mappings);
+}
+
 int main(int argc, char **argv)
 {
 	size_t block = argc > 1 ? strtoul(argv[1], NULL, 0) : 64;
 	double share = argc > 2 ? atof(argv[2]) : 0.125, empty, full, sparse, merged, took = 0, first = 0, remap;
 	size_t bytes = (argc > 3 ? strtoul(argv[3], NULL, 0) : 64) << 20, count, pages = 0, left, maps;
-	defrag_config_t config = { .strategy = DEFRAG_COORDINATED };
+	defrag_config_t config = { .strategy = DEFRAG_COORDINATED, .threshold = 0.01 };
 	char **at;
 	uint64_t *page;
 	uintptr_t last = 0;
@@ -166,10 +204,12 @@ int main(int argc, char **argv)
 	}
 	sparse = (double)physical() - empty;
 	maps = mappings();
-	busy = argc > 4;
+	busy = argc > 4 && strcmp(argv[4], "busy") == 0;
 	if (busy && pthread_create(&other, NULL, compute, NULL))
 		return 1;
 	remap = bare(4096);
+	if (argc > 4 && strcmp(argv[4], "slices") == 0)
+		slices();
 	for (size_t won = 1, before = 0; won; passes++) {
 		double began = now_us();
 

@@ -60,7 +60,8 @@ memory_error_t trigger_defragmentation(void) NUMARENA_CALL(trigger_defragmentati
 memory_error_t stop_defragmentation(void) NUMARENA_CALL(stop_defragmentation);
 
 /* One slice now, on this thread, of the time and size configured, if a pass is due or under way: for programs that know when they have
- * time, between two steps. *more (may be NULL): whether there is more to do at once. */
+ * time, between two steps. Under DEFRAG_COORDINATED it merges pages as well, with the same promise for as long as it runs as trigger_defragmentation().
+ * *more (may be NULL): whether there is more to do at once. */
 memory_error_t run_defragmentation_slice(bool *more) NUMARENA_CALL(run_defragmentation_slice);
 
 typedef struct defrag_stats {
@@ -82,7 +83,7 @@ typedef struct defrag_stats {
 	size_t merge_memory;    /* ... and of the memory that they share */
 	size_t merge_mappings;  /* mappings that this costs, now; at most merge_mappings_most, a third of vm.max_map_count */
 	size_t merge_mappings_most; /* 0: there was no pass yet */
-	unsigned int merge_grain; /* of the last pass: pages are merged one by one (1), or in runs of 2, 4, 8 or 16, so that there are enough mappings */
+	unsigned int merge_grain; /* of the last pass: pages are merged one by one if need be (1), or in runs of so many or more, so that there are enough mappings */
 	char merge_refusal[96]; /* why the last pass merged nothing; "" if it was not kept from it */
 	/* Pages of malloc's blocks, merged while threads run (NUMARENA_DEFRAG_CONCURRENT); their bytes are in those above. */
 	char concurrent_way[16];      /* how threads are kept away meanwhile: "move", "userfaultfd", "mprotect"; "off": none was asked for, or can be had */

@@ -11,6 +11,7 @@
 #include "pool/frames.h"
 
 struct na_merge_figures na_merge_figures;
+uint64_t na_merge_epoch;
 
 /* ---- bits ---- */
 
@@ -48,10 +49,44 @@ void na_merge_show(struct na_unit *unit)
 	}
 }
 
+/* The record of a span that lies beside this one, if it is merged, of the same class and cache, and so under the same lock; `side` is -1 or 1. */
+static const struct na_merge *beside(const struct na_span *span, int side)
+{
+	uint32_t at = (span->base >> NA_SLICE_SHIFT) & (NA_SLICES - 1);
+	const struct na_span *other = span + side * (int)span->slices;
+
+	if ((side < 0 ? at < span->slices : at + 2 * span->slices > NA_SLICES) ||
+	    na_span_kind(other) != NA_SPAN_SMALL || other->cls != span->cls ||
+	    atomic_load_explicit(&other->cache, memory_order_relaxed) !=
+		    atomic_load_explicit(&span->cache, memory_order_relaxed))
+		return NULL;
+	return na_span_merge(other);
+}
+
+static const struct na_frame *frame_before(const struct na_merge *m, uint32_t i)
+{
+	if (i)
+		return m->unit[i - 1].frame;
+	if ((size_t)m->units * m->bytes != m->span->slices * NA_SLICE) /* something private lies at the end of each */
+		return NULL;
+	m = beside(m->span, -1);
+	return m ? m->unit[m->units - 1].frame : NULL;
+}
+
+static const struct na_frame *frame_after(const struct na_merge *m, uint32_t i)
+{
+	if (i < m->units)
+		return m->unit[i].frame;
+	if ((size_t)m->units * m->bytes != m->span->slices * NA_SLICE)
+		return NULL;
+	m = beside(m->span, 1);
+	return m ? m->unit[0].frame : NULL;
+}
+
 /* A mapping ends where a unit is followed by one that does not continue it in the file. */
 static int edge(const struct na_merge *m, uint32_t i)
 {
-	const struct na_frame *a = i ? m->unit[i - 1].frame : NULL, *b = i < m->units ? m->unit[i].frame : NULL;
+	const struct na_frame *a = frame_before(m, i), *b = frame_after(m, i);
 
 	return a && b ? a->at + a->bytes != b->at : a || b;
 }
@@ -90,6 +125,11 @@ static void account(struct na_cache *c, struct na_frame *frame, int more, bool e
 void na_merge_emptied(struct na_cache *c, struct na_frame *frame)
 {
 	account(c, frame, 0, true);
+}
+
+void na_merge_filled(struct na_cache *c, struct na_frame *frame)
+{
+	account(c, frame, 0, false);
 }
 
 void na_merge_join(struct na_cache *c, struct na_merge *m, uint32_t index, struct na_frame *frame)
@@ -155,6 +195,7 @@ bool na_merge_leave(struct na_cache *c, struct na_unit *unit)
 
 void na_merge_end_frame(struct na_cache *c, struct na_frame *frame)
 {
+	na_merge_epoch++;
 	if (!frame->empty) {
 		na_merge_count(&na_merge_figures.frame_bytes, -(int64_t)frame->bytes);
 		if (na_frames_punch(c->pool, frame->at, frame->bytes) < 0)
@@ -390,6 +431,7 @@ static struct na_frame *let_go(struct na_cache *c, struct na_merge *m)
 
 static void end_frames(struct na_cache *c, struct na_frame *ended, bool ours)
 {
+	na_merge_epoch++;
 	while (ended) {
 		struct na_frame *next = ended->next_ended;
 
@@ -513,6 +555,7 @@ int na_merge_part(struct na_cache *c)
 
 int na_merge_drop(struct na_cache *c)
 {
+	na_merge_epoch++;
 	na_lock(&c->lock);
 	while (c->merged) {
 		struct na_merge *m = c->merged;

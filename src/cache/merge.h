@@ -116,13 +116,22 @@ struct na_merge_limits {
 	uint32_t grain; /* least units taken as one: 1, 2, 4, ... */
 	/* Of spans that threads write to meanwhile; NULL: nobody does. */
 	struct na_hold *hold;
-	uint32_t spans;	   /* private ones that are taken at a time */
-	uint64_t deadline; /* nothing is begun after it; 0: none */
-	bool more;	   /* out: there was more to do */
+	uint32_t spans; /* private ones that are taken at a time */
+	/* Of slices; 0 in whole passes. */
+	uint64_t
+		deadline; /* nothing is begun after it; by na_merge_slice() nothing that is not expected to end before it */
+	uint64_t bytes; /* na_merge_slice(): of units that may still be moved; counted down */
+	bool more;	/* out: there was more to do */
 };
 
 /* Merges what can be merged of a cache's class. 0, or -errno of the call that ended it. */
 int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits *limits);
+/* The same in slices, a few private spans at a time, among themselves: see slicing.c. *left: spans of the class that it still has to look at, of which the caller
+ * keeps count; UINT32_MAX: it has not begun. */
+int na_merge_slice(struct na_cache *c, unsigned int cls, struct na_merge_limits *limits, uint32_t *left);
+/* Slices forget what they had planned. */
+void na_merge_slice_end(void);
+extern uint64_t na_merge_epoch; /* counts up whenever frames end, or a cache is emptied */
 /* Bytes that a perfect packing of the cache's partial spans would free, class by class, and, if `units` is not NULL, how many units of grain 1 they have;
  * the same of one class. */
 uint64_t na_merge_winnable(struct na_cache *c, uint64_t *units);
@@ -149,7 +158,8 @@ bool na_merge_leave(struct na_cache *c, struct na_unit *unit);
 void na_merge_end_frame(struct na_cache *c, struct na_frame *frame);
 /* Nothing lived on it, and its memory went back. Under the lock. */
 void na_merge_emptied(struct na_cache *c, struct na_frame *frame);
-void na_merge_begin(struct na_merge *m); /* `own` from what is taken; under the lock */
+void na_merge_filled(struct na_cache *c, struct na_frame *frame); /* and comes again. Under the lock */
+void na_merge_begin(struct na_merge *m);			  /* `own` from what is taken; under the lock */
 void na_merge_retire(struct na_cache *c, struct na_merge *m);
 void na_merge_show(struct na_unit *unit); /* `taken` of a unit by what lives on its frame; under the lock */
 

@@ -36,7 +36,7 @@ static bool may_take_part(const struct na_pack *w, const struct na_span *span)
 				    span != w->ours[0] && span != w->ours[1]);
 }
 
-static bool claim(struct na_pack *w, struct na_span *span, struct na_span **list)
+bool na_pair_claim(struct na_pack *w, struct na_span *span, struct na_span **list)
 {
 	uint32_t flag = atomic_load_explicit(&span->flag, memory_order_relaxed);
 	bool merged = na_span_merge(span) != NULL;
@@ -68,7 +68,7 @@ static uint32_t claim_merged(struct na_pack *w, struct na_span **list)
 		for (struct na_merge *m = w->c->merged; m; m = m->next) {
 			if (m->span->cls != w->cls || m->claimed)
 				continue;
-			m->claimed = claim(w, m->span, list);
+			m->claimed = na_pair_claim(w, m->span, list);
 			count += m->claimed;
 			missed += !m->claimed;
 		}
@@ -95,7 +95,7 @@ static struct na_span *claim_all(struct na_pack *w, uint32_t *count)
 	}
 	na_cache_each (kind, span, next, left)
 		if (!na_span_merge(span))
-			*count += claim(w, span, &list);
+			*count += na_pair_claim(w, span, &list);
 	*count += claim_merged(w, &list);
 	return list;
 }
@@ -116,7 +116,7 @@ static void unclaim(struct na_cache *c, struct na_span *span)
 		na_cache_settle(c, span);
 }
 
-static void unclaim_list(struct na_cache *c, struct na_span *list)
+void na_pair_unclaim_list(struct na_cache *c, struct na_span *list)
 {
 	struct na_span *next;
 
@@ -130,7 +130,7 @@ static void unclaim_list(struct na_cache *c, struct na_span *list)
 	na_unlock(&c->lock);
 }
 
-static void unclaim_all(struct na_pack *w)
+void na_pair_unclaim(struct na_pack *w)
 {
 	na_lock(&w->c->lock);
 	for (uint32_t i = 0; i < w->span_count; i++)
@@ -147,7 +147,21 @@ static size_t round64(size_t n)
 	return (n + 63) & ~(size_t)63;
 }
 
-static int open_work(struct na_pack *w, struct na_span *list, uint32_t spans)
+/* By address: what is sorted is nearly so, for spans are cut from the low end. (qsort of the C library allocates.) */
+static void sort_spans(struct na_pack *w)
+{
+	for (uint32_t gap = w->span_count / 2; gap; gap /= 2)
+		for (uint32_t i = gap; i < w->span_count; i++) {
+			struct na_span *s = w->spans[i];
+			uint32_t k = i;
+
+			for (; k >= gap && w->spans[k - gap]->base > s->base; k -= gap)
+				w->spans[k] = w->spans[k - gap];
+			w->spans[k] = s;
+		}
+}
+
+int na_pair_open(struct na_pack *w, struct na_span *list, uint32_t spans)
 {
 	size_t items = (size_t)spans * w->units, words = items * w->words * sizeof(uint64_t), at = 0;
 	size_t sizes[] = { spans * sizeof(*w->spans),
@@ -171,21 +185,8 @@ static int open_work(struct na_pack *w, struct na_span *list, uint32_t spans)
 		*fields[i] = (char *)w->memory + at;
 	for (; list; list = list->next_queued)
 		w->spans[w->span_count++] = list;
+	sort_spans(w);
 	return 0;
-}
-
-/* By address: what is sorted is nearly so, for spans are cut from the low end. (qsort of the C library allocates.) */
-static void sort_spans(struct na_pack *w)
-{
-	for (uint32_t gap = w->span_count / 2; gap; gap /= 2)
-		for (uint32_t i = gap; i < w->span_count; i++) {
-			struct na_span *s = w->spans[i];
-			uint32_t k = i;
-
-			for (; k >= gap && w->spans[k - gap]->base > s->base; k -= gap)
-				w->spans[k] = w->spans[k - gap];
-			w->spans[k] = s;
-		}
 }
 
 /* ---- what there is ---- */
@@ -197,7 +198,7 @@ static const _Atomic uint64_t *living(const struct na_span *span)
 	return m ? m->own : span->taken;
 }
 
-static uint32_t unit_bits(const struct na_pack *w, const struct na_span *span, uint32_t index, uint64_t *out)
+uint32_t na_pair_unit_bits(const struct na_pack *w, const struct na_span *span, uint32_t index, uint64_t *out)
 {
 	uint32_t live = 0;
 
@@ -210,7 +211,7 @@ static uint32_t unit_bits(const struct na_pack *w, const struct na_span *span, u
 	return live;
 }
 
-static bool is_lost(const struct na_pack *w, const struct na_span *span, uint32_t index, const struct na_frame *frame)
+bool na_pair_is_lost(const struct na_pack *w, const struct na_span *span, uint32_t index, const struct na_frame *frame)
 {
 	bool lost = na_lost_in(span->base + (uintptr_t)index * w->unit_bytes, w->unit_bytes);
 
@@ -224,14 +225,14 @@ static void add_item(struct na_pack *w, struct na_span *span, uint32_t index, st
 	struct na_pack_item *item = &w->items[w->item_count];
 	uint64_t *bits = w->bits + (size_t)w->item_count * w->words;
 
-	if (is_lost(w, span, index, frame))
+	if (na_pair_is_lost(w, span, index, frame))
 		return;
 	*item = (struct na_pack_item){ span, frame, index, 0, NONE, NONE };
 	memset(bits, 0, w->words * sizeof(*bits));
 	if (!frame)
-		item->live = unit_bits(w, span, index, bits);
+		item->live = na_pair_unit_bits(w, span, index, bits);
 	for (const struct na_unit *u = frame ? frame->units : NULL; u; u = u->next)
-		item->live = unit_bits(w, u->of->span, u->index, bits);
+		item->live = na_pair_unit_bits(w, u->of->span, u->index, bits);
 	if (item->live && item->live < w->per)
 		w->item_count++;
 	/* A frame on which nothing lives any more: its memory goes back, and comes again when a slot of it is given out. */
@@ -253,7 +254,7 @@ static uint32_t live_in(struct na_pack *w, const struct na_span *span)
 }
 
 /* Runs of private units in which nothing lives go back, if the span has emptied since that was last done. */
-static void purge_empty(struct na_pack *w, struct na_span *span)
+void na_pair_purge(struct na_pack *w, struct na_span *span)
 {
 	const struct na_merge *m = na_span_merge(span);
 	uint32_t live = live_in(w, span), bytes = na_merge_unit_pages(w->cls) * (uint32_t)NA_PAGE,
@@ -282,7 +283,7 @@ static void find_items(struct na_pack *w)
 		struct na_span *span = w->spans[i];
 		const struct na_merge *m = na_span_merge(span);
 
-		purge_empty(w, span);
+		na_pair_purge(w, span);
 		if (w->per < 2 || (m && m->per != w->per))
 			continue;
 		for (uint32_t k = 0; k < w->units; k++)
@@ -301,7 +302,7 @@ static char *unit_at(const struct na_pack *w, const struct na_span *span, uint32
 }
 
 /* Live slots of a unit, whose contents are at `from`, to where they lie in a frame. */
-static void copy_slots(const struct na_pack *w, char *to, const struct na_span *span, uint32_t index, const char *from)
+void na_pair_copy(const struct na_pack *w, char *to, const struct na_span *span, uint32_t index, const char *from)
 {
 	for (uint32_t i = 0; i < w->per; i += 64) {
 		uint32_t n = w->per - i < 64 ? w->per - i : 64;
@@ -315,7 +316,7 @@ static void copy_slots(const struct na_pack *w, char *to, const struct na_span *
 	}
 }
 
-static char *host_of(const struct na_pack *w, const struct na_frame *frame)
+char *na_pair_host(const struct na_pack *w, const struct na_frame *frame)
 {
 	return unit_at(w, frame->host->of->span, frame->host->index);
 }
@@ -329,7 +330,7 @@ static int switch_held(struct na_pack *w, const struct na_frame *frame, struct n
 
 	if (rc < 0)
 		return rc;
-	copy_slots(w, host_of(w, frame), span, index, from);
+	na_pair_copy(w, na_pair_host(w, frame), span, index, from);
 	rc = na_frames_switch(w->c->pool, frame->at, frame->bytes, at);
 	na_os.hold_end(w->limits->hold, rc == 0);
 	return rc;
@@ -339,7 +340,7 @@ static int switch_unit(struct na_pack *w, const struct na_frame *frame, struct n
 {
 	if (w->limits->hold)
 		return switch_held(w, frame, span, index);
-	copy_slots(w, host_of(w, frame), span, index, unit_at(w, span, index));
+	na_pair_copy(w, na_pair_host(w, frame), span, index, unit_at(w, span, index));
 	return na_frames_map(w->c->pool, frame->at, frame->bytes, unit_at(w, span, index));
 }
 
@@ -400,12 +401,18 @@ static int move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *f
 static void store_frame(struct na_pack *w, const struct na_frame *to, const struct na_frame *from)
 {
 	for (const struct na_unit *u = from->units; u; u = u->next)
-		copy_slots(w, host_of(w, to), u->of->span, u->index, unit_at(w, u->of->span, u->index));
+		na_pair_copy(w, na_pair_host(w, to), u->of->span, u->index, unit_at(w, u->of->span, u->index));
+}
+
+int na_pair_join(struct na_pack *w, struct na_frame *to, struct na_frame *from)
+{
+	store_frame(w, to, from);
+	return move_frame(w, to, from);
 }
 
 /* ---- the first units of frames, those that follow each other at once ---- */
 
-static uintptr_t address_of(const struct na_pack *w, const struct na_pack_item *item)
+uintptr_t na_pair_address(const struct na_pack *w, const struct na_pack_item *item)
 {
 	return item->span->base + (uintptr_t)item->index * w->unit_bytes;
 }
@@ -453,7 +460,7 @@ static int write_run(struct na_pack *w, char *to, const char *from, size_t bytes
 		const struct na_pack_item *item = &w->items[w->run + i];
 		size_t offset = (size_t)i * w->unit_bytes;
 
-		copy_slots(w, w->page + offset, item->span, item->index, from + offset);
+		na_pair_copy(w, w->page + offset, item->span, item->index, from + offset);
 	}
 	rc = na_frames_write(w->c->pool, w->page, bytes, at);
 	if (rc < 0)
@@ -467,7 +474,7 @@ static int write_run(struct na_pack *w, char *to, const char *from, size_t bytes
 static int map_run(struct na_pack *w, uint64_t *at)
 {
 	size_t bytes = (size_t)w->run_count * w->unit_bytes;
-	char *to = (char *)address_of(w, &w->items[w->run]);
+	char *to = (char *)na_pair_address(w, &w->items[w->run]);
 	const void *from = to;
 	int rc;
 
@@ -526,8 +533,9 @@ static int add_to_run(struct na_pack *w, uint32_t i)
 	int rc = 0;
 
 	if (w->run_count == w->run_most ||
-	    (w->run_count && (i != w->run + w->run_count ||
-			      address_of(w, &w->items[i]) != address_of(w, &w->items[i - 1]) + w->unit_bytes)))
+	    (w->run_count &&
+	     (i != w->run + w->run_count ||
+	      na_pair_address(w, &w->items[i]) != na_pair_address(w, &w->items[i - 1]) + w->unit_bytes)))
 		rc = end_run(w);
 	if (rc < 0)
 		return rc;
@@ -551,9 +559,8 @@ static int merge_into(struct na_pack *w, const struct na_pack_bin *bin)
 
 		if (item->frame == frame)
 			continue;
-		if (item->frame)
-			store_frame(w, frame, item->frame);
-		rc = item->frame ? move_frame(w, frame, item->frame) : move_private(w, frame, item->span, item->index);
+		rc = item->frame ? na_pair_join(w, frame, item->frame)
+				 : move_private(w, frame, item->span, item->index);
 	}
 	return rc;
 }
@@ -634,21 +641,39 @@ static int merge_items(struct na_pack *w)
 	return rc;
 }
 
+void na_pair_begin(struct na_pack *w, struct na_cache *c, unsigned int cls, struct na_merge_limits *limits)
+{
+	size_t run = limits->hold ? HELD_BYTES : limits->deadline ? NA_PACK_SLICE_RUN : RUN_BYTES;
+
+	*w = (struct na_pack){ .c = c, .cls = cls, .limits = limits };
+	w->unit_bytes = na_merge_unit_pages(cls) * (uint32_t)NA_PAGE * limits->grain;
+	w->per = (uint32_t)(w->unit_bytes / na_class_size(cls));
+	w->words = (w->per + 63) / 64;
+	w->units = (uint32_t)(na_class_slices(cls) * NA_SLICE / w->unit_bytes);
+	w->run_most = run / w->unit_bytes < NA_PACK_RUN ? (uint32_t)(run / w->unit_bytes) : NA_PACK_RUN;
+	w->run_most = w->run_most ? w->run_most : 1;
+}
+
+/* While threads write: what is held is a unit, or a few neighbours, and only those of few spans at a time. */
+static int merge_held(struct na_pack *w)
+{
+	int rc = 0;
+
+	find_items(w);
+	if (w->item_count > 1)
+		rc = na_pack(w);
+	return rc == 0 && w->item_count > 1 ? merge_items(w) : rc;
+}
+
 int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits *limits)
 {
-	struct na_pack w = { .c = c, .cls = cls, .limits = limits };
 	struct na_span *list;
+	struct na_pack w;
 	uint32_t count;
 	int rc;
 
-	w.unit_bytes = na_merge_unit_pages(cls) * (uint32_t)NA_PAGE * limits->grain;
-	w.per = (uint32_t)(w.unit_bytes / na_class_size(cls));
-	w.words = (w.per + 63) / 64;
-	w.units = (uint32_t)(na_class_slices(cls) * NA_SLICE / w.unit_bytes);
-	w.run_most = RUN_BYTES / w.unit_bytes < NA_PACK_RUN ? (uint32_t)(RUN_BYTES / w.unit_bytes) : NA_PACK_RUN;
-	w.run_most = w.run_most ? w.run_most : 1;
+	na_pair_begin(&w, c, cls, limits);
 	if (limits->hold) {
-		w.run_most = HELD_BYTES / w.unit_bytes ? (uint32_t)(HELD_BYTES / w.unit_bytes) : 1;
 		w.ours[0] = na_span_of(__builtin_frame_address(0));
 		w.ours[1] = na_span_of(&errno);
 	}
@@ -658,18 +683,13 @@ int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits 
 	limits->more = limits->hold && w.private == limits->spans;
 	if (!list)
 		return 0;
-	rc = open_work(&w, list, count);
+	rc = na_pair_open(&w, list, count);
 	if (rc < 0) {
-		unclaim_list(c, list);
+		na_pair_unclaim_list(c, list);
 		return rc;
 	}
-	sort_spans(&w);
-	find_items(&w);
-	if (w.item_count > 1)
-		rc = na_pack(&w);
-	if (rc == 0 && w.item_count > 1)
-		rc = merge_items(&w);
-	unclaim_all(&w);
+	rc = limits->hold ? merge_held(&w) : na_runs_merge(&w);
+	na_pair_unclaim(&w);
 	na_os.unmap(w.memory, w.memory_bytes);
 	return rc;
 }

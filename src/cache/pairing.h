@@ -20,6 +20,9 @@ struct na_pack_item {
 struct na_pack_bin {
 	uint32_t first, last;
 	uint32_t target;	/* the item that the others come to, if it has a frame */
+	uint32_t group;		/* na_cover(): of frames that are made together or not at all */
+	bool apart;		/* the same: it does not lie behind the bin before */
+	bool used;		/* the same: something comes to it, or to its group */
 	struct na_frame *frame; /* of private units: made when the first of them is mapped */
 	bool begun;		/* that is done, or about to be */
 };
@@ -32,7 +35,8 @@ struct na_pack {
 	struct na_span **spans;	       /* claimed, by address */
 	struct na_pack_item *items;    /* private units are by address */
 	struct na_pack_bin *bins;
-	uint32_t *open;			    /* bins that units are still tried against, oldest first */
+	uint32_t *
+		open; /* bins that units are still tried against, oldest first; of na_cover(): in the order in which they are made */
 	uint64_t *open_bits;		    /* and what lives in them */
 	uint64_t *bits;			    /* of each item */
 	char *page;			    /* where frames are composed */
@@ -41,6 +45,7 @@ struct na_pack {
 	bool no_frames;			    /* merged spans are left as they are */
 	uint32_t private;		    /* spans claimed that were not merged */
 	uint32_t span_count, item_count, bin_count, open_count;
+	uint32_t next_bin, next_item;		/* where merging goes on */
 	uint32_t run, run_count, run_most;	/* items that follow each other, and begin frames */
 	uint32_t per, words, unit_bytes, units; /* of a unit; of a span */
 	void *memory;
@@ -49,5 +54,41 @@ struct na_pack {
 
 /* Puts every item into a bin. 0 or -ENOMEM. */
 int na_pack(struct na_pack *w);
+/* Items are private units, by address, also those in which nothing lives, and bins what frames there are, by their place in the file. Gives items a
+ * bin where they are to go, or NONE, and makes bins for frames to come, which `open` has in order: `first` is the unit that becomes one. 0 or -ENOMEM. */
+int na_cover(struct na_pack *w);
+
+/* ---- for the other files that merge; under na_merging_lock ---- */
+
+#define NA_PACK_SLICE_RUN ((size_t)32 << 10) /* bytes that one call maps in a slice */
+
+/* pairing.c. What is constant of a class. */
+void na_pair_begin(struct na_pack *w, struct na_cache *c, unsigned int cls, struct na_merge_limits *limits);
+/* A span is the pass's, and put on the list; under the cache's lock. */
+bool na_pair_claim(struct na_pack *w, struct na_span *span, struct na_span **list);
+/* Those that are claimed go back to where they belong. */
+void na_pair_unclaim(struct na_pack *w);
+void na_pair_unclaim_list(struct na_cache *c, struct na_span *list);
+/* Memory, and w->spans, by address. */
+int na_pair_open(struct na_pack *w, struct na_span *list, uint32_t spans);
+/* What lives in a unit is added to the bits; how much lives in those. */
+uint32_t na_pair_unit_bits(const struct na_pack *w, const struct na_span *span, uint32_t index, uint64_t *out);
+/* Whether the machine has lost a page of it. */
+bool na_pair_is_lost(const struct na_pack *w, const struct na_span *span, uint32_t index, const struct na_frame *frame);
+/* Private units in which nothing lives go back. */
+void na_pair_purge(struct na_pack *w, struct na_span *span);
+uintptr_t na_pair_address(const struct na_pack *w, const struct na_pack_item *item);
+/* Live slots of a unit, whose contents are at `from`, to where they lie in a frame. */
+void na_pair_copy(const struct na_pack *w, char *to, const struct na_span *span, uint32_t index, const char *from);
+/* Where a frame that is there can be written. */
+char *na_pair_host(const struct na_pack *w, const struct na_frame *frame);
+/* Every unit of a frame, with its contents, onto another one. */
+int na_pair_join(struct na_pack *w, struct na_frame *to, struct na_frame *from);
+
+/* runs.c. A whole pass over what is claimed: by runs of units, then frames with frames. */
+int na_runs_merge(struct na_pack *w);
+/* Which units go where, of what is private and no frames that were there; then does it, from next_bin and next_item on. */
+int na_runs_plan(struct na_pack *w);
+int na_runs_go(struct na_pack *w);
 
 #endif

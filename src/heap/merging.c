@@ -19,14 +19,13 @@
 #include "pool/frames.h"
 
 #define LEAST_MAPPINGS 256 /* fewer are not worth the trouble */
-#define GRAIN_MOST     16
 
 struct na_lock na_merging_lock;
 
 /* Under na_merging_lock. */
 static struct {
 	struct na_merge_limits limits;
-	uint64_t units; /* of grain 1, while they are counted */
+	uint32_t grain; /* see struct na_merging */
 	uint64_t winnable;
 	int rc;
 	enum na_merging_off off;
@@ -134,17 +133,13 @@ static int look_at_library(struct dl_phdr_info *info, size_t size, void *found)
 	return 0;
 }
 
-/* 0 if it may be done, with what mappings it may use. */
-static int look_around(void)
+/* Whether memory is, or may be, pinned now: asked before every slice. */
+static int look_at_pins(void)
 {
-	uint64_t most = na_limits_most_maps();
 	uint64_t pinned = NA_LIMIT_NONE, locked = NA_LIMIT_NONE;
 	static char text[16384]; /* a line of it has all of the user's groups */
 	const char *library = NULL;
-	int rc;
 
-	state.off = NA_MERGING_ON;
-	state.why[0] = '\0';
 	if (na_limits_text("/proc/self/status", text, sizeof(text)) > 0) {
 		pinned = na_limits_line(text, "VmPin:");
 		locked = na_limits_line(text, "VmLck:");
@@ -156,12 +151,26 @@ static int look_around(void)
 		return say(NA_MERGING_PINNED, "%llu KiB of this process are pinned or registered", NULL, pinned);
 	if (locked)
 		return say(NA_MERGING_LOCKED, "%llu KiB of this process are locked", NULL, locked);
-	if (na_limits_number("/proc/sys/vm/overcommit_memory") == 2)
-		return say(NA_MERGING_MAPPINGS, "mappings that go back to private memory may be refused: %s is 2",
-			   "vm.overcommit_memory", 0);
 	dl_iterate_phdr(look_at_library, &library);
 	if (library)
 		return say(NA_MERGING_REGISTERED, "%s is loaded, which may keep a registration cache", library, 0);
+	return 0;
+}
+
+/* 0 if it may be done, with what mappings it may use. */
+static int look_around(void)
+{
+	uint64_t most = na_limits_most_maps();
+	int rc;
+
+	state.off = NA_MERGING_ON;
+	state.why[0] = '\0';
+	rc = look_at_pins();
+	if (rc < 0)
+		return rc;
+	if (na_limits_number("/proc/sys/vm/overcommit_memory") == 2)
+		return say(NA_MERGING_MAPPINGS, "mappings that go back to private memory may be refused: %s is 2",
+			   "vm.overcommit_memory", 0);
 	if (most == NA_LIMIT_NONE || most / 3 < LEAST_MAPPINGS)
 		return say(NA_MERGING_MAPPINGS, "too few mappings are allowed: vm.max_map_count is %llu", NULL, most);
 	state.limits.edges = most / 3;
@@ -220,16 +229,15 @@ static uint64_t saved(void)
 	return mapped > frames ? mapped - frames : 0;
 }
 
-static void choose_grain(void)
+/* How many pages a mapping must cover, were all of them merged: covering.c sees to it. */
+static void count_pages(void)
 {
-	uint64_t used = figure(&na_merge_figures.edges);
+	uint64_t used = figure(&na_merge_figures.edges), units = 0,
+		 left = state.limits.edges > used ? state.limits.edges - used : 1;
 
-	state.units = 0;
 	state.limits.grain = 1;
-	na_named_each(winnable_of_pool, &state.units);
-	/* Most units of a sparse heap get a mapping, which their neighbours end where they have one as well. */
-	while (state.limits.grain < GRAIN_MOST && used + state.units / state.limits.grain > state.limits.edges)
-		state.limits.grain *= 2;
+	na_named_each(winnable_of_pool, &units);
+	state.grain = units <= left ? 1 : (uint32_t)((units + left - 1) / left);
 }
 
 uint64_t na_merging_run(void)
@@ -242,7 +250,7 @@ uint64_t na_merging_run(void)
 	na_named_each(restore_pool, NULL);
 	state.rc = 0;
 	if (look_around() == 0) {
-		choose_grain();
+		count_pages();
 		na_named_each(merge_pool, NULL);
 		na_named_each(restore_pool, NULL);
 		if (state.rc < 0)
@@ -255,6 +263,85 @@ uint64_t na_merging_run(void)
 	return won;
 }
 
+/* ---- slices ---- */
+
+/* Where a pass in slices is: pools by their number in the list, which may have changed meanwhile (then one is left out, or looked at twice). */
+static struct {
+	uint32_t pool, cache, cls, left, number;
+	bool on;
+} at = { .left = UINT32_MAX };
+
+static void slice_cache(struct na_cache *c)
+{
+	for (; at.cls < NA_CLASSES && state.rc == 0; at.cls++, at.left = UINT32_MAX) {
+		state.rc = na_merge_slice(c, at.cls, &state.limits, &at.left);
+		if (state.limits.more)
+			return;
+	}
+}
+
+static uint64_t slice_pool(struct na_pool *pool, void *unused)
+{
+	struct na_named *n = na_named_of(pool);
+
+	(void)unused;
+	if (at.number++ != at.pool || state.limits.more || state.rc < 0)
+		return 0;
+	for (; at.cache < n->caches && na_merging_takes_part(n); at.cache++, at.cls = 0) {
+		if (na_named_cache(n, at.cache))
+			slice_cache(na_named_cache(n, at.cache));
+		if (state.limits.more || state.rc < 0)
+			return 0;
+	}
+	at.pool++;
+	at.cache = at.cls = 0;
+	return 0;
+}
+
+static void begin_slices(void)
+{
+	na_named_each(restore_pool, NULL);
+	count_pages();
+	at.pool = at.cache = at.cls = 0;
+	at.left = UINT32_MAX;
+	at.on = true;
+}
+
+bool na_merging_slice(uint64_t deadline, uint64_t *bytes, uint64_t *won)
+{
+	uint64_t began = na_os_now_ns(), before;
+
+	if (!na_trylock(&na_merging_lock)) /* somebody else is at it, or forks */
+		return false;
+	before = saved();
+	state.rc = 0;
+	state.limits.more = false;
+	state.limits.deadline = deadline;
+	state.limits.bytes = *bytes;
+	if ((at.on ? look_at_pins() : look_around()) < 0) {
+		at.on = false;
+	} else {
+		if (!at.on)
+			begin_slices();
+		at.number = 0;
+		na_named_each(slice_pool, NULL);
+		at.on = state.limits.more;
+		if (state.rc < 0)
+			say(NA_MERGING_REFUSED, "the system refused a call: error %llu", NULL,
+			    (unsigned long long)-state.rc);
+	}
+	if (!at.on)
+		na_merge_slice_end();
+	*bytes = state.limits.bytes;
+	*won += saved() > before ? saved() - before : 0;
+	state.limits.deadline = 0;
+	state.ns += na_os_now_ns() - began;
+	na_unlock(&na_merging_lock);
+	return at.on;
+}
+
+/* ---- figures ---- */
+
 void na_merging_figures(struct na_merging *out)
 {
 	na_lock(&na_merging_lock);
@@ -265,7 +352,7 @@ void na_merging_figures(struct na_merging *out)
 				    .bound = figure(&na_merge_figures.bound),
 				    .refused = figure(&na_merge_figures.refused),
 				    .ns = state.ns,
-				    .grain = state.limits.grain,
+				    .grain = state.grain,
 				    .most_mappings = state.limits.edges,
 				    .off = state.off };
 	memcpy(out->why, state.why, sizeof(out->why));

@@ -39,9 +39,10 @@ enum na_merging_off {
 
 struct na_merging {
 	uint64_t restored, frame_bytes, mapped_bytes, mappings, ns;
-	uint64_t bound;		 /* units left apart because mappings were used up, since the start */
-	uint64_t refused;	 /* calls of the system that failed */
-	uint32_t grain;		 /* of the last pass: units taken as one, 1, 2, 4, ... */
+	uint64_t bound;	  /* units left apart because mappings were used up, since the start */
+	uint64_t refused; /* calls of the system that failed */
+	uint32_t
+		grain; /* of the last pass: units that a mapping must cover so that there are enough; 1: they do not bind */
 	uint64_t most_mappings;	 /* that it may use */
 	enum na_merging_off off; /* why the last pass merged nothing, or ended early */
 	char why[96];		 /* the same as a sentence, with the figure or the library; "" if it did all */
@@ -49,6 +50,9 @@ struct na_merging {
 
 /* Every pool that takes part; bytes of physical memory that were won. What kept it from more: na_merging_figures(). */
 uint64_t na_merging_run(void);
+/* The same in slices, each of which begins no step that is not expected to end by the deadline, and moves at most *bytes, which it counts down. Adds to
+ * *won; true if there is more to do, by the next one. Does nothing while another thread merges. */
+bool na_merging_slice(uint64_t deadline, uint64_t *bytes, uint64_t *won);
 void na_merging_figures(struct na_merging *out);
 /* Bytes that a perfect packing of what takes part would free. */
 uint64_t na_merging_winnable(void);

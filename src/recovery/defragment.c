@@ -182,8 +182,11 @@ static bool bring_home(struct pass *p)
 /* Only when the program has said that nobody writes. */
 static bool merge(struct pass *p)
 {
-	if (p->quiescent)
-		p->merged += na_merging_run();
+	if (!p->quiescent)
+		return false;
+	if (!p->whole)
+		return na_merging_slice(p->deadline, &p->bytes, &p->merged);
+	p->merged += na_merging_run();
 	return false;
 }
 
@@ -312,7 +315,7 @@ int na_defrag_pass(void)
 }
 
 /* Of at most `most` nanoseconds; 0: without a bound. Adds what it won. */
-static bool slice_locked(uint64_t most, bool near, uint64_t *bytes)
+static bool slice_locked(uint64_t most, bool near, bool quiescent, uint64_t *bytes)
 {
 	uint64_t before;
 	bool more;
@@ -324,11 +327,12 @@ static bool slice_locked(uint64_t most, bool near, uint64_t *bytes)
 		step_at = 0;
 		under_way = true;
 	}
-	before = current.won + current.purged;
+	before = current.won + current.purged + current.merged;
 	current.whole = most == 0;
+	current.quiescent = quiescent;
 	current.bytes = setting(&na_options.defrag_move_size);
 	more = run(&current, &step_at, most);
-	*bytes += current.won + current.purged - before;
+	*bytes += current.won + current.purged + current.merged - before;
 	if (!more) {
 		under_way = false;
 		end(&current);
@@ -344,15 +348,17 @@ static bool armed(void)
 	       (m == NA_DEFRAG_OFF && setting(&na_options.defragmentation));
 }
 
-static bool own_slice(bool pause)
+/* `asked`: the program asked for this one, which under NA_DEFRAG_COORDINATED is its word that nobody writes. */
+static bool own_slice(bool pause, bool asked)
 {
+	bool quiescent = asked && atomic_load_explicit(&mode, memory_order_relaxed) == NA_DEFRAG_COORDINATED;
 	bool whole = atomic_load_explicit(&mode, memory_order_relaxed) == NA_DEFRAG_FULL, more;
 	uint64_t begin, bytes = 0;
 
-	if (!armed() || na_os_inside || !na_trylock(&na_defrag_lock))
+	if ((!armed() && !quiescent) || na_os_inside || !na_trylock(&na_defrag_lock))
 		return false;
 	begin = na_os_now_ns();
-	more = slice_locked(whole ? 0 : setting(&na_options.defrag_slice) * 1000, false, &bytes);
+	more = slice_locked(whole ? 0 : setting(&na_options.defrag_slice) * 1000, false, quiescent, &bytes);
 	na_unlock(&na_defrag_lock);
 	if (pause && (more || bytes)) /* else it found nothing to do */
 		tell_pause(begin, bytes);
@@ -361,7 +367,7 @@ static bool own_slice(bool pause)
 
 bool na_defrag_slice(void)
 {
-	return own_slice(true);
+	return own_slice(true, true);
 }
 
 static void quiescent_window(struct na_defrag_window *w, uint64_t begin)
@@ -391,7 +397,7 @@ void na_defrag_window(struct na_defrag_window *w)
 	while (w->more && now < w->deadline && !(w->over && w->over(w->closure)) && na_trylock(&na_defrag_lock)) {
 		uint64_t left = w->deadline - now;
 
-		w->more = slice_locked(left < slice ? left : slice, w->near, &w->won);
+		w->more = slice_locked(left < slice ? left : slice, w->near, false, &w->won);
 		na_unlock(&na_defrag_lock);
 		now = na_os_now_ns();
 	}
@@ -404,13 +410,13 @@ uint32_t na_defrag_tick(void)
 	/* The pool's switch asks for the maintenance thread as it always did. */
 	if (!armed() || !na_defrag_wants_ticks())
 		return UINT32_MAX;
-	return own_slice(false) ? BUSY_MS : IDLE_MS;
+	return own_slice(false, false) ? BUSY_MS : IDLE_MS;
 }
 
 void na_defrag_wanted(void)
 {
 	if (armed() && !atomic_load_explicit(&na_defrag_background, memory_order_relaxed))
-		na_defrag_slice();
+		own_slice(true, false);
 }
 
 uint64_t na_defrag_make_room(void)

@@ -154,7 +154,7 @@ static int lives_on(void *argument)
 	validate();
 	/* Slots that are free in all spans of a page: no two blocks lie on one place of it. */
 	held = pool->pool.used_slices;
-	for (n = 0; n < count / 32; n++) {
+	for (n = 0; n < count / 96; n++) {
 		more[n] = na_named_allocate(pool, size);
 		REQUIRE(more[n]);
 		check_fill(more[n], 0, size, n + 1000000);
@@ -203,6 +203,93 @@ static void blocks_live_on(void)
 		snprintf(what, sizeof(what), "blocks of %zu bytes", sizes[i]);
 		child_run(lives_on, &sizes[i], &c);
 		CHILD_GOOD(&c, what);
+	}
+}
+
+/* ---- slices ---- */
+
+/* Between slices blocks come and go, so that spans of the plan empty, fill up and are used for others. */
+static void churn(int round)
+{
+	for (size_t i = (size_t)round % 7; i < count; i += 97)
+		if (blocks[i]) {
+			CHECK_EQ(na_heap_release_checked(blocks[i]), 0);
+			blocks[i] = NULL;
+		} else {
+			blocks[i] = na_named_allocate(pool, size_of_blocks);
+			REQUIRE(blocks[i]);
+			check_fill(blocks[i], 0, size_of_blocks, i);
+		}
+}
+
+static int in_slices(void *argument)
+{
+	uint64_t slices = 0, moved, bytes = 16 * NA_PAGE;
+	struct na_merging m;
+	bool more = true;
+
+	pool = make_pool();
+	scatter(pool, 40000, *(size_t *)argument, 8);
+	na_defrag_start(NA_DEFRAG_COORDINATED, false, false);
+	/* No time: nothing is begun. */
+	moved = 0;
+	CHECK(na_merging_slice(na_os_now_ns(), &bytes, &moved));
+	na_merging_figures(&m);
+	CHECK_EQ(m.mapped_bytes, 0);
+	for (; more && slices < 20000; slices++) {
+		uint64_t before = m.mapped_bytes;
+
+		bytes = 16 * NA_PAGE;
+		more = na_merging_slice(na_os_now_ns() + 10 * 1000 * 1000, &bytes, &moved);
+		na_merging_figures(&m);
+		CHECK(m.mapped_bytes <= before + 16 * NA_PAGE + 8 * NA_PAGE); /* and what it holds for each other */
+		if (slices % 4 == 1)
+			churn((int)slices);
+		if (slices % 16 == 3)
+			validate();
+	}
+	CHECK_MSG(!more && slices > 10, "%llu slices", (unsigned long long)slices);
+	CHECK_MSG(m.off == NA_MERGING_ON, "%s", m.why);
+	CHECK_MSG(m.mapped_bytes > m.frame_bytes, "%llu on %llu", (unsigned long long)m.mapped_bytes,
+		  (unsigned long long)m.frame_bytes);
+	CHECK(moved > 0);
+	check_blocks();
+	validate();
+	/* A plan is under way when the pool is emptied, and when a whole pass is made. */
+	bytes = 4 * NA_PAGE;
+	na_merging_slice(na_os_now_ns() + 10 * 1000 * 1000, &bytes, &moved);
+	merge();
+	check_blocks();
+	bytes = 4 * NA_PAGE;
+	na_merging_slice(na_os_now_ns() + 10 * 1000 * 1000, &bytes, &moved);
+	na_named_reset(pool);
+	count = 0;
+	scatter(pool, 20000, 256, 8);
+	bytes = 64 * NA_PAGE;
+	na_merging_slice(na_os_now_ns() + 10 * 1000 * 1000, &bytes, &moved);
+	check_blocks();
+	validate();
+	na_named_destroy(pool);
+	pool = make_pool();
+	scatter(pool, 20000, 256, 8);
+	bytes = 64 * NA_PAGE;
+	na_merging_slice(na_os_now_ns() + 10 * 1000 * 1000, &bytes, &moved);
+	check_blocks();
+	validate();
+	free_blocks();
+	na_named_destroy(pool);
+	return check_failures != 0;
+}
+
+static void slices(void)
+{
+	static size_t sizes[] = { 64, 256 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct child c;
+
+		child_run(in_slices, &sizes[i], &c);
+		CHILD_GOOD(&c, "slices");
 	}
 }
 
@@ -721,6 +808,7 @@ int main(void)
 	na_pools_boot();
 	na_heap_start();
 	RUN(blocks_live_on);
+	RUN(slices);
 	RUN(a_pool_ends);
 	RUN(resident_bytes_are_physical);
 	RUN(damage_is_found);

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Merging where nobody writes: units that follow each other, and come to frames that do, are mapped by one call and are one mapping. covering.c says what goes
+ * where; pairing.c claims spans, and merges while threads write. See merge.h.
+ *
+ * Blocks that become frames come first: their contents are written to the file as they are, and it is mapped in their place. Then, by address, so that the kernel need not
+ * split a mapping in the middle, runs of units are stored through the addresses of their frames' hosts, and mapped. Between planning and this blocks may have come and gone
+ * (slicing.c): what no longer fits is left.
+ *
+ * A call that fails leaves what was done: contents are copied and never moved.
+ *
+ * Cost: a run one system call, and its copying; a frame's block another two.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cache/pairing.h"
+#include "os/os.h"
+#include "pool/frames.h"
+
+#define NONE NA_PACK_NONE
+
+/* What lives on a frame. */
+static uint32_t frame_bits(const struct na_pack *w, const struct na_frame *frame, uint64_t *bits)
+{
+	uint32_t live = 0;
+
+	memset(bits, 0, w->words * sizeof(*bits));
+	for (const struct na_unit *u = frame->units; u; u = u->next)
+		live = na_pair_unit_bits(w, u->of->span, u->index, bits);
+	return live;
+}
+
+/* A frame on which nothing lives: its memory goes back, and comes again when a slot of it is given out. */
+static void empty_frame(struct na_pack *w, struct na_frame *frame)
+{
+	if (frame->empty || na_frames_punch(w->c->pool, frame->at, frame->bytes) < 0)
+		return;
+	na_lock(&w->c->lock);
+	na_merge_emptied(w->c, frame);
+	na_unlock(&w->c->lock);
+}
+
+/* A frame as an item. */
+static void add_frame(struct na_pack *w, struct na_span *span, uint32_t index, struct na_frame *frame)
+{
+	struct na_pack_item *item = &w->items[w->item_count];
+
+	if (na_pair_is_lost(w, span, index, frame))
+		return;
+	*item = (struct na_pack_item){ span, frame, index, 0, NONE, NONE };
+	item->live = frame_bits(w, frame, w->bits + (size_t)w->item_count * w->words);
+	if (item->live && item->live < w->per)
+		w->item_count++;
+	if (!item->live)
+		empty_frame(w, frame);
+}
+
+/* A private unit, whatever lives in it. */
+static void add_private(struct na_pack *w, struct na_span *span, uint32_t index)
+{
+	struct na_pack_item *item = &w->items[w->item_count];
+	uint64_t *bits = w->bits + (size_t)w->item_count * w->words;
+
+	if (na_pair_is_lost(w, span, index, NULL))
+		return;
+	memset(bits, 0, w->words * sizeof(*bits));
+	*item = (struct na_pack_item){ span, NULL, index, 0, NONE, NONE };
+	item->live = na_pair_unit_bits(w, span, index, bits);
+	w->item_count++;
+}
+
+/* A frame as what units may come to. */
+static void add_bin(struct na_pack *w, struct na_span *span, uint32_t index, struct na_frame *frame)
+{
+	if (!na_pair_is_lost(w, span, index, frame))
+		w->bins[w->bin_count++] = (struct na_pack_bin){ .first = NONE, .frame = frame };
+}
+
+/* By their place in the file: nearly so when spans are by address. */
+static void sort_bins(struct na_pack *w)
+{
+	for (uint32_t gap = w->bin_count / 2; gap; gap /= 2)
+		for (uint32_t i = gap; i < w->bin_count; i++) {
+			struct na_pack_bin bin = w->bins[i];
+			uint32_t k = i;
+
+			for (; k >= gap && w->bins[k - gap].frame->at > bin.frame->at; k -= gap)
+				w->bins[k] = w->bins[k - gap];
+			w->bins[k] = bin;
+		}
+	for (uint32_t i = 0; i < w->bin_count; i++) {
+		const struct na_frame *frame = w->bins[i].frame;
+
+		w->bins[i].apart = !i || w->bins[i - 1].frame->at + frame->bytes != frame->at;
+		frame_bits(w, frame, w->open_bits + (size_t)i * w->words);
+	}
+}
+
+static void each_frame(struct na_pack *w, void (*work)(struct na_pack *, struct na_span *, uint32_t, struct na_frame *))
+{
+	w->item_count = w->bin_count = w->open_count = 0;
+	for (uint32_t i = 0; i < w->span_count; i++) {
+		const struct na_merge *m = na_span_merge(w->spans[i]);
+
+		for (uint32_t k = 0; m && m->per == w->per && k < w->units; k++)
+			if (m->unit[k].frame && m->unit[k].frame->host == &m->unit[k])
+				work(w, w->spans[i], k, m->unit[k].frame);
+	}
+}
+
+static void find_private(struct na_pack *w)
+{
+	for (uint32_t i = 0; i < w->span_count; i++) {
+		const struct na_merge *m = na_span_merge(w->spans[i]);
+
+		for (uint32_t k = 0; (!m || m->per == w->per) && k < w->units; k++)
+			if (!m || !m->unit[k].frame)
+				add_private(w, w->spans[i], k);
+	}
+}
+
+/* ---- slices ---- */
+
+static uint64_t step_ns = 30 * 1000; /* running mean of a call with what goes with it, before one was measured */
+
+/* Whether another step is expected to fit, of so many units. */
+static bool is_time(struct na_pack *w, uint32_t units)
+{
+	struct na_merge_limits *l = w->limits;
+
+	if (!l->deadline)
+		return true;
+	l->more = l->bytes < (uint64_t)units * w->unit_bytes || na_os_now_ns() + step_ns > l->deadline;
+	if (l->more && l->bytes)
+		step_ns -= step_ns / 64; /* or one that fits into no slice would be the last */
+	return !l->more;
+}
+
+static uint64_t begin_step(const struct na_pack *w)
+{
+	return w->limits->deadline ? na_os_now_ns() : 0;
+}
+
+static void end_step(const struct na_pack *w, uint64_t begin, uint32_t units)
+{
+	struct na_merge_limits *l = w->limits;
+	uint64_t ns, moved = (uint64_t)units * w->unit_bytes;
+
+	if (!l->deadline)
+		return;
+	l->bytes -= moved < l->bytes ? moved : l->bytes;
+	ns = na_os_now_ns() - begin;
+	if (ns > 4 * step_ns) /* a thread that lost the processor says nothing of the next */
+		ns = 4 * step_ns;
+	step_ns = ns > step_ns ? (ns + step_ns) / 2 : step_ns - (step_ns - ns) / 8;
+}
+
+/* ---- the first units of frames, those that follow each other at once ---- */
+
+/* Records for the spans of a run, each with the first of its items; what was made before a failure is in w->made. */
+static int make_records(struct na_pack *w, uint32_t first, uint32_t count)
+{
+	memset(w->made, 0, sizeof(w->made));
+	for (uint32_t i = 0; i < count; i++) {
+		const struct na_pack_item *item = &w->items[first + i];
+
+		if (na_span_merge(item->span) || (i && item[-1].span == item->span))
+			continue;
+		w->made[i] = na_merge_make(w->c, item->span, w->limits->grain);
+		if (!w->made[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void unmake_records(struct na_pack *w, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		na_merge_unmake(w->c, w->made[i]);
+}
+
+static struct na_merge *record_of(const struct na_pack *w, uint32_t first, uint32_t i)
+{
+	return w->made[i] ? w->made[i] : na_span_merge(w->items[first + i].span);
+}
+
+static int make_frames(struct na_pack *w)
+{
+	for (uint32_t i = 0; i < w->run_count; i++) {
+		struct na_frame *frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
+
+		if (!frame)
+			return -ENOMEM;
+		memset(frame, 0, sizeof(*frame));
+		frame->bytes = w->unit_bytes;
+		w->bins[w->items[w->run + i].bin].frame = frame;
+	}
+	return 0;
+}
+
+static void give_up_run(struct na_pack *w)
+{
+	for (uint32_t i = 0; i < w->run_count; i++) {
+		struct na_pack_bin *bin = &w->bins[w->items[w->run + i].bin];
+
+		if (bin->frame)
+			na_arena_give(&w->c->pool->arena, bin->frame, sizeof(*bin->frame));
+		bin->frame = NULL;
+	}
+	unmake_records(w, w->run_count);
+}
+
+static int map_run(struct na_pack *w, uint64_t *at)
+{
+	size_t bytes = (size_t)w->run_count * w->unit_bytes;
+	char *from = (char *)na_pair_address(w, &w->items[w->run]);
+	int rc;
+
+	memset(w->page, 0, bytes);
+	for (uint32_t i = 0; i < w->run_count; i++) {
+		const struct na_pack_item *item = &w->items[w->run + i];
+		size_t offset = (size_t)i * w->unit_bytes;
+
+		na_pair_copy(w, w->page + offset, item->span, item->index, from + offset);
+	}
+	rc = na_frames_write(w->c->pool, w->page, bytes, at);
+	if (rc < 0)
+		return rc;
+	rc = na_frames_map(w->c->pool, *at, bytes, from);
+	if (rc < 0)
+		na_frames_punch(w->c->pool, *at, bytes);
+	return rc;
+}
+
+static void join_run(struct na_pack *w, uint64_t at)
+{
+	na_lock(&w->c->lock);
+	for (uint32_t i = 0; i < w->run_count; i++) {
+		const struct na_pack_item *item = &w->items[w->run + i];
+		struct na_frame *frame = w->bins[item->bin].frame;
+
+		frame->at = at + (uint64_t)i * w->unit_bytes;
+		na_merge_join(w->c, record_of(w, w->run, i), item->index, frame);
+	}
+	na_unlock(&w->c->lock);
+	na_merge_count(&na_merge_figures.frame_bytes, (int64_t)w->run_count * w->unit_bytes);
+	for (uint32_t i = 0; i < w->run_count; i++) {
+		uint32_t bin = w->items[w->run + i].bin;
+		uint64_t any = 0, *bits = w->open_bits + (size_t)bin * w->words;
+
+		for (uint32_t k = 0; k < w->words; k++)
+			any |= bits[k];
+		/* It is there for what lies beside it, and nothing will come to it. (A slot may have been given out since that was planned.) */
+		if (!any && !frame_bits(w, w->bins[bin].frame, bits))
+			empty_frame(w, w->bins[bin].frame);
+	}
+}
+
+static int end_run(struct na_pack *w)
+{
+	uint64_t at = 0, begin = begin_step(w);
+	int rc;
+
+	if (!w->run_count)
+		return 0;
+	rc = make_records(w, w->run, w->run_count);
+	if (rc == 0)
+		rc = make_frames(w);
+	if (rc == 0)
+		rc = map_run(w, &at);
+	if (rc == 0)
+		join_run(w, at);
+	else
+		give_up_run(w);
+	end_step(w, begin, w->run_count);
+	w->run_count = 0;
+	return rc;
+}
+
+static bool continues(const struct na_pack *w, uint32_t i)
+{
+	return na_pair_address(w, &w->items[i]) == na_pair_address(w, &w->items[i - 1]) + w->unit_bytes;
+}
+
+/* Whether it is one call with those before. */
+static bool may_add(const struct na_pack *w, uint32_t i)
+{
+	return w->run_count && w->run_count < w->run_most && i == w->run + w->run_count && continues(w, i);
+}
+
+/* The item is the first of its frame. */
+static int add_to_run(struct na_pack *w, uint32_t i)
+{
+	int rc = 0;
+
+	if (!may_add(w, i))
+		rc = end_run(w);
+	if (rc < 0)
+		return rc;
+	if (!w->run_count)
+		w->run = i;
+	w->run_count++;
+	return 0;
+}
+
+/* ---- units that follow each other onto frames that do ---- */
+
+static bool has_mappings(const struct na_pack *w, uint64_t more)
+{
+	return __atomic_load_n(&na_merge_figures.edges, __ATOMIC_RELAXED) + more <= w->limits->edges;
+}
+
+/* Items that go onto frames one after the other, from `i` on. */
+static uint32_t run_from(const struct na_pack *w, uint32_t i)
+{
+	const struct na_frame *before = w->bins[w->items[i].bin].frame;
+	uint32_t n = 1;
+
+	for (; n < w->run_most && i + n < w->item_count && continues(w, i + n); n++) {
+		uint32_t bin = w->items[i + n].bin;
+		const struct na_frame *frame = bin != NONE && w->bins[bin].first != i + n ? w->bins[bin].frame : NULL;
+
+		if (!frame || before->at + before->bytes != frame->at)
+			break;
+		before = frame;
+	}
+	return n;
+}
+
+/* How many of the items fit as things are now: between slices blocks come and go. */
+static uint32_t still_fit(struct na_pack *w, uint32_t first, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct na_pack_item *item = &w->items[first + i];
+		const struct na_frame *frame = w->bins[item->bin].frame;
+		uint64_t *bits = w->bits + (size_t)(first + i) * w->words,
+			 *there = w->open_bits + (size_t)item->bin * w->words, both = 0;
+		const struct na_merge *m = na_span_merge(item->span);
+
+		if (!frame->host || (m && m->unit[item->index].frame))
+			return i;
+		memset(bits, 0, w->words * sizeof(*bits));
+		item->live = na_pair_unit_bits(w, item->span, item->index, bits);
+		frame_bits(w, frame, there);
+		for (uint32_t k = 0; k < w->words; k++)
+			both |= bits[k] & there[k];
+		if (both)
+			return i;
+	}
+	return count;
+}
+
+static void store_run(struct na_pack *w, uint32_t first, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct na_pack_item *item = &w->items[first + i];
+		struct na_frame *frame = w->bins[item->bin].frame;
+
+		if (!item->live)
+			continue;
+		na_pair_copy(w, na_pair_host(w, frame), item->span, item->index,
+			     (const char *)na_pair_address(w, item));
+		if (!frame->empty)
+			continue;
+		na_lock(&w->c->lock);
+		na_merge_filled(w->c, frame);
+		na_unlock(&w->c->lock);
+	}
+}
+
+static int map_onto(struct na_pack *w, uint32_t first, uint32_t count)
+{
+	const struct na_frame *frame = w->bins[w->items[first].bin].frame;
+	int rc = make_records(w, first, count);
+
+	if (rc == 0) {
+		store_run(w, first, count);
+		rc = na_frames_map(w->c->pool, frame->at, (size_t)count * w->unit_bytes,
+				   (void *)na_pair_address(w, &w->items[first]));
+	}
+	if (rc < 0) {
+		unmake_records(w, count);
+		return rc;
+	}
+	na_lock(&w->c->lock);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct na_pack_item *item = &w->items[first + i];
+
+		na_merge_join(w->c, record_of(w, first, i), item->index, w->bins[item->bin].frame);
+	}
+	na_unlock(&w->c->lock);
+	return 0;
+}
+
+static bool still_private(const struct na_pack *w, uint32_t i)
+{
+	const struct na_merge *m = na_span_merge(w->items[i].span);
+
+	return !m || !m->unit[w->items[i].index].frame;
+}
+
+/* Blocks that become frames as they are. */
+static int begin_frames(struct na_pack *w)
+{
+	int rc = 0;
+
+	for (; w->next_bin < w->open_count && rc == 0; w->next_bin++) {
+		uint32_t first = w->bins[w->open[w->next_bin]].first;
+
+		if (!still_private(w, first))
+			continue;
+		if (w->limits->deadline && !may_add(w, first)) { /* a step ends here, before its time is looked at */
+			rc = end_run(w);
+			if (rc < 0 || !is_time(w, w->run_most))
+				break;
+		}
+		if (has_mappings(w, 2 + 2 * (w->run_count != 0)))
+			rc = add_to_run(w, first);
+		else
+			na_merge_count(&na_merge_figures.bound, 1);
+	}
+	return rc < 0 ? rc : end_run(w);
+}
+
+static int cover_units(struct na_pack *w)
+{
+	int rc = 0;
+
+	for (uint32_t n; w->next_item < w->item_count && rc == 0; w->next_item += n) {
+		uint32_t i = w->next_item, bin = w->items[i].bin;
+		uint64_t begin = begin_step(w);
+
+		n = 1;
+		if (bin == NONE || w->bins[bin].first == i || !w->bins[bin].frame)
+			continue;
+		n = still_fit(w, i, run_from(w, i));
+		if (!n) {
+			n = 1;
+			continue;
+		}
+		if (!is_time(w, n))
+			break;
+		if (has_mappings(w, 2))
+			rc = map_onto(w, i, n);
+		else
+			na_merge_count(&na_merge_figures.bound, n);
+		end_step(w, begin, n);
+	}
+	return rc;
+}
+
+int na_runs_go(struct na_pack *w)
+{
+	int rc = begin_frames(w);
+
+	return rc < 0 || w->limits->more ? rc : cover_units(w);
+}
+
+static int merge_private(struct na_pack *w)
+{
+	int rc = 0;
+
+	each_frame(w, add_bin);
+	sort_bins(w);
+	find_private(w);
+	if (w->item_count + w->bin_count < 2 || !w->item_count)
+		return 0;
+	rc = na_cover(w);
+	return rc < 0 ? rc : na_runs_go(w);
+}
+
+/* ---- frames that become one ---- */
+
+static int merge_bin(struct na_pack *w, const struct na_pack_bin *bin)
+{
+	struct na_frame *frame = w->items[bin->target].frame;
+	int rc = 0;
+
+	for (uint32_t i = bin->first; i != NONE && rc == 0; i = w->items[i].next) {
+		struct na_frame *from = w->items[i].frame;
+
+		if (from == frame)
+			continue;
+		if (!has_mappings(w, 2 * (uint64_t)from->count)) {
+			na_merge_count(&na_merge_figures.bound, from->count);
+			continue;
+		}
+		rc = na_pair_join(w, frame, from);
+	}
+	return rc;
+}
+
+static int merge_frames(struct na_pack *w)
+{
+	int rc;
+
+	each_frame(w, add_frame);
+	if (w->item_count < 2)
+		return 0;
+	rc = na_pack(w);
+	for (uint32_t i = 0; i < w->bin_count && rc == 0; i++)
+		if (w->bins[i].first != w->bins[i].last)
+			rc = merge_bin(w, &w->bins[i]);
+	return rc;
+}
+
+int na_runs_plan(struct na_pack *w)
+{
+	find_private(w);
+	return w->item_count > 1 ? na_cover(w) : 0;
+}
+
+int na_runs_merge(struct na_pack *w)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < w->span_count; i++)
+		na_pair_purge(w, w->spans[i]);
+	if (w->per > 1)
+		rc = merge_private(w);
+	if (w->per > 1 && rc == 0)
+		rc = merge_frames(w);
+	if (rc < 0)
+		na_merge_count(&na_merge_figures.refused, 1);
+	return rc;
+}
