@@ -15,6 +15,7 @@
  * All blocks carry their number and are looked at whenever they are worked on and when they end. Physical memory is Pss less what it was before; time is the
  * processor's, of all threads. JSON on the last line: a sample for each fiftieth of the time.
  */
+#include <dlfcn.h>
 #include <math.h>
 #include <numarena/numarena.h>
 #include <stdio.h>
@@ -191,6 +192,7 @@ int main(int argc, char **argv)
 {
 	const char *way = argc > 1 ? argv[1] : "";
 	int steps = argc > 2 ? atoi(argv[2]) : 200, sample = 0;
+	Dl_info from;
 	size_t peak = (argc > 3 ? strtoul(argv[3], NULL, 0) : 96) << 20;
 	bool slices = strcmp(way, "defragment") == 0 || strcmp(way, "compress") == 0;
 	double before, began, took, most = 0;
@@ -224,8 +226,12 @@ int main(int argc, char **argv)
 	took = processor() - began;
 	if (lost)
 		fprintf(stderr, "shift: %zu blocks are not what was written\n", lost);
-	printf("{\"way\":\"%s\",\"steps\":%d,\"operations\":%zu,\"seconds\":%.4f,\"lost\":%zu,\"blocks\":%zu,\"live\":%zu,\"end\":%.0f,\"peak\":%.0f,\"series\":[",
-	       way, steps, operations, took, lost, count, live, series[SAMPLES][0], most);
+	if (!dladdr(dlsym(RTLD_DEFAULT, "malloc"), &from)) {
+		fprintf(stderr, "shift: cannot tell where malloc comes from\n");
+		return 1;
+	}
+	printf("{\"way\":\"%s\",\"malloc\":\"%s\",\"steps\":%d,\"operations\":%zu,\"seconds\":%.4f,\"lost\":%zu,\"blocks\":%zu,\"live\":%zu,\"end\":%.0f,\"peak\":%.0f,\"series\":[",
+	       way, from.dli_fname, steps, operations, took, lost, count, live, series[SAMPLES][0], most);
 	for (int i = 0; i <= SAMPLES; i++)
 		printf("%s[%.0f,%.0f]", i ? "," : "", series[i][0], series[i][1]);
 	printf("]}\n");
