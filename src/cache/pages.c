@@ -58,12 +58,13 @@ static bool next_run(const struct na_span *span, uint32_t slot, uint32_t *from, 
 	return false;
 }
 
-/* Worth the faults: half empty, and emptier by an eighth than when it was last done. Under the lock. */
+/* Worth the faults: half empty, and emptier by an eighth than when it was last done, and by one slot at least, or it would be done for ever. Under
+ * the lock. */
 static bool worth_it(const struct na_span *span)
 {
-	uint32_t carved = na_span_carved(span);
+	uint32_t carved = na_span_carved(span), less = span->slots < 8 ? 1 : span->slots / 8u;
 
-	return span->used * 2 <= carved && span->used + span->slots / 8 <= span->left_at &&
+	return span->used * 2 <= carved && span->used + less <= span->left_at &&
 	       (size_t)(carved - span->used) * span->size >= 2 * NA_PAGE;
 }
 
