@@ -8,6 +8,7 @@
  *	shift WAY [STEPS [PEAK [SEED]]]		(200 steps, 96 MiB, seed 1)
  *
  *	raw		malloc and free, of whichever allocator is preloaded
+ *	concurrent	the same of numarena, with NUMARENA_DEFRAG_CONCURRENT: four passes of defragmentation on the way merge their pages
  *	movable		numarena's movable blocks, pinned while they are worked on
  *	defragment	the same, with up to 20 slices of defragmentation (200 us) after each step
  *	compress	the same, and what is cold is kept compressed
@@ -27,6 +28,7 @@
 
 #define SAMPLES 50
 #define PHASES	8
+#define PASSES	4 /* of merging, in all: each is 0.1 s, where all takes one */
 #define SLICES	20		  /* after a step, at most: one takes 4 seconds where it is not compressed in time */
 #define MOST	(1 << 20) /* blocks */
 
@@ -179,7 +181,7 @@ static void start(const char *way)
 
 	if (strcmp(way, "raw") == 0)
 		return;
-	movable = true;
+	movable = strcmp(way, "concurrent") != 0;
 	if (strcmp(way, "movable") && start_defragmentation(&defragmentation))
 		exit(1);
 	if (strcmp(way, "compress") == 0 && initialize_memory_compression(&compression)) {
@@ -191,14 +193,14 @@ static void start(const char *way)
 int main(int argc, char **argv)
 {
 	const char *way = argc > 1 ? argv[1] : "";
-	int steps = argc > 2 ? atoi(argv[2]) : 200, sample = 0;
+	int steps = argc > 2 ? atoi(argv[2]) : 200, sample = 0, passes = 0;
 	Dl_info from;
 	size_t peak = (argc > 3 ? strtoul(argv[3], NULL, 0) : 96) << 20;
-	bool slices = strcmp(way, "defragment") == 0 || strcmp(way, "compress") == 0;
+	bool slices = strcmp(way, "defragment") == 0 || strcmp(way, "compress") == 0, concurrent = strcmp(way, "concurrent") == 0;
 	double before, began, took, most = 0;
 
-	if ((!slices && strcmp(way, "raw") && strcmp(way, "movable")) || steps < SAMPLES || steps > 60000 || !peak) {
-		fprintf(stderr, "usage: shift raw|movable|defragment|compress [STEPS (50 to 60000) [PEAK in MiB [SEED]]]\n");
+	if ((!slices && !concurrent && strcmp(way, "raw") && strcmp(way, "movable")) || steps < SAMPLES || steps > 60000 || !peak) {
+		fprintf(stderr, "usage: shift raw|concurrent|movable|defragment|compress [STEPS (50 to 60000) [PEAK in MiB [SEED]]]\n");
 		return 2;
 	}
 	random_state = argc > 4 ? strtoull(argv[4], NULL, 0) : 1;
@@ -213,6 +215,10 @@ int main(int argc, char **argv)
 		run_step(step, steps, peak);
 		for (int n = 0; slices && more && n < SLICES; n++)
 			run_defragmentation_slice(&more);
+		if (concurrent && (step + 1) * PASSES / steps > passes) {
+			passes++;
+			trigger_defragmentation();
+		}
 		if ((step + 1) * SAMPLES / steps > sample) {
 			double now = processor(); /* looking costs time that is not the workload's */
 
@@ -224,6 +230,15 @@ int main(int argc, char **argv)
 		}
 	}
 	took = processor() - began;
+	if (concurrent) {
+		defrag_stats_t stats;
+
+		get_defragmentation_statistics(&stats);
+		if (!stats.merge_addresses) {
+			fprintf(stderr, "shift: nothing is merged: %s\n", stats.concurrent_refusal);
+			return 77;
+		}
+	}
 	if (lost)
 		fprintf(stderr, "shift: %zu blocks are not what was written\n", lost);
 	if (!dladdr(dlsym(RTLD_DEFAULT, "malloc"), &from)) {

@@ -260,7 +260,8 @@ void na_pair_purge(struct na_pack *w, struct na_span *span)
 	uint32_t live = live_in(w, span), bytes = na_merge_unit_pages(w->cls) * (uint32_t)NA_PAGE,
 		 per = bytes / span->size, units = (uint32_t)(span->slices * NA_SLICE / bytes);
 
-	if (live >= span->left_at)
+	/* Where threads go on it is not worth it for each block. */
+	if (live + (w->limits->hold ? span->slots / 8u : 0) >= span->left_at)
 		return;
 	span->left_at = (uint16_t)live;
 	for (uint32_t i = 0, end; i < units; i = end + 1) {
@@ -714,12 +715,12 @@ static uint64_t winnable(const struct na_kind *kind, unsigned int cls, uint64_t 
 	return held > live ? held - live : 0;
 }
 
-uint64_t na_merge_winnable_of(struct na_cache *c, unsigned int cls, uint64_t *units)
+uint64_t na_merge_winnable_of(struct na_cache *c, unsigned int cls)
 {
 	uint64_t bytes;
 
 	na_lock(&c->lock);
-	bytes = winnable(&c->kind[cls], cls, units);
+	bytes = winnable(&c->kind[cls], cls, NULL);
 	na_unlock(&c->lock);
 	return bytes;
 }

@@ -111,9 +111,9 @@ static uint64_t gained(void)
 }
 
 /* Rounds over a ring that is longer than what is taken at a time: what was taken comes to its end. */
-static uint32_t rounds_for(uint64_t units, unsigned int cls)
+static uint32_t rounds_for(uint64_t winnable, unsigned int cls)
 {
-	uint64_t spans = units * na_merge_unit_pages(cls) * NA_PAGE / (na_class_slices(cls) * NA_SLICE),
+	uint64_t spans = winnable / (na_class_slices(cls) * NA_SLICE) * 2,
 		 rounds = spans / state.limits.spans + 1;
 
 	return rounds < ROUNDS_MOST ? (uint32_t)rounds : ROUNDS_MOST;
@@ -127,11 +127,11 @@ static bool too_late(void)
 /* As far as there is time; the class is through when no rounds are left. */
 static int merge_class(struct na_cache *c, unsigned int cls)
 {
-	uint64_t units = 0;
+	uint64_t winnable = state.rounds ? 0 : na_merge_winnable_of(c, cls);
 	int rc = 0;
 
-	if (!state.rounds && na_merge_winnable_of(c, cls, &units) >= LEAST_WIN && units)
-		state.rounds = rounds_for(units, cls);
+	if (winnable >= LEAST_WIN)
+		state.rounds = rounds_for(winnable, cls);
 	while (state.rounds && rc == 0) {
 		rc = na_merge_class(c, cls, &state.limits);
 		state.rounds = rc == 0 && state.limits.more ? state.rounds - 1 : 0;
