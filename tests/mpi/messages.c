@@ -6,10 +6,13 @@
  *
  *	messages [steps]
  *
- * Prints "merged N bytes" or "not merged: REASON", by rank 0.
+ * Prints "merged N bytes" or "not merged: REASON", by rank 0. With NUMARENA_DEFRAG_CONCURRENT the blocks are malloc's, and another thread makes one pass after the
+ * other all the time, while messages are under way and the library's own threads run.
  */
 #include <mpi.h>
 #include <numarena/numarena.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +24,9 @@ static const size_t sizes[] = { 64, 256, 1024, 2048, 16384 };
 static char *blocks[BLOCKS];
 static size_t size_of[BLOCKS];
 static int rank;
+static bool meanwhile;
+static _Atomic bool over;
+static _Atomic size_t most_meanwhile;
 
 static void fail(const char *what, int i, int step)
 {
@@ -55,11 +61,11 @@ static void churn(memory_pool_t *pool, int step)
 		r = (r ^ r >> 15) * 2246822519u;
 		if (!blocks[i] && step % 3 == 0) {
 			size_of[i] = sizes[i % 16 == 0 ? 4 : i % 4];
-			blocks[i] = allocate_from(pool, size_of[i]);
+			blocks[i] = meanwhile ? malloc(size_of[i]) : allocate_from(pool, size_of[i]);
 			if (!blocks[i])
 				fail("no memory", i, step);
 		} else if (blocks[i] && step % 3 && r >> 29) {
-			return_to_pool(blocks[i]);
+			(meanwhile ? free : return_to_pool)(blocks[i]);
 			blocks[i] = NULL;
 		}
 	}
@@ -105,24 +111,45 @@ static void send_merged(int step)
 	}
 }
 
+static void *pass_on_and_on(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&over)) {
+		defrag_stats_t stats;
+
+		trigger_defragmentation();
+		get_defragmentation_statistics(&stats);
+		if (stats.merge_addresses > atomic_load(&most_meanwhile))
+			atomic_store(&most_meanwhile, stats.merge_addresses);
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
+	pthread_t passes;
 	int steps = argc > 1 ? atoi(argv[1]) : 9;
 	defrag_config_t config = { .strategy = DEFRAG_COORDINATED };
 	defrag_stats_t stats;
 	size_t most = 0;
 	memory_pool_t *pool;
 
+	meanwhile = getenv("NUMARENA_DEFRAG_CONCURRENT") != NULL;
+	if (meanwhile)
+		config.strategy = DEFRAG_INCREMENTAL; /* no word of ours that nobody writes */
 	MPI_Init(&argc, &argv);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
 	if (create_memory_pool(&(named_pool_config_t){ .name = "messages", .node = MEMORY_NODE_ANY }, &pool) ||
 	    start_defragmentation(&config))
 		fail("no pool", 0, 0);
+	if (meanwhile && pthread_create(&passes, NULL, pass_on_and_on, NULL))
+		fail("no thread", 0, 0);
 	for (int step = 0; step < steps; step++) {
 		churn(pool, step);
 		exchange(step);
 		MPI_Barrier(MPI_COMM_WORLD);
-		trigger_defragmentation();
+		if (!meanwhile)
+			trigger_defragmentation();
 		MPI_Barrier(MPI_COMM_WORLD);
 		for (int i = 0; i < BLOCKS; i++)
 			if (blocks[i])
@@ -131,6 +158,13 @@ int main(int argc, char **argv)
 		get_defragmentation_statistics(&stats);
 		if (stats.merge_addresses > most)
 			most = stats.merge_addresses;
+	}
+	if (meanwhile) {
+		atomic_store(&over, true);
+		pthread_join(passes, NULL);
+		most = atomic_load(&most_meanwhile);
+		memcpy(stats.merge_refusal, stats.concurrent_refusal, sizeof(stats.merge_refusal) - 1);
+		stats.merge_refusal[sizeof(stats.merge_refusal) - 1] = '\0';
 	}
 	if (validate_memory_blocks())
 		fail("metadata disagree", 0, steps);
