@@ -444,7 +444,7 @@ static int chains(void *unused)
 	return check_failures != 0;
 }
 
-static int ends_as_it_would(void *unused)
+__attribute__((unused)) static int ends_as_it_would(void *unused)
 {
 	(void)unused;
 	signal(SIGSEGV, SIG_DFL);
@@ -476,7 +476,7 @@ static void on_a_block(void)
 }
 
 /* The other blocks of the stack's class are merged, its own span is not. */
-static int on_own_stack(void *unused)
+__attribute__((unused)) static int on_own_stack(void *unused)
 {
 	enum { STACK = 20480 };
 	unsigned char *stacks[40];
