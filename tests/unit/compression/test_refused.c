@@ -77,7 +77,7 @@ static void install(long nth, bool all)
 
 static long once(long nth, bool all)
 {
-	static const struct na_cold_settings settings = { { .speed = 1, .filters = 0x1f }, 4096, 3600000, true };
+	static const struct na_cold_settings settings = { .effort = { .speed = 1, .filters = 0x1f }, .min_size = 4096, .age_ms = 3600000, .cache = true };
 	struct na_hint hint = { .lifetime = NA_LIFETIME_LONG, .priority = NA_PRIORITY_LOW };
 	static uint8_t wanted[MIB];
 	struct na_image_figures f;
