@@ -113,8 +113,7 @@ static uint64_t gained(void)
 /* Rounds over a ring that is longer than what is taken at a time: what was taken comes to its end. */
 static uint32_t rounds_for(uint64_t winnable, unsigned int cls)
 {
-	uint64_t spans = winnable / (na_class_slices(cls) * NA_SLICE) * 2,
-		 rounds = spans / state.limits.spans + 1;
+	uint64_t spans = winnable / (na_class_slices(cls) * NA_SLICE) * 2, rounds = spans / state.limits.spans + 1;
 
 	return rounds < ROUNDS_MOST ? (uint32_t)rounds : ROUNDS_MOST;
 }
