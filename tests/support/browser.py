@@ -124,6 +124,8 @@ class Browser:
             if time.monotonic() > until:
                 raise AssertionError(f"{path} does not load; {self.problems}")
             time.sleep(0.05)
+        # Charts are drawn when the browser has measured their width: in the frame after the script.
+        self.value("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(1))))")
         return self.value("performance.getEntriesByType('navigation')[0].loadEventEnd / 1000")
 
     def size(self, width, height=900, scale=1):

@@ -17,7 +17,7 @@ static void every_pause_has_its_line(void **state)
 {
 	char path[] = "/tmp/numarena-test-XXXXXX", line[200];
 	int fd = mkstemp(path), lines = 0;
-	unsigned long long at, ns;
+	unsigned long long at = 0, ns, last = 0;
 	FILE *f;
 
 	(void)state;
@@ -37,11 +37,12 @@ static void every_pause_has_its_line(void **state)
 		if (line[0] == '#')
 			continue;
 		assert_int_equal(sscanf(line, "%llu\t%llu", &at, &ns), 2);
-		
-		assert_int_equal(ns, lines < PAUSES ? 1000 + (unsigned)lines : 0);
+		assert_true(lines == 0 ? at == 0 : at > last); /* they rise */
+		assert_int_equal(ns, lines > 0 && lines <= PAUSES ? 999 + (unsigned)lines : 0);
+		last = at;
 		lines++;
 	}
-	assert_int_equal(lines, PAUSES + 1);
+	assert_int_equal(lines, PAUSES + 2); /* between a line of nothing and the end */
 	assert_int_equal(at, UINT64_MAX);
 	assert_null(strchr(line, '\n')); /* none at the end */
 	fclose(f);
