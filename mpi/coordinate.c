@@ -194,11 +194,11 @@ static bool round_ended(void)
 static void decide(struct na_window *window)
 {
 	c.offered = false;
-	forget_waits();
 	if (!round_ended()) {
 		break_off("a reduction did not end in 10 s: some rank has left");
 		return;
 	}
+	forget_waits(); /* not before: what is in `mine` is MPI's while the reduction is under way */
 	na_schedule_decide(&c.schedule, &c.all, c.gains, (size_t)c.local_size, (size_t)c.local_rank, window);
 	if (c.schedule.end == NA_SCHEDULE_RULES_DIFFER)
 		give_up("NUMARENA_COORDINATION_* differ between ranks");

@@ -223,6 +223,13 @@ static bool make_places(struct work *w, struct buffers *b, struct na_rows *rows)
 	return rows->bytes != NULL;
 }
 
+/* The report of the job is worth having without its table of ranks, most of all where memory is short. */
+static void drop_rows(struct na_rows *rows)
+{
+	free(rows->bytes);
+	memset(rows, 0, sizeof(*rows));
+}
+
 static bool gather_rows(struct work *w, struct buffers *b, struct na_reduction *out)
 {
 	unsigned char packed[NA_ROW_PACKED];
@@ -230,9 +237,12 @@ static bool gather_rows(struct work *w, struct buffers *b, struct na_reduction *
 
 	release_others(b);
 	if (!good(w, na_mpi.Gather(&length, sizeof(length), na_mpi.byte, b->lengths, sizeof(length), na_mpi.byte, 0,
-				   w->comm)) ||
-	    !common_success(w, w->rank != 0 || make_places(w, b, &out->rows)))
+				   w->comm)))
 		return false;
+	if (!common_success(w, w->rank != 0 || make_places(w, b, &out->rows))) {
+		drop_rows(&out->rows);
+		return w->error == MPI_SUCCESS;
+	}
 	return good(w, na_mpi.Gatherv(packed, length, na_mpi.byte, out->rows.bytes, b->lengths,
 				      w->rank ? NULL : b->lengths + w->size, na_mpi.byte, 0, w->comm));
 }
@@ -266,9 +276,10 @@ static void fill(struct work *w, struct buffers *b, const struct na_record *mine
 /* On rank 0: the buffers become the result. What came over the network is looked at before it is believed. */
 static int hand_over(struct work *w, struct buffers *b, struct na_reduction *out)
 {
-	if (na_job_check(&b->sum) < 0 || (w->breakdown && na_job_breakdown_check(b->breakdown) < 0) ||
-	    na_rows_check(&out->rows) < 0)
+	if (na_job_check(&b->sum) < 0 || (w->breakdown && na_job_breakdown_check(b->breakdown) < 0))
 		return -EIO;
+	if (na_rows_check(&out->rows) < 0)
+		drop_rows(&out->rows);
 	out->job = &b->sum;
 	out->breakdown = b->breakdown;
 	out->fullest = b->fullest;

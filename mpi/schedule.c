@@ -104,6 +104,8 @@ static uint64_t earn(struct na_schedule *s, const struct na_offer *all, bool nea
 	s->credit_ns += (int64_t)(took / 1000 * share) - (int64_t)all->spent_ns;
 	if (s->credit_ns > most)
 		s->credit_ns = most;
+	if (s->credit_ns < -most)
+		s->credit_ns = -most;
 	s->elapsed_ns += took;
 	return took;
 }

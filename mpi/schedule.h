@@ -13,7 +13,7 @@
  * a job of few long steps gets its share by one exchange.
  *
  * Invariants: all that a decision rests on is reduced, constant or a former decision; nothing of the rank's own but its place among
- * its node's gains, which says whether it takes part, never whether there is a window. `credit` never exceeds CREDIT_WINDOWS windows, so a
+ * its node's gains, which says whether it takes part, never whether there is a window. `credit` is within CREDIT_WINDOWS windows of 0, so a
  * job that had nothing to do for hours does not stand still for minutes. A plan ends before the next DECIDE. Integers only.
  *
  * The caller serialises. No allocation. na_schedule_left() is an addition and a comparison.
@@ -87,8 +87,8 @@ struct na_schedule {
 	uint64_t round;	     /* of the offer that is due or under way */
 	bool offered;	     /* the next of both is DECIDE */
 	uint64_t elapsed_ns; /* as the ranks last agreed */
-	int64_t credit_ns;   /* below 0: slices took longer than they should */
-	uint64_t own_ns;     /* what this rank had spent at its last offer */
+	int64_t credit_ns; /* below 0: slices took longer than they should, or the program asked for windows; within ten windows either way */
+	uint64_t own_ns; /* what this rank had spent at its last offer */
 	enum na_schedule_end end;
 	/* The plan: `left` more windows, the next at `window_at`, then each `stride` collectives. */
 	struct na_window window;

@@ -14,8 +14,8 @@
 void na_finish_tree(const char *folder, const char *job_folder, const struct na_identity *id, int stream);
 
 /* Called by a rank of MPI sessions, which no communicator joins at the end, once its record is complete: the last one makes the report of all `size`.
- * Waits for nobody but one that is just doing it. Whether it did. */
-bool na_finish_sessions(const char *folder, const char *job_folder, int32_t size, int stream);
+ * Others look at the first bytes of records up to one that is not complete. Who finds all complete waits for one that is just doing it. Whether it did. */
+bool na_finish_sessions(const char *folder, const char *job_folder, int32_t rank, int32_t size, int stream);
 
 /* Writes a report's files and, if `print`, prints its text and their paths on a descriptor (-1: standard error). 0, 1 or
  * -errno as na_report_write(). */

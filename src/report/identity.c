@@ -146,6 +146,7 @@ void na_identity_find(struct na_identity *id, uint64_t start_ms)
 					     NULL };
 	static const char *const locals[] = { "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID",
 					      "PALS_LOCAL_RANKID", NULL };
+	static const char *const here[] = { "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "PALS_LOCAL_SIZE", NULL };
 	char job[NA_RECORD_NAME];
 	struct utsname u;
 	int32_t pid = 0;
@@ -172,6 +173,7 @@ void na_identity_find(struct na_identity *id, uint64_t start_ms)
 	if (id->size < 0)
 		id->size = 0;
 	id->local_rank = id->launched ? number(locals) : 0;
+	id->local_size = id->launched ? number(here) : 1;
 }
 
 void na_identity_inherit(const struct na_identity *id, char *out, size_t capacity)

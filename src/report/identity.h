@@ -30,6 +30,7 @@ struct na_identity {
 	int32_t rank;	    /* by the launcher's word; -1: not launched, or a child of a rank's root */
 	int32_t size;	    /* 0: unknown */
 	int32_t local_rank; /* -1: unknown */
+	int32_t local_size; /* ranks on this host; -1: unknown */
 	int launched;	    /* under a parallel launcher */
 	int root;
 };

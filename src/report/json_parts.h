@@ -46,7 +46,7 @@ static inline void put_where(json_t *o, const struct na_where *w, bool *failed)
 /* The i-th row by rank, then pid. */
 void na_json_row(const struct na_report *r, size_t i, struct na_row *out);
 
-/* json_job.c. `axis` is the job's series. `b` NULL: of a host, of which phases are not known. */
+/* json_job.c. `axis` is the job's series. `b` NULL: of a host, which has the name of its own (`peak_phase`). */
 json_t *na_json_series(const struct na_series *s, const struct na_series *axis, bool *failed);
 json_t *na_json_peak(const struct na_job *j, const struct na_job_breakdown *b, bool *failed);
 json_t *na_json_fragmentation(const struct na_job *j, bool *failed);

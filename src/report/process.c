@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -578,10 +579,17 @@ void na_process_session(int open)
 	if (open && !self.claimed && self.slots && self.id.root && self.id.rank >= 0 && self.id.size > self.id.rank) {
 		const struct na_claim c = { .rank = self.id.rank,
 					    .size = self.id.size,
-					    .local_rank = self.id.local_rank };
+					    .local_rank = self.id.local_rank,
+					    .local_size = self.id.local_size > 0 ? self.id.local_size : 0 };
+		int rc = claim_as(&c);
 
-		if (claim_as(&c) == 0)
+		if (rc == 0)
 			self.session = IN_SESSION;
+		else
+			na_log(NA_LOG_ERROR,
+			       "rank %d has no record in %s (error %d): the job's report has to be made by "
+			       "numarena-report",
+			       c.rank, self.job_folder, -rc);
 	} else if (self.session != NO_SESSION) {
 		self.session = open ? IN_SESSION : AFTER_SESSION;
 	}
@@ -726,6 +734,10 @@ void na_process_finish(void)
 	}
 	if (report) /* without the lock: it allocates, and ticks may come in */
 		na_finish_tree(self.folder, self.job_folder, &self.id, kept_error_stream());
-	if (last && na_finish_sessions(self.folder, self.job_folder, self.record.size, kept_error_stream()))
+	if (!last)
+		return;
+	if (self.slots) /* other nodes are to see that it is complete, on network file systems as well */
+		msync(self.slots, 2 * sizeof(*self.slots), MS_SYNC);
+	if (na_finish_sessions(self.folder, self.job_folder, self.record.rank, self.record.size, kept_error_stream()))
 		na_process_discard();
 }

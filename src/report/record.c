@@ -223,26 +223,51 @@ int na_record_read(const char *path, struct na_record *out, struct na_record_fla
 	return rc;
 }
 
-int na_record_host(int folder, const char *name, char host[NA_RECORD_NAME])
+#define HEAD (offsetof(struct na_record, state) + sizeof(uint32_t))
+
+/* The first bytes of a slot: whether they are there, and those of a record of this version. */
+static bool read_head(int fd, int slot, unsigned char bytes[HEAD])
 {
-	unsigned char bytes[offsetof(struct na_record, host) + NA_RECORD_NAME];
-	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = -ENODATA;
 	uint64_t magic;
 	uint32_t version;
 
+	if (pread(fd, bytes, HEAD, slot * (off_t)sizeof(struct na_record)) != (ssize_t)HEAD)
+		return false;
+	memcpy(&magic, bytes, sizeof(magic));
+	memcpy(&version, bytes + offsetof(struct na_record, version), sizeof(version));
+	return magic == NA_RECORD_MAGIC && version == NA_RECORD_VERSION;
+}
+
+int na_record_host(int folder, const char *name, char host[NA_RECORD_NAME])
+{
+	unsigned char bytes[HEAD];
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc = -ENODATA;
+
 	if (fd < 0)
 		return -errno;
-	for (off_t slot = 0; slot < 2 && rc < 0; slot++) { /* the second one is the first to be written */
-		if (pread(fd, bytes, sizeof(bytes), slot * (off_t)sizeof(struct na_record)) != (ssize_t)sizeof(bytes))
-			break;
-		memcpy(&magic, bytes, sizeof(magic));
-		memcpy(&version, bytes + offsetof(struct na_record, version), sizeof(version));
+	for (int slot = 0; slot < 2 && rc < 0; slot++) { /* the second one is the first to be written */
+		if (!read_head(fd, slot, bytes))
+			continue;
 		memcpy(host, bytes + offsetof(struct na_record, host), NA_RECORD_NAME);
-		if (magic == NA_RECORD_MAGIC && version == NA_RECORD_VERSION && host[0] && terminated(host))
+		if (host[0] && terminated(host))
 			rc = 0;
 	}
 	close(fd);
 	return rc;
+}
+
+bool na_record_has_state(int folder, const char *name, uint32_t state)
+{
+	unsigned char bytes[HEAD];
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool has = false;
+
+	for (int slot = 0; fd >= 0 && slot < 2 && !has; slot++)
+		has = read_head(fd, slot, bytes) &&
+		      memcmp(bytes + offsetof(struct na_record, state), &state, sizeof(state)) == 0;
+	if (fd >= 0)
+		close(fd);
+	return has;
 }
 
 int na_record_is_lost(const struct na_record *r)

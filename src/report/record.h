@@ -15,6 +15,7 @@
 #ifndef NA_REPORT_RECORD_H
 #define NA_REPORT_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -149,6 +150,9 @@ int na_record_read(const char *path, struct na_record *out, struct na_record_fla
 /* The host that a record is of, by its first bytes: how others' records are told from this host's without reading them. `folder` as for openat(2).
  * 0, -ENODATA (not written yet, or no record of this version), or -errno of opening it. No allocation. */
 int na_record_host(int folder, const char *name, char host[NA_RECORD_NAME]);
+
+/* Whether either of its slots has this state, by first bytes as well: a look that may be wrong about a slot that is just being written. */
+bool na_record_has_state(int folder, const char *name, uint32_t state);
 
 /* Of a record of this host: whether it says that its process runs, and there is none of that number any more. */
 int na_record_is_lost(const struct na_record *r);

@@ -211,6 +211,7 @@ static bool read_hosts(struct na_read_report *r, json_t *list)
 		COPY(h->host, o, "host");
 		h->host_memory = count(o, "memory_bytes");
 		h->cgroup_limit = whole(o, "cgroup_limit_bytes");
+		COPY(h->peak_phase, o, "peak/phase");
 		read_processes(h, o);
 		if (left == NA_UNKNOWN)
 			continue;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "base/hash.h"
@@ -134,11 +135,14 @@ static void remember(struct na_top *t, uint64_t key)
 
 static bool is_elsewhere(struct na_top *t, const char *path, const char *name)
 {
-	uint64_t key = na_hash_text(NA_HASH_START, path) | 1;
 	char host[NA_RECORD_NAME];
+	struct stat s;
+	uint64_t key;
 
-	if (na_place_is_of_process(name, t->host))
+	if (na_place_is_of_process(name, t->host) || stat(path, &s) < 0)
 		return false;
+	/* With its number: a job that is started again has the same names, and its ranks lie elsewhere. */
+	key = na_hash(na_hash_text(NA_HASH_START, path), &s.st_ino, sizeof(s.st_ino)) | 1;
 	if (t->foreign_places && *foreign_place(t, key))
 		return true;
 	if (na_record_host(AT_FDCWD, path, host) < 0 || strcmp(host, t->host) == 0)

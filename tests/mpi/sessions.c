@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 		figures(comm, size);
 	printf("process %d of %d\n", rank, size);
 	if (killed && rank == 1) {
-		usleep(300000); /* updates of the record come in between */
+		usleep(2000000); /* updates of the records come in between, also where others keep the cores busy */
 		raise(SIGKILL);
 	}
 	if (killed)

@@ -356,6 +356,13 @@ static void what_ranks_spend_in_turns_is_added_up(void **state)
 	/* Six tenths of a second earn 6 ms, five times 3 ms were spent. */
 	assert_int_equal(s[0].credit_ns, 6 * (int64_t)MS - 15 * (int64_t)MS);
 	assert_int_equal(w.ns, 0);
+	/* Five seconds in one go, as a program may ask for: what is owed has an end. */
+	all.round = s[0].round;
+	all.not_round = ~s[0].round;
+	all.spent_ns = 5000 * MS;
+	s[0].count = s[0].round_at;
+	na_schedule_decide(&s[0], &all, gains, 2, 0, &w);
+	assert_int_equal(s[0].credit_ns, -10 * (int64_t)rules.window_ns);
 }
 
 static void waiting_is_used_where_ranks_wait(void **state)
