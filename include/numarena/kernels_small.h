@@ -9,7 +9,7 @@
  * the elements before it again; it is computed first, so that an array may be written in place.
  *
  * NUMARENA_KERNEL_INLINE, defined before numarena/kernels.h: the most bytes that such a call touches; 0: all are calls. Optimized
- * programs only. Taking a kernel's address gives the library's.
+ * programs of GCC only: clang takes these functions, whose far call has their own symbol, for recursive, and calls the library. Taking a kernel's address gives the library's.
  */
 #ifndef NUMARENA_KERNELS_SMALL_H
 #define NUMARENA_KERNELS_SMALL_H

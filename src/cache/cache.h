@@ -158,7 +158,7 @@ struct na_cache {
 	_Atomic uint32_t asleep; /* times in a row that they were the same; written under the lock, relaxed */
 	struct na_cache *next_idle;
 	struct na_cache *next_all; /* constant once registered */
-	struct na_merge *merged;   /* named pools': spans with units on shared pages, by next; under the lock */
+	struct na_merge *merged;   /* spans with units on shared pages, by next; under the lock */
 	struct na_merge *retired;  /* those in which nothing lives, which wait for memory of their own; same */
 
 	uint64_t seal; /* na_cache_sealing(), constant once it is set up */

@@ -72,13 +72,17 @@ bool na_cache_release_if_empty(struct na_cache *c, struct na_span *span)
  * on is partial. Under the lock. */
 void na_cache_settle(struct na_cache *c, struct na_span *span)
 {
-	uint32_t silent = NA_SILENT;
+	uint32_t state = atomic_load_explicit(&c->state, memory_order_relaxed), silent = NA_SILENT;
 
 	if (span->used == 0 && na_cache_release_if_empty(c, span))
 		return;
-	if (!span->listed && c->kind[span->cls].span != span &&
-	    atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
-						    memory_order_relaxed))
+	if (span->listed || c->kind[span->cls].span == span)
+		return;
+	/* Of an idle cache spans stay silent, so that who frees next says so: there is no owner that looks at those it watches. */
+	if (state == NA_CACHE_IDLE || state == NA_CACHE_HELD
+		    ? atomic_load_explicit(&span->flag, memory_order_relaxed) == NA_SILENT
+		    : atomic_compare_exchange_strong_explicit(&span->flag, &silent, NA_WATCHED, memory_order_acquire,
+							      memory_order_relaxed))
 		na_cache_list(c, span);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Spans of named pools whose pages are shared: several units, whose live slots do not overlap, lie on one frame, a part of a memory file
+ * Spans of named pools, and in the concurrent mode of threads, whose pages are shared: several units, whose live slots do not overlap, lie on one frame, a part of a memory file
  * that all of their address ranges map. doc/design/merging.md says why it is as it is.
  *
  * A unit is the least run of pages of a span whose slots end where it ends (of 64 bytes a page with 64 slots, of 48 bytes three pages with 256), or

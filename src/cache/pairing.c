@@ -285,6 +285,9 @@ static void find_items(struct na_pack *w)
 		const struct na_merge *m = na_span_merge(span);
 
 		na_pair_purge(w, span);
+		if (w->limits->hold &&
+		    (span == w->ours[0] || span == w->ours[1])) /* a merged one has private units, too */
+			continue;
 		if (w->per < 2 || (m && m->per != w->per))
 			continue;
 		for (uint32_t k = 0; k < w->units; k++)
@@ -666,6 +669,10 @@ static int merge_held(struct na_pack *w)
 	return rc == 0 && w->item_count > 1 ? merge_items(w) : rc;
 }
 
+/* PTHREAD_STACK_MIN. Larger blocks may be threads' stacks, in which the C library keeps what the kernel writes and wakes at the thread's end: by the page,
+ * if who joins it sleeps on a futex that is not private, and not at all while the page is away. */
+#define LARGEST_HELD 16384
+
 int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits *limits)
 {
 	struct na_span *list;
@@ -673,6 +680,8 @@ int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits 
 	uint32_t count;
 	int rc;
 
+	if (limits->hold && na_class_size(cls) > LARGEST_HELD)
+		return 0;
 	na_pair_begin(&w, c, cls, limits);
 	if (limits->hold) {
 		w.ours[0] = na_span_of(__builtin_frame_address(0));

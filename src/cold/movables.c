@@ -43,8 +43,13 @@ static int restore(memory_handle_t handle, uint64_t image, void *to, size_t size
 static bool whole(memory_handle_t handle, uint64_t image, size_t size)
 {
 	const struct na_image *from = (const struct na_image *)image;
+	struct na_block b;
 
 	(void)handle;
+	/* The entry itself may be what is damaged: is there an image at all? */
+	if (!na_heap_find(from, &b) || !b.live || b.start != (uintptr_t)from || !na_image_owns(b.pool) ||
+	    b.size < sizeof(*from))
+		return false;
 	return na_image_check(from) == 0 && from->size == size;
 }
 

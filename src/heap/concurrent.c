@@ -164,6 +164,7 @@ static bool walk(int *rc)
 /* Under the lock. */
 static bool pass(uint64_t deadline)
 {
+	const char *name = na_concurrent_name(state.hold.way);
 	bool more;
 	int rc = 0;
 
@@ -180,11 +181,11 @@ static bool pass(uint64_t deadline)
 		state.looked = 0;
 	}
 	if (rc < 0)
-		refuse("%s: the system refused a call: error %d", na_concurrent_name(state.hold.way), -rc);
+		refuse("%s: the system refused a call: error %d", name, -rc);
 	return more && rc == 0;
 }
 
-uint64_t na_concurrent_run(uint64_t deadline, bool *more)
+uint64_t na_concurrent_run(uint64_t deadline, bool wait, bool *more)
 {
 	uint64_t began = na_os_now_ns(), before, won;
 	int cancel;
@@ -192,7 +193,9 @@ uint64_t na_concurrent_run(uint64_t deadline, bool *more)
 	*more = false;
 	if (!wanted())
 		return 0;
-	if (deadline ? !na_trylock(&na_merging_lock) : (na_lock(&na_merging_lock), false))
+	if (wait)
+		na_lock(&na_merging_lock);
+	else if (!na_trylock(&na_merging_lock))
 		return 0;
 	/* A thread must not end with pages in its hands. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
@@ -227,6 +230,7 @@ void na_concurrent_restore(void)
 
 void na_concurrent_forget(void)
 {
+	state.hold.aside = NULL; /* not the child's (MADV_DONTFORK), and something else may lie there by now */
 	if (state.hold.way)
 		na_os.hold_close(&state.hold);
 	state.looked = 0;

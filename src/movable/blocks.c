@@ -144,14 +144,14 @@ int na_movable_release(memory_handle_t handle)
 	return 0;
 }
 
-/* The first `bytes` of a block that is taken; large ones with breath. -EBUSY: it is no longer. */
-static int copy_taken(uintptr_t at, const struct na_movable_block *b, size_t bytes)
+/* The first `bytes` of a block that is taken; large ones with breath. -EAGAIN: it is no longer. */
+static int copy_taken(uintptr_t at, struct na_movable_block *b, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i += NA_MOVABLE_BREATH) {
 		size_t some = bytes - i < NA_MOVABLE_BREATH ? bytes - i : NA_MOVABLE_BREATH;
 
 		if (i && !na_movable_breathe(b))
-			return -EBUSY;
+			return -EAGAIN;
 		na_movable_copy((char *)at + i, (const char *)b->at + i, some);
 	}
 	return 0;
@@ -166,7 +166,7 @@ static void discard_copy(uintptr_t at, size_t size)
 			      memory_order_relaxed);
 }
 
-/* With room for it at `at`, and under the mover's lock. 0; -EBUSY; -EALREADY: it is an image. */
+/* With room for it at `at`, and under the mover's lock. 0; -EBUSY; -EAGAIN: another has taken it meanwhile; -EALREADY: it is an image. */
 static int move_resized(struct na_movable_entry *e, memory_handle_t handle, size_t size, uintptr_t at)
 {
 	struct na_movable_block b;
@@ -215,6 +215,10 @@ int na_movable_resize(memory_handle_t handle, size_t size)
 		na_movable_lock();
 		rc = move_resized(e, handle, size, at);
 		na_movable_unlock();
+		if (rc == -EAGAIN) {
+			rc = 0;
+			continue;
+		}
 		if (rc != -EALREADY)
 			break;
 		rc = na_movable_pin(handle, false, &p); /* back into memory first */

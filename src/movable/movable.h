@@ -164,8 +164,8 @@ int na_movable_take(struct na_movable_block *blocks, size_t n);
 /* If somebody waits for the mover's lock, lets go of it, so that he need not wait for a large block, and takes it again. Not under a stripe's lock. Whether the block is
  * still as it was taken: else it was pinned, released or taken by another, and must not be read any more. Others that the caller has taken are asked for by
  * na_movable_is_taken() before they are read. Under the mover's lock. */
-bool na_movable_breathe(const struct na_movable_block *block);
-bool na_movable_is_taken(const struct na_movable_block *block);
+bool na_movable_breathe(struct na_movable_block *block);
+bool na_movable_is_taken(struct na_movable_block *block);
 /* After so many bytes: at most a quarter of a millisecond's work. */
 #define NA_MOVABLE_BREATH ((size_t)256 << 10)
 

@@ -15,8 +15,15 @@
 
 #define YIELDS 1000
 
+struct breath {
+	memory_handle_t handle;
+	bool lost; /* another has taken the block */
+	struct breath *next;
+};
+
 static struct na_lock mover;
-static uint32_t breathing;	 /* under it */
+static struct breath *at_rest; /* under it: on the stacks of those who have let go of it */
+static bool orphaned;
 static _Atomic uint32_t waiting; /* relaxed: a hint */
 static _Atomic uint8_t epoch;	 /* relaxed: a clock */
 
@@ -46,9 +53,12 @@ void na_movable_unlock(void)
 
 void na_movable_lock_after_fork(bool child)
 {
-	if (child)
+	if (child) {
+		orphaned |= at_rest != NULL;
+		at_rest = NULL;
+		atomic_store_explicit(&waiting, 0, memory_order_relaxed);
 		na_lock_reset(&mover);
-	else
+	} else
 		na_unlock(&mover);
 }
 
@@ -144,29 +154,40 @@ void na_movable_give_back(const struct na_movable_block *b)
 	atomic_compare_exchange_strong_explicit(&e->where, &where, before, memory_order_seq_cst, memory_order_relaxed);
 }
 
-bool na_movable_is_taken(const struct na_movable_block *b)
+bool na_movable_is_taken(struct na_movable_block *b)
 {
-	return atomic_load_explicit(&na_movable_entry(b->handle)->where, memory_order_acquire) == b->word;
+	bool is = atomic_load_explicit(&na_movable_entry(b->handle)->where, memory_order_acquire) == b->word;
+
+	for (const struct breath *o = at_rest; o; o = o->next)
+		is &= o->handle != b->handle;
+	if (!is)
+		b->word = 0;
+	return is;
 }
 
-/* Every way on from TAKEN changes `where`, or is another's look at the same block, which ends in such a change. */
-bool na_movable_breathe(const struct na_movable_block *b)
+bool na_movable_breathe(struct na_movable_block *b)
 {
+	struct breath me = { b->handle, false, NULL }, **o = &at_rest;
+
 	if (atomic_load_explicit(&waiting, memory_order_relaxed) == 0)
 		return true;
-	breathing++;
+	me.next = at_rest;
+	at_rest = &me;
 	na_movable_unlock();
-	/* A lock that is free and wanted is whose who comes first: that shall be the other. */
 	for (int i = 0; i < YIELDS && atomic_load_explicit(&waiting, memory_order_relaxed); i++)
 		sched_yield();
 	na_movable_lock();
-	breathing--;
-	return na_movable_is_taken(b);
+	while (*o != &me)
+		o = &(*o)->next;
+	*o = me.next;
+	if (me.lost)
+		b->word = 0;
+	return !me.lost && na_movable_is_taken(b);
 }
 
 bool na_movable_somebody_breathes(void)
 {
-	return breathing != 0;
+	return at_rest || orphaned;
 }
 
 /* After this, `word` is what publishing expects, but for the state that it shall have again: that is told by `age`. */
@@ -181,6 +202,8 @@ int na_movable_take(struct na_movable_block *blocks, size_t n)
 		if (!atomic_compare_exchange_strong_explicit(&e->where, &where, taken(where), memory_order_seq_cst,
 							     memory_order_relaxed))
 			blocks[i].at = NULL; /* pinned or released since it was looked at */
+		for (struct breath *o = at_rest; blocks[i].at && o; o = o->next)
+			o->lost |= o->handle == blocks[i].handle;
 	}
 	rc = na_movable_barrier();
 	if (rc == 0)

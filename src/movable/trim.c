@@ -114,11 +114,11 @@ static uint64_t give_back(const struct page *pages, uint64_t n)
 			end++;
 			continue;
 		}
-		na_os.purge(na_movable_at(i * NA_TABLE_PAGE), (size_t)(end - i) * NA_PAGE);
+		if (na_os.purge(na_movable_at(i * NA_TABLE_PAGE), (size_t)(end - i) * NA_PAGE) == 0)
+			bytes += (end - i) * NA_PAGE;
 		na_os.purge((void *)na_about_of(na_movable_at(i * NA_TABLE_PAGE)), (size_t)(end - i) * NA_PAGE);
 		for (uint64_t k = i; k < end; k++)
 			na_movable_page_purged(k, pages[k].generation);
-		bytes += (end - i) * NA_PAGE;
 	}
 	return bytes;
 }

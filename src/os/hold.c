@@ -110,6 +110,14 @@ int na_hold_open(enum na_concurrent way, struct na_hold *out)
 	return rc;
 }
 
+/* A program that has closed it may have a file of its own under that number. */
+static bool is_ours(int fd)
+{
+	struct uffdio_range page = { (uintptr_t)&na_os & ~(uintptr_t)(NA_PAGE - 1), NA_PAGE };
+
+	return fd >= 0 && ioctl(fd, UFFDIO_WAKE, &page) == 0;
+}
+
 void na_hold_close(struct na_hold *hold)
 {
 	int saved = errno;
@@ -117,7 +125,7 @@ void na_hold_close(struct na_hold *hold)
 	na_os_inside++;
 	if (hold->aside)
 		munmap(hold->aside, NA_HOLD_MOST);
-	if (hold->fd >= 0)
+	if (is_ours(hold->fd))
 		close(hold->fd);
 	*hold = (struct na_hold){ .fd = -1 };
 	na_os_inside--;
@@ -129,14 +137,20 @@ void na_hold_close(struct na_hold *hold)
 /* As far as *done; nobody is woken by it. Pages that were never touched become zeros there. */
 static int take_away(const struct na_hold *h, size_t *done)
 {
+	size_t most = h->size;
+
 	for (int tries = 0; *done < h->size;) {
-		struct move m = { (uintptr_t)h->aside + *done, (uintptr_t)h->at + *done, h->size - *done, 0, 0 };
+		size_t length = h->size - *done < most ? h->size - *done : most;
+		struct move m = { (uintptr_t)h->aside + *done, (uintptr_t)h->at + *done, length, 0, 0 };
 		struct uffdio_zeropage z = { .range = { m.dst, NA_PAGE } };
 
 		if (ioctl(h->fd, MOVE, &m) == 0)
-			*done = h->size;
+			*done += length;
 		else if (m.moved > 0)
 			*done += (size_t)m.moved;
+		else if (errno == EINVAL &&
+			 length > NA_PAGE) /* neighbours in different mappings: no call goes over both */
+			most = NA_PAGE;
 		else if (errno == ENOENT && (ioctl(h->fd, UFFDIO_ZEROPAGE, &z) == 0 || errno == EEXIST))
 			*done += NA_PAGE;
 		else if (errno != EAGAIN || ++tries > TRIES)

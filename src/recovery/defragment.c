@@ -195,7 +195,7 @@ static bool merge_meanwhile(struct pass *p)
 {
 	bool more = false;
 
-	p->merged += na_concurrent_run(p->whole ? 0 : p->deadline, &more);
+	p->merged += na_concurrent_run(p->whole ? 0 : p->deadline, p->whole && p->asked, &more);
 	return more;
 }
 

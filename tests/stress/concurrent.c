@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(BLOCKS_OF_POOL) /* the default pool's calls, where malloc is a sanitizer's */
+#if defined(BLOCKS_OF_POOL) || defined(__SANITIZE_ADDRESS__) /* the default pool's calls, where malloc is a sanitizer's */
 #define malloc(size)	 allocate_from_pool(size)
 #define calloc(n, size)	 memset(allocate_from_pool((n) * (size)), 0, (n) * (size))
 #define realloc(p, size) resize_in_pool(p, size)

@@ -75,7 +75,7 @@ static struct na_merging merge(void)
 	struct na_merging m;
 	bool more;
 
-	na_concurrent_run(0, &more);
+	na_concurrent_run(0, true, &more);
 	CHECK(!more);
 	na_merging_figures(&m);
 	return m;
@@ -683,7 +683,7 @@ static int sliced(void *unused)
 	(void)unused;
 	scatter(60000, 64, 8);
 	for (n = 0; more && n < 100000; n++)
-		na_concurrent_run(na_os_now_ns() + 200000, &more);
+		na_concurrent_run(na_os_now_ns() + 200000, false, &more);
 	CHECK(!more);
 	na_merging_figures(&m);
 	CHECK(m.mapped_bytes > m.frame_bytes);
