@@ -90,6 +90,97 @@ KERNEL_SMALL_CALL_ memory_error_t kernel_hash_probe_u64(const kernel_hash_t *of,
 	return kernel_hash_probe_u64_(of, keys, n, slot);
 }
 
+/* Sparse matrices: the library's four sums of a row, as one register where there are such; products are rounded, lest they become one with
+ * the additions. */
+#define KERNEL_CSR_PART_(sum, k)                                                                                       \
+	do {                                                                                                           \
+		product_ = entry[k] * x[column[k]];                                                                    \
+		KERNEL_ROUND_(product_);                                                                               \
+		sum += product_;                                                                                       \
+	} while (0)
+
+typedef float kernel_four_f32_ __attribute__((vector_size(16)));
+#ifdef __AVX__
+typedef double kernel_four_f64_ __attribute__((vector_size(32)));
+#define KERNEL_CSR_FOURS_f64_ KERNEL_CSR_FOURS_
+#else
+#define KERNEL_CSR_FOURS_f64_ KERNEL_CSR_ONES_
+#endif
+#define KERNEL_CSR_FOURS_f32_ KERNEL_CSR_FOURS_
+
+#define KERNEL_CSR_FOURS_(v)                                                                                           \
+	do {                                                                                                           \
+		kernel_four_##v##_ sums_ = { 0 }, of_, by_;                                                            \
+                                                                                                                       \
+		for (; to - k >= 4; k += 4) {                                                                          \
+			__builtin_memcpy(&of_, entry + k, sizeof(of_));                                                \
+			by_ = (kernel_four_##v##_){ x[column[k]], x[column[k + 1]], x[column[k + 2]], x[column[k + 3]] }; \
+			of_ *= by_;                                                                                    \
+			KERNEL_ROUND_(of_);                                                                            \
+			sums_ += of_;                                                                                  \
+		}                                                                                                      \
+		a = sums_[0];                                                                                          \
+		b = sums_[1];                                                                                          \
+		c = sums_[2];                                                                                          \
+		d = sums_[3];                                                                                          \
+	} while (0)
+#define KERNEL_CSR_ONES_(v)                                                                                            \
+	for (; to - k >= 4; k += 4) {                                                                                  \
+		KERNEL_CSR_PART_(a, k);                                                                                \
+		KERNEL_CSR_PART_(b, k + 1);                                                                            \
+		KERNEL_CSR_PART_(c, k + 2);                                                                            \
+		KERNEL_CSR_PART_(d, k + 3);                                                                            \
+	}
+
+#define KERNEL_CSR_SMALL_(V, v, I, i)                                                                                  \
+	memory_error_t kernel_csr_##v##_##i##_(V *y, size_t rows, const I *start, const I *column, const V *entry,     \
+					       const V *x) NUMARENA_CALL(kernel_csr_##v##_##i);                        \
+	KERNEL_SMALL_CALL_ V kernel_csr_row_##v##_##i##_(const I *column, const V *entry, const V *x, size_t k,        \
+							 size_t to)                                                    \
+	{                                                                                                              \
+		V a = 0, b = 0, c = 0, d = 0, product_;                                                                \
+                                                                                                                       \
+		KERNEL_CSR_FOURS_##v##_(v);                                                                            \
+		if (k < to)                                                                                            \
+			KERNEL_CSR_PART_(a, k);                                                                        \
+		if (k + 1 < to)                                                                                        \
+			KERNEL_CSR_PART_(b, k + 1);                                                                    \
+		if (k + 2 < to)                                                                                        \
+			KERNEL_CSR_PART_(c, k + 2);                                                                    \
+		a += b;                                                                                                \
+		KERNEL_ROUND_(a); /* in this order under -ffast-math too */                                            \
+		c += d;                                                                                                \
+		KERNEL_ROUND_(c);                                                                                      \
+		return a + c;                                                                                          \
+	}                                                                                                              \
+	KERNEL_SMALL_CALL_ memory_error_t kernel_csr_##v##_##i(V *y, size_t rows, const I *start, const I *column,     \
+							       const V *entry, const V *x)                             \
+	{                                                                                                              \
+		const size_t most = NUMARENA_KERNEL_INLINE / (sizeof(V) + sizeof(I));                                  \
+                                                                                                                       \
+		if (__builtin_expect(rows - 1 < most && y && start, 1)) {                                              \
+			const size_t first = (size_t)start[0], n = (size_t)start[rows] - first;                        \
+                                                                                                                       \
+			if (__builtin_expect(start[0] >= 0 && n - 1 < most && column && entry && x && y != x &&        \
+						     kernel_apart_(y, rows * sizeof(V), start,                         \
+								   (rows + 1) * sizeof(I)) &&                          \
+						     kernel_apart_(y, rows * sizeof(V), column + first,                \
+								   n * sizeof(I)) &&                                   \
+						     kernel_apart_(y, rows * sizeof(V), entry + first, n * sizeof(V)), \
+					     1)) {                                                                     \
+				for (size_t r = 0; r < rows; r++)                                                      \
+					y[r] = kernel_csr_row_##v##_##i##_(column, entry, x, (size_t)start[r],         \
+									   (size_t)start[r + 1]);                      \
+				return MEMORY_ERROR_NONE;                                                              \
+			}                                                                                              \
+		}                                                                                                      \
+		return kernel_csr_##v##_##i##_(y, rows, start, column, entry, x);                                      \
+	}
+KERNEL_CSR_SMALL_(double, f64, int32_t, i32)
+KERNEL_CSR_SMALL_(double, f64, int64_t, i64)
+KERNEL_CSR_SMALL_(float, f32, int32_t, i32)
+KERNEL_CSR_SMALL_(float, f32, int64_t, i64)
+
 NUMARENA_END
 
 #endif

@@ -187,6 +187,46 @@ static void small_probes_are_the_library_s(void)
 	ERROR(kernel_hash_probe_u64(&table, keys, 1, near), MEMORY_ERROR_INVALID_ARGUMENT, "slots is 12");
 }
 
+#define SPARSE(V, v, I, i)                                                                                             \
+	static void sparse_##v##_##i(void)                                                                             \
+	{                                                                                                              \
+		enum { ROWS = 24, WIDE = 19, ENTRIES = ROWS * WIDE };                                                  \
+		static V entry[ENTRIES], x[ENTRIES], near[ROWS + 1], far[ROWS + 1];                                    \
+		static I column[ENTRIES], start[ROWS + 1];                                                             \
+		uint64_t state = 3;                                                                                    \
+                                                                                                                       \
+		for (size_t k = 0; k < ENTRIES; k++) {                                                                 \
+			entry[k] = (V)((double)(check_random(&state) >> 11) * 0x1p-53 - 0.5);                          \
+			x[k] = (V)((double)(check_random(&state) >> 11) * 0x1p-53 - 0.5);                              \
+			column[k] = (I)(check_random(&state) % ENTRIES);                                               \
+		}                                                                                                      \
+		for (size_t wide = 0; wide <= WIDE; wide++)                                                            \
+			for (size_t rows = 0; rows <= ROWS; rows += rows < 4 ? 1 : 5) {                                \
+				for (size_t r = 0; r <= rows; r++) /* some of them empty */                            \
+					start[r] = (I)(2 + (r - r % 3) * wide / 3);                                    \
+				memset(near, 1, sizeof(near));                                                         \
+				memset(far, 1, sizeof(far));                                                           \
+				CHECK_EQ(kernel_csr_##v##_##i(near, rows, start, column, entry, x), MEMORY_ERROR_NONE); \
+				CHECK_EQ(FAR(kernel_csr_##v##_##i)(far, rows, start, column, entry, x),                \
+					 MEMORY_ERROR_NONE);                                                           \
+				CHECK_MSG(memcmp(near, far, sizeof(near)) == 0, #v " " #i ": %zu rows of %zu", rows,   \
+					  wide);                                                                       \
+			}                                                                                              \
+		start[0] = 4;                                                                                          \
+		start[1] = 2;                                                                                          \
+		ERROR(kernel_csr_##v##_##i(near, 1, start, column, entry, x), MEMORY_ERROR_INVALID_ARGUMENT,           \
+		      "start goes from 4 to 2");                                                                       \
+		start[1] = 6;                                                                                          \
+		ERROR(kernel_csr_##v##_##i(entry + 4, 1, start, column, entry, x), MEMORY_ERROR_INVALID_ARGUMENT,      \
+		      "y overlaps entry");                                                                             \
+		ERROR(kernel_csr_##v##_##i(x, 1, start, column, entry, x), MEMORY_ERROR_INVALID_ARGUMENT,              \
+		      "y overlaps x");                                                                                 \
+	}
+SPARSE(double, f64, int32_t, i32)
+SPARSE(double, f64, int64_t, i64)
+SPARSE(float, f32, int32_t, i32)
+SPARSE(float, f32, int64_t, i64)
+
 static void nothing_is_refused_silently(void)
 {
 	static const double weights[7] = { 1 };
@@ -212,6 +252,10 @@ int main(void)
 	small_calls_are_the_library_s();
 	small_stencils_are_the_library_s();
 	small_probes_are_the_library_s();
+	sparse_f64_i32();
+	sparse_f64_i64();
+	sparse_f32_i32();
+	sparse_f32_i64();
 	nothing_is_refused_silently();
 	return check_result();
 }

@@ -124,9 +124,12 @@ class Browser:
             if time.monotonic() > until:
                 raise AssertionError(f"{path} does not load; {self.problems}")
             time.sleep(0.05)
-        # Charts are drawn when the browser has measured their width: in the frame after the script.
-        self.value("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(1))))")
+        self.frame()  # charts are drawn when the browser has measured their width: in the frame after the script
         return self.value("performance.getEntriesByType('navigation')[0].loadEventEnd / 1000")
+
+    def frame(self):
+        """Waits for a frame: by then what the page does on events of before is done."""
+        self.value("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(1))))")
 
     def size(self, width, height=900, scale=1):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 600)
