@@ -26,6 +26,7 @@ struct pass {
 	uint64_t deadline; /* 0: none */
 	uint64_t bytes;	   /* that may still be moved in this slice */
 	bool whole;
+	bool left_out;	/* there was something to purge, of which no piece was expected to fit: that is not in vain */
 	bool asked;	/* may wait for whoever moves blocks: a slice may not, for its thread may be restoring one */
 	bool quiescent; /* no thread writes to blocks, nor does a transfer: for steps that need it */
 	/* of the pass */
@@ -136,6 +137,7 @@ static bool purge_slice(struct pass *p)
 	if (purge_ns >
 	    whole) { /* a piece fits into no slice: what ages is purged anyway. Perhaps the next pass is luckier */
 		purge_ns -= purge_ns / 8;
+		p->left_out = true;
 		return false;
 	}
 	for (;;) {
@@ -235,7 +237,7 @@ static void end(struct pass *p)
 	count(&won, p->won);
 	count(&merged, p->merged);
 	count(&homed, p->homed);
-	atomic_store_explicit(&futile, p->won || p->purged || p->merged ? 0 : na_defrag_winnable(),
+	atomic_store_explicit(&futile, p->won || p->purged || p->merged || p->left_out ? 0 : na_defrag_winnable(),
 			      memory_order_relaxed);
 	if (atomic_load_explicit(&logging, memory_order_relaxed)) {
 		na_log(NA_LOG_WARNING,
