@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The life of a block: allocated, resized, released; and fork. See movable.h for states and locks. */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "movable/parts.h"
@@ -144,14 +145,14 @@ int na_movable_release(memory_handle_t handle)
 	return 0;
 }
 
-/* The first `bytes` of a block that is taken; large ones with breath. -EAGAIN: it is no longer. */
+/* The first `bytes` of a block that is taken; large ones with breath. -EBUSY: it is no longer, for it was pinned. */
 static int copy_taken(uintptr_t at, struct na_movable_block *b, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i += NA_MOVABLE_BREATH) {
 		size_t some = bytes - i < NA_MOVABLE_BREATH ? bytes - i : NA_MOVABLE_BREATH;
 
 		if (i && !na_movable_breathe(b))
-			return -EAGAIN;
+			return -EBUSY;
 		na_movable_copy((char *)at + i, (const char *)b->at + i, some);
 	}
 	return 0;
@@ -166,7 +167,7 @@ static void discard_copy(uintptr_t at, size_t size)
 			      memory_order_relaxed);
 }
 
-/* With room for it at `at`, and under the mover's lock. 0; -EBUSY; -EAGAIN: another has taken it meanwhile; -EALREADY: it is an image. */
+/* With room for it at `at`, and under the mover's lock. 0; -EBUSY: pinned; -EAGAIN: another is at it; -EALREADY: it is an image. */
 static int move_resized(struct na_movable_entry *e, memory_handle_t handle, size_t size, uintptr_t at)
 {
 	struct na_movable_block b;
@@ -176,6 +177,8 @@ static int move_resized(struct na_movable_entry *e, memory_handle_t handle, size
 
 	if (rc < 0)
 		return rc;
+	if (na_movable_is_at_rest(handle))
+		return -EAGAIN;
 	rc = na_movable_take(&b, 1);
 	if (rc <= 0)
 		return rc < 0 ? rc : -EBUSY;
@@ -215,7 +218,8 @@ int na_movable_resize(memory_handle_t handle, size_t size)
 		na_movable_lock();
 		rc = move_resized(e, handle, size, at);
 		na_movable_unlock();
-		if (rc == -EAGAIN) {
+		if (rc == -EAGAIN) { /* whoever is at it gets the lock now */
+			sched_yield();
 			rc = 0;
 			continue;
 		}

@@ -156,16 +156,18 @@ int na_movable_next_cold(uint64_t *cursor, uint64_t most, uint8_t age, size_t le
 /* A block by its handle, for compressing it on request: 0, -EINVAL: no such block, -EALREADY: an image. Under the mover's lock. */
 int na_movable_look(memory_handle_t handle, struct na_movable_block *out);
 
-/* Takes those of the n blocks (at most NA_MOVABLE_BATCH) that nobody has pinned; the others' `at` becomes NULL. How many were taken; -errno:
+/* Takes those of the n blocks (at most NA_MOVABLE_BATCH) that nobody has pinned, nor taken and rests (na_movable_breathe()); the others' `at` becomes NULL. How many were taken; -errno:
  * the kernel's barrier failed, none. One barrier for all: 1 us and 10 ns for each thread. Under the mover's lock. */
 #define NA_MOVABLE_BATCH 128
 int na_movable_take(struct na_movable_block *blocks, size_t n);
 
 /* If somebody waits for the mover's lock, lets go of it, so that he need not wait for a large block, and takes it again. Not under a stripe's lock. Whether the block is
- * still as it was taken: else it was pinned, released or taken by another, and must not be read any more. Others that the caller has taken are asked for by
+ * still as it was taken: else it was pinned or released, and must not be read any more; nobody else takes it meanwhile. Others that the caller has taken are asked for by
  * na_movable_is_taken() before they are read. Under the mover's lock. */
 bool na_movable_breathe(struct na_movable_block *block);
 bool na_movable_is_taken(struct na_movable_block *block);
+/* Whether somebody rests who has taken it. */
+bool na_movable_is_at_rest(memory_handle_t handle);
 /* After so many bytes: at most a quarter of a millisecond's work. */
 #define NA_MOVABLE_BREATH ((size_t)256 << 10)
 

@@ -15,9 +15,9 @@
 
 #define YIELDS 1000
 
+/* Whoever has let go of the lock while a block is half done: nobody else takes that one, or the word that tells whether it is still as it was would come again. */
 struct breath {
 	memory_handle_t handle;
-	bool lost; /* another has taken the block */
 	struct breath *next;
 };
 
@@ -154,12 +154,21 @@ void na_movable_give_back(const struct na_movable_block *b)
 	atomic_compare_exchange_strong_explicit(&e->where, &where, before, memory_order_seq_cst, memory_order_relaxed);
 }
 
+bool na_movable_is_at_rest(memory_handle_t handle)
+{
+	const struct breath *o = at_rest;
+
+	while (o && o->handle != handle)
+		o = o->next;
+	return o != NULL;
+}
+
 bool na_movable_is_taken(struct na_movable_block *b)
 {
-	bool is = atomic_load_explicit(&na_movable_entry(b->handle)->where, memory_order_acquire) == b->word;
+	bool is = atomic_load_explicit(&na_movable_entry(b->handle)->where, memory_order_acquire) == b->word &&
+		  !na_movable_is_at_rest(
+			  b->handle); /* of several that were taken at once this one was not, and another has it now */
 
-	for (const struct breath *o = at_rest; o; o = o->next)
-		is &= o->handle != b->handle;
 	if (!is)
 		b->word = 0;
 	return is;
@@ -167,7 +176,7 @@ bool na_movable_is_taken(struct na_movable_block *b)
 
 bool na_movable_breathe(struct na_movable_block *b)
 {
-	struct breath me = { b->handle, false, NULL }, **o = &at_rest;
+	struct breath me = { b->handle, NULL }, **o = &at_rest;
 
 	if (atomic_load_explicit(&waiting, memory_order_relaxed) == 0)
 		return true;
@@ -180,9 +189,7 @@ bool na_movable_breathe(struct na_movable_block *b)
 	while (*o != &me)
 		o = &(*o)->next;
 	*o = me.next;
-	if (me.lost)
-		b->word = 0;
-	return !me.lost && na_movable_is_taken(b);
+	return na_movable_is_taken(b);
 }
 
 bool na_movable_somebody_breathes(void)
@@ -199,11 +206,10 @@ int na_movable_take(struct na_movable_block *blocks, size_t n)
 		struct na_movable_entry *e = na_movable_entry(blocks[i].handle);
 		uint64_t where = blocks[i].word;
 
-		if (!atomic_compare_exchange_strong_explicit(&e->where, &where, taken(where), memory_order_seq_cst,
+		if (na_movable_is_at_rest(blocks[i].handle) ||
+		    !atomic_compare_exchange_strong_explicit(&e->where, &where, taken(where), memory_order_seq_cst,
 							     memory_order_relaxed))
-			blocks[i].at = NULL; /* pinned or released since it was looked at */
-		for (struct breath *o = at_rest; blocks[i].at && o; o = o->next)
-			o->lost |= o->handle == blocks[i].handle;
+			blocks[i].at = NULL; /* another's, or pinned or released since it was looked at */
 	}
 	rc = na_movable_barrier();
 	if (rc == 0)

@@ -180,6 +180,7 @@ static void large_blocks_with_breath(void **unused)
 	void *wrong;
 
 	(void)unused;
+	stop = false;
 	for (size_t i = 0; i < LARGE / 4; i++)
 		p[i] = (uint32_t)i * 3;
 	unpin_memory(h);
@@ -208,11 +209,53 @@ static void large_blocks_with_breath(void **unused)
 	expect_fault(NULL);
 }
 
+static void *compress_on(void *block)
+{
+	while (!stop)
+		compress_movable((memory_handle_t)(uintptr_t)block);
+	return NULL;
+}
+
+/* Who writes between two parts of a compression, and then takes the block as well: the image is of what was before, and must not be published. */
+static void what_is_written_meanwhile_stays(void **unused)
+{
+	size_t large = (size_t)16 << 20, words = large / 4;
+	memory_handle_t h = allocate_movable(large);
+	pthread_t thread;
+
+	(void)unused;
+	stop = false;
+	contents_fill(pin_memory(h), large, CONTENTS_FLOATS, 3);
+	unpin_memory(h);
+	assert_int_equal(pthread_create(&thread, NULL, compress_on, (void *)(uintptr_t)h), 0);
+	for (uint32_t round = 1; round <= 24; round++) {
+		uint32_t *p;
+
+		usleep(1000 + round % 8 * 1000); /* the other one is somewhere in it */
+		p = pin_memory(h);
+		assert_non_null(p);
+		for (size_t k = 0; k < words / 2; k += 256)
+			p[k] = round;
+		unpin_memory(h);
+		assert_int_equal(resize_movable(h, round % 2 ? large : large / 4 * 3), MEMORY_ERROR_NONE); /* nobody has it pinned */
+		p = pin_memory(h);
+		assert_non_null(p);
+		for (size_t k = 0; k < words / 2; k += 256)
+			assert_int_equal(p[k], round);
+		unpin_memory(h);
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	assert_int_equal(release_movable(h), MEMORY_ERROR_NONE);
+	expect_fault(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(images_of_movable_blocks),
 		cmocka_unit_test(images_that_are_kept),
+		cmocka_unit_test(what_is_written_meanwhile_stays),
 		cmocka_unit_test(images_of_raw_blocks),
 		cmocka_unit_test(large_blocks_with_breath),
 	};
