@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is known of merged spans, and how they become private again. Which units are merged, and how, is in pairing.c. See merge.h. */
+/* What is known of merged spans, and how they become private again. Which units are merged, and how, is in runs.c and held.c. See merge.h. */
 #include "cache/merge.h"
 
 #include <errno.h>

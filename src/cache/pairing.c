@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which units share a frame, and the system calls that make it so. See merge.h.
+ * Merging, for both ways of it: which spans take part, what lives in their units, how contents come into the file. runs.c merges where nobody writes, held.c
+ * while threads do. See merge.h.
  *
  * The spans of a class that may take part are first claimed: off their list and QUEUED, under the cache's lock. From then on nothing is allocated from
- * them, so what lives in them can only become less. packing.c says which units go together. Then, by address, each is mapped onto its frame; the first
- * of a frame has the contents of all of them written to the file before, so that neighbours that come first get neighbouring frames, and are one mapping. Going by
- * address also spares the kernel splitting a mapping in the middle. Where a frame is there already what comes is stored through the addresses of its host.
+ * them, so what lives in them can only become less.
  *
- * A call that fails leaves what was done: units that are mapped are on the frame with their contents, the others are as they were, for contents are copied and
- * never moved.
+ * Neighbours that come first to their frames get neighbouring frames, and are one mapping. A call that fails leaves what was done: units that are mapped are on the
+ * frame with their contents, the others are as they were, for contents are copied and never moved.
  *
- * Cost: a claim 20 ns a span; a unit that is merged one system call, a frame another.
+ * Cost: a claim 20 ns a span.
  */
 #include <errno.h>
 #include <string.h>
@@ -220,7 +219,26 @@ bool na_pair_is_lost(const struct na_pack *w, const struct na_span *span, uint32
 	return lost;
 }
 
-static void add_item(struct na_pack *w, struct na_span *span, uint32_t index, struct na_frame *frame)
+uint32_t na_pair_frame_bits(const struct na_pack *w, const struct na_frame *frame, uint64_t *bits)
+{
+	uint32_t live = 0;
+
+	memset(bits, 0, w->words * sizeof(*bits));
+	for (const struct na_unit *u = frame->units; u; u = u->next)
+		live = na_pair_unit_bits(w, u->of->span, u->index, bits);
+	return live;
+}
+
+void na_pair_empty_frame(struct na_pack *w, struct na_frame *frame)
+{
+	if (frame->empty || na_frames_punch(w->c->pool, frame->at, frame->bytes) < 0)
+		return;
+	na_lock(&w->c->lock);
+	na_merge_emptied(w->c, frame);
+	na_unlock(&w->c->lock);
+}
+
+void na_pair_add(struct na_pack *w, struct na_span *span, uint32_t index, struct na_frame *frame, bool any)
 {
 	struct na_pack_item *item = &w->items[w->item_count];
 	uint64_t *bits = w->bits + (size_t)w->item_count * w->words;
@@ -229,18 +247,11 @@ static void add_item(struct na_pack *w, struct na_span *span, uint32_t index, st
 		return;
 	*item = (struct na_pack_item){ span, frame, index, 0, NONE, NONE };
 	memset(bits, 0, w->words * sizeof(*bits));
-	if (!frame)
-		item->live = na_pair_unit_bits(w, span, index, bits);
-	for (const struct na_unit *u = frame ? frame->units : NULL; u; u = u->next)
-		item->live = na_pair_unit_bits(w, u->of->span, u->index, bits);
-	if (item->live && item->live < w->per)
+	item->live = frame ? na_pair_frame_bits(w, frame, bits) : na_pair_unit_bits(w, span, index, bits);
+	if (any || (item->live && item->live < w->per))
 		w->item_count++;
-	/* A frame on which nothing lives any more: its memory goes back, and comes again when a slot of it is given out. */
-	if (frame && !item->live && !frame->empty && na_frames_punch(w->c->pool, frame->at, frame->bytes) == 0) {
-		na_lock(&w->c->lock);
-		na_merge_emptied(w->c, frame);
-		na_unlock(&w->c->lock);
-	}
+	if (frame && !item->live)
+		na_pair_empty_frame(w, frame);
 }
 
 static uint32_t live_in(struct na_pack *w, const struct na_span *span)
@@ -278,32 +289,7 @@ void na_pair_purge(struct na_pack *w, struct na_span *span)
 	}
 }
 
-static void find_items(struct na_pack *w)
-{
-	for (uint32_t i = 0; i < w->span_count; i++) {
-		struct na_span *span = w->spans[i];
-		const struct na_merge *m = na_span_merge(span);
-
-		na_pair_purge(w, span);
-		if (w->limits->hold &&
-		    (span == w->ours[0] || span == w->ours[1])) /* a merged one has private units, too */
-			continue;
-		if (w->per < 2 || (m && m->per != w->per))
-			continue;
-		for (uint32_t k = 0; k < w->units; k++)
-			if (!m || !m->unit[k].frame)
-				add_item(w, span, k, NULL);
-			else if (!w->no_frames && m->unit[k].frame->host == &m->unit[k])
-				add_item(w, span, k, m->unit[k].frame);
-	}
-}
-
-/* ---- merging ---- */
-
-static char *unit_at(const struct na_pack *w, const struct na_span *span, uint32_t index)
-{
-	return (char *)span->base + (size_t)index * w->unit_bytes;
-}
+/* ---- contents ---- */
 
 /* Live slots of a unit, whose contents are at `from`, to where they lie in a frame. */
 void na_pair_copy(const struct na_pack *w, char *to, const struct na_span *span, uint32_t index, const char *from)
@@ -322,96 +308,7 @@ void na_pair_copy(const struct na_pack *w, char *to, const struct na_span *span,
 
 char *na_pair_host(const struct na_pack *w, const struct na_frame *frame)
 {
-	return unit_at(w, frame->host->of->span, frame->host->index);
-}
-
-/* Contents and addresses of a private unit to a frame. What lies between begin and end takes no lock: who waits for the page may have any. */
-static int switch_held(struct na_pack *w, const struct na_frame *frame, struct na_span *span, uint32_t index)
-{
-	char *at = unit_at(w, span, index);
-	const void *from = at;
-	int rc = na_os.hold_begin(w->limits->hold, at, w->unit_bytes, &from);
-
-	if (rc < 0)
-		return rc;
-	na_pair_copy(w, na_pair_host(w, frame), span, index, from);
-	rc = na_frames_switch(w->c->pool, frame->at, frame->bytes, at);
-	na_os.hold_end(w->limits->hold, rc == 0);
-	return rc;
-}
-
-static int switch_unit(struct na_pack *w, const struct na_frame *frame, struct na_span *span, uint32_t index)
-{
-	if (w->limits->hold)
-		return switch_held(w, frame, span, index);
-	na_pair_copy(w, na_pair_host(w, frame), span, index, unit_at(w, span, index));
-	return na_frames_map(w->c->pool, frame->at, frame->bytes, unit_at(w, span, index));
-}
-
-/* A page that somebody has pinned is left where it is. */
-static bool only_busy(const struct na_pack *w, int rc)
-{
-	if (rc != -EBUSY || !w->limits->hold)
-		return false;
-	na_merge_count(&na_merge_figures.busy, 1);
-	return true;
-}
-
-/* One private unit onto the frame. */
-static int move_private(struct na_pack *w, struct na_frame *frame, struct na_span *span, uint32_t index)
-{
-	struct na_merge *m = na_span_merge(span), *made = NULL;
-	int rc;
-
-	if (!m)
-		m = made = na_merge_make(w->c, span, w->limits->grain);
-	if (!m)
-		return -ENOMEM;
-	rc = switch_unit(w, frame, span, index);
-	if (rc < 0) {
-		na_merge_unmake(w->c, made);
-		return only_busy(w, rc) ? 0 : rc;
-	}
-	na_lock(&w->c->lock);
-	na_merge_join(w->c, m, index, frame);
-	na_unlock(&w->c->lock);
-	return 0;
-}
-
-/* Every unit of a frame onto another one. */
-static int move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *from)
-{
-	while (from->units) {
-		struct na_unit *u = from->units;
-		bool ended;
-		int rc = na_frames_map(w->c->pool, to->at, to->bytes,
-				       (char *)u->of->span->base + (size_t)u->index * w->unit_bytes);
-
-		if (rc < 0)
-			return rc;
-		na_lock(&w->c->lock);
-		ended = na_merge_leave(w->c, u);
-		na_merge_join(w->c, u->of, u->index, to);
-		na_unlock(&w->c->lock);
-		if (ended) {
-			na_merge_end_frame(w->c, from);
-			return 0;
-		}
-	}
-	return 0;
-}
-
-/* Contents of a frame into another one, through its host's addresses. */
-static void store_frame(struct na_pack *w, const struct na_frame *to, const struct na_frame *from)
-{
-	for (const struct na_unit *u = from->units; u; u = u->next)
-		na_pair_copy(w, na_pair_host(w, to), u->of->span, u->index, unit_at(w, u->of->span, u->index));
-}
-
-int na_pair_join(struct na_pack *w, struct na_frame *to, struct na_frame *from)
-{
-	store_frame(w, to, from);
-	return move_frame(w, to, from);
+	return (char *)frame->host->of->span->base + (size_t)frame->host->index * w->unit_bytes;
 }
 
 /* ---- the first units of frames, those that follow each other at once ---- */
@@ -421,18 +318,29 @@ uintptr_t na_pair_address(const struct na_pack *w, const struct na_pack_item *it
 	return item->span->base + (uintptr_t)item->index * w->unit_bytes;
 }
 
-/* Records and frames for a run; what was made before a failure is in w->made and the bins. */
-static int prepare_run(struct na_pack *w)
+bool na_pair_continues(const struct na_pack *w, uint32_t i)
 {
-	for (uint32_t i = 0; i < w->run_count; i++) {
-		struct na_pack_item *item = &w->items[w->run + i];
-		struct na_frame *frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
+	return na_pair_address(w, &w->items[i]) == na_pair_address(w, &w->items[i - 1]) + w->unit_bytes;
+}
 
-		if (!frame)
-			return -ENOMEM;
-		memset(frame, 0, sizeof(*frame));
-		frame->bytes = w->unit_bytes;
-		w->bins[item->bin].frame = frame;
+bool na_pair_may_add(const struct na_pack *w, uint32_t i)
+{
+	return w->run_count && w->run_count < w->run_most && i == w->run + w->run_count && na_pair_continues(w, i);
+}
+
+void na_pair_add_to_run(struct na_pack *w, uint32_t i)
+{
+	if (!w->run_count)
+		w->run = i;
+	w->run_count++;
+}
+
+int na_pair_make_records(struct na_pack *w, uint32_t first, uint32_t count)
+{
+	memset(w->made, 0, sizeof(w->made));
+	for (uint32_t i = 0; i < count; i++) {
+		const struct na_pack_item *item = &w->items[first + i];
+
 		if (na_span_merge(item->span) || (i && item[-1].span == item->span))
 			continue;
 		w->made[i] = na_merge_make(w->c, item->span, w->limits->grain);
@@ -442,7 +350,34 @@ static int prepare_run(struct na_pack *w)
 	return 0;
 }
 
-static void give_up_run(struct na_pack *w)
+void na_pair_unmake_records(struct na_pack *w, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		na_merge_unmake(w->c, w->made[i]);
+}
+
+struct na_merge *na_pair_record(const struct na_pack *w, uint32_t first, uint32_t i)
+{
+	return w->made[i] ? w->made[i] : na_span_merge(w->items[first + i].span);
+}
+
+int na_pair_prepare_run(struct na_pack *w)
+{
+	int rc = na_pair_make_records(w, w->run, w->run_count);
+
+	for (uint32_t i = 0; i < w->run_count && rc == 0; i++) {
+		struct na_frame *frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
+
+		if (!frame)
+			return -ENOMEM;
+		memset(frame, 0, sizeof(*frame));
+		frame->bytes = w->unit_bytes;
+		w->bins[w->items[w->run + i].bin].frame = frame;
+	}
+	return rc;
+}
+
+void na_pair_give_up_run(struct na_pack *w)
 {
 	for (uint32_t i = 0; i < w->run_count; i++) {
 		struct na_pack_bin *bin = &w->bins[w->items[w->run + i].bin];
@@ -450,13 +385,13 @@ static void give_up_run(struct na_pack *w)
 		if (bin->frame)
 			na_arena_give(&w->c->pool->arena, bin->frame, sizeof(*bin->frame));
 		bin->frame = NULL;
-		na_merge_unmake(w->c, w->made[i]);
 	}
+	na_pair_unmake_records(w, w->run_count);
 }
 
-/* The run's contents into the file, and the file in their place. */
-static int write_run(struct na_pack *w, char *to, const char *from, size_t bytes, uint64_t *at)
+int na_pair_map_run(struct na_pack *w, const char *from, na_pair_map *map, uint64_t *at)
 {
+	size_t bytes = (size_t)w->run_count * w->unit_bytes;
 	int rc;
 
 	memset(w->page, 0, bytes);
@@ -469,181 +404,32 @@ static int write_run(struct na_pack *w, char *to, const char *from, size_t bytes
 	rc = na_frames_write(w->c->pool, w->page, bytes, at);
 	if (rc < 0)
 		return rc;
-	rc = (w->limits->hold ? na_frames_switch : na_frames_map)(w->c->pool, *at, bytes, to);
+	rc = map(w->c->pool, *at, bytes, (void *)na_pair_address(w, &w->items[w->run]));
 	if (rc < 0)
 		na_frames_punch(w->c->pool, *at, bytes);
 	return rc;
 }
 
-static int map_run(struct na_pack *w, uint64_t *at)
+void na_pair_join_run(struct na_pack *w, uint64_t at)
 {
-	size_t bytes = (size_t)w->run_count * w->unit_bytes;
-	char *to = (char *)na_pair_address(w, &w->items[w->run]);
-	const void *from = to;
-	int rc;
-
-	if (!w->limits->hold)
-		return write_run(w, to, from, bytes, at);
-	rc = na_frames_ready(w->c->pool, bytes);
-	if (rc == 0)
-		rc = na_os.hold_begin(w->limits->hold, to, bytes, &from);
-	if (rc < 0)
-		return rc;
-	rc = write_run(w, to, from, bytes, at); /* no lock: see switch_held() */
-	na_os.hold_end(w->limits->hold, rc == 0);
-	return rc;
-}
-
-static void join_run(struct na_pack *w, uint64_t at)
-{
-	struct na_merge *m = NULL;
-
 	na_lock(&w->c->lock);
 	for (uint32_t i = 0; i < w->run_count; i++) {
 		const struct na_pack_item *item = &w->items[w->run + i];
 		struct na_frame *frame = w->bins[item->bin].frame;
 
-		m = w->made[i] ? w->made[i] : na_span_merge(item->span);
 		frame->at = at + (uint64_t)i * w->unit_bytes;
-		na_merge_join(w->c, m, item->index, frame);
-		w->made[i] = NULL;
+		na_merge_join(w->c, na_pair_record(w, w->run, i), item->index, frame);
 	}
 	na_unlock(&w->c->lock);
 	na_merge_count(&na_merge_figures.frame_bytes, (int64_t)w->run_count * w->unit_bytes);
 }
 
-static int end_run(struct na_pack *w)
+bool na_pair_has_mappings(const struct na_pack *w, uint64_t more)
 {
-	uint64_t at = 0;
-	int rc;
-
-	if (!w->run_count)
-		return 0;
-	memset(w->made, 0, sizeof(w->made));
-	rc = prepare_run(w);
-	if (rc == 0)
-		rc = map_run(w, &at);
-	if (rc == 0)
-		join_run(w, at);
-	else
-		give_up_run(w);
-	w->run_count = 0;
-	return only_busy(w, rc) ? 0 : rc;
+	return __atomic_load_n(&na_merge_figures.edges, __ATOMIC_RELAXED) + more <= w->limits->edges;
 }
 
-/* The item is the first of its frame. */
-static int add_to_run(struct na_pack *w, uint32_t i)
-{
-	int rc = 0;
-
-	if (w->run_count == w->run_most ||
-	    (w->run_count &&
-	     (i != w->run + w->run_count ||
-	      na_pair_address(w, &w->items[i]) != na_pair_address(w, &w->items[i - 1]) + w->unit_bytes)))
-		rc = end_run(w);
-	if (rc < 0)
-		return rc;
-	if (!w->run_count)
-		w->run = i;
-	w->run_count++;
-	w->bins[w->items[i].bin].begun = true;
-	return 0;
-}
-
-/* ---- bin by bin, and by address ---- */
-
-/* A bin whose units come to a frame that is there. */
-static int merge_into(struct na_pack *w, const struct na_pack_bin *bin)
-{
-	struct na_frame *frame = w->items[bin->target].frame;
-	int rc = 0;
-
-	for (uint32_t i = bin->first; i != NONE && rc == 0; i = w->items[i].next) {
-		const struct na_pack_item *item = &w->items[i];
-
-		if (item->frame == frame)
-			continue;
-		rc = item->frame ? na_pair_join(w, frame, item->frame)
-				 : move_private(w, frame, item->span, item->index);
-	}
-	return rc;
-}
-
-static int merge_item(struct na_pack *w, uint32_t i)
-{
-	struct na_pack_item *item = &w->items[i];
-	struct na_pack_bin *bin = &w->bins[item->bin];
-	int rc;
-
-	if (w->items[bin->target].frame) {
-		if (bin->begun)
-			return 0;
-		bin->begun = true;
-		return merge_into(w, bin);
-	}
-	if (!bin->begun)
-		return add_to_run(w, i);
-	rc = end_run(w);
-	if (rc < 0 || !bin->frame)
-		return rc;
-	return move_private(w, bin->frame, item->span, item->index);
-}
-
-/* Counted before: a unit between two private ones costs two. */
-static bool has_mappings(const struct na_pack *w, const struct na_pack_bin *bin)
-{
-	uint64_t units = w->run_count + 1;
-
-	if (w->items[bin->target].frame)
-		for (uint32_t i = bin->first; i != NONE; i = w->items[i].next)
-			units += w->items[i].frame ? w->items[i].frame->count : 1;
-	return __atomic_load_n(&na_merge_figures.edges, __ATOMIC_RELAXED) + 2 * units <= w->limits->edges;
-}
-
-/* With a deadline bin by bin, so that what is begun is ended. */
-static int merge_bin(struct na_pack *w, struct na_pack_bin *bin)
-{
-	int rc = 0;
-
-	for (uint32_t i = bin->first; i != NONE && rc == 0; i = w->items[i].next) {
-		rc = merge_item(w, i);
-		if (rc == 0)
-			rc = end_run(w);
-	}
-	return rc;
-}
-
-static bool too_late(struct na_pack *w)
-{
-	/* One at least, or a slice that finds little time would do nothing for ever. */
-	if (!w->limits->deadline || !w->merged || na_os_now_ns() < w->limits->deadline)
-		return false;
-	w->limits->more = true;
-	return true;
-}
-
-static int merge_items(struct na_pack *w)
-{
-	int rc = 0;
-
-	for (uint32_t i = 0; i < w->item_count && rc == 0 && !too_late(w); i++) {
-		struct na_pack_bin *bin = &w->bins[w->items[i].bin];
-
-		if (bin->first == bin->last || (w->limits->deadline && bin->begun))
-			continue;
-		if (!has_mappings(w, bin)) {
-			na_merge_count(&na_merge_figures.bound, 1);
-			continue;
-		}
-		w->merged = true;
-		rc = w->limits->deadline ? merge_bin(w, bin) : merge_item(w, i);
-	}
-	if (rc == 0)
-		rc = end_run(w);
-	if (rc < 0)
-		na_merge_count(&na_merge_figures.refused, 1);
-	return rc;
-}
+/* ---- one class ---- */
 
 void na_pair_begin(struct na_pack *w, struct na_cache *c, unsigned int cls, struct na_merge_limits *limits)
 {
@@ -656,17 +442,6 @@ void na_pair_begin(struct na_pack *w, struct na_cache *c, unsigned int cls, stru
 	w->units = (uint32_t)(na_class_slices(cls) * NA_SLICE / w->unit_bytes);
 	w->run_most = run / w->unit_bytes < NA_PACK_RUN ? (uint32_t)(run / w->unit_bytes) : NA_PACK_RUN;
 	w->run_most = w->run_most ? w->run_most : 1;
-}
-
-/* While threads write: what is held is a unit, or a few neighbours, and only those of few spans at a time. */
-static int merge_held(struct na_pack *w)
-{
-	int rc = 0;
-
-	find_items(w);
-	if (w->item_count > 1)
-		rc = na_pack(w);
-	return rc == 0 && w->item_count > 1 ? merge_items(w) : rc;
 }
 
 /* PTHREAD_STACK_MIN. Larger blocks may be threads' stacks, in which the C library keeps what the kernel writes and wakes at the thread's end: by the page,
@@ -698,7 +473,7 @@ int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits 
 		na_pair_unclaim_list(c, list);
 		return rc;
 	}
-	rc = limits->hold ? merge_held(&w) : na_runs_merge(&w);
+	rc = limits->hold ? na_held_merge(&w) : na_runs_merge(&w);
 	na_pair_unclaim(&w);
 	na_os.unmap(w.memory, w.memory_bytes);
 	return rc;

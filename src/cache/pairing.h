@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What pairing.c, which merges, and packing.c, which says what goes together, have in common. One pass over one class of a cache. */
+/* What the files that merge (runs.c, held.c), those that say what goes together (covering.c, packing.c) and pairing.c, which serves both, have in common. One pass over
+ * one class of a cache. */
 #ifndef NA_CACHE_PAIRING_H
 #define NA_CACHE_PAIRING_H
 
@@ -82,8 +83,35 @@ uintptr_t na_pair_address(const struct na_pack *w, const struct na_pack_item *it
 void na_pair_copy(const struct na_pack *w, char *to, const struct na_span *span, uint32_t index, const char *from);
 /* Where a frame that is there can be written. */
 char *na_pair_host(const struct na_pack *w, const struct na_frame *frame);
-/* Every unit of a frame, with its contents, onto another one. */
-int na_pair_join(struct na_pack *w, struct na_frame *to, struct na_frame *from);
+
+/* What lives on a frame; the bits are cleared before. */
+uint32_t na_pair_frame_bits(const struct na_pack *w, const struct na_frame *frame, uint64_t *bits);
+/* A frame on which nothing lives any more: its memory goes back, and comes again when a slot of it is given out. */
+void na_pair_empty_frame(struct na_pack *w, struct na_frame *frame);
+/* A private unit (`frame` NULL) or a frame, by its host, becomes an item; whatever lives in it, or only if some of it does, and not all. */
+void na_pair_add(struct na_pack *w, struct na_span *span, uint32_t index, struct na_frame *frame, bool any);
+
+/* Runs: items that follow each other in memory, each the first of its frame, which come to the file by one call. Whether the i-th item lies behind the one before;
+ * whether it is one run with those of w->run; it becomes the last of them. */
+bool na_pair_continues(const struct na_pack *w, uint32_t i);
+bool na_pair_may_add(const struct na_pack *w, uint32_t i);
+void na_pair_add_to_run(struct na_pack *w, uint32_t i);
+/* Records for the spans of items, each with the first of its items: in w->made until the units have joined. After a failure they are unmade. */
+int na_pair_make_records(struct na_pack *w, uint32_t first, uint32_t count);
+void na_pair_unmake_records(struct na_pack *w, uint32_t count);
+struct na_merge *na_pair_record(const struct na_pack *w, uint32_t first, uint32_t i);
+/* Records and frames for a run, which are given up after a failure. */
+int na_pair_prepare_run(struct na_pack *w);
+void na_pair_give_up_run(struct na_pack *w);
+/* A run's contents, at `from`, into the file, and the file in their place, by `map`. No lock. */
+typedef int na_pair_map(const struct na_pool *pool, uint64_t at, size_t bytes, void *to);
+int na_pair_map_run(struct na_pack *w, const char *from, na_pair_map *map, uint64_t *at);
+void na_pair_join_run(struct na_pack *w, uint64_t at);
+/* Whether there may be so many more edges between mappings. */
+bool na_pair_has_mappings(const struct na_pack *w, uint64_t more);
+
+/* held.c. A pass over what is claimed while threads write to it. */
+int na_held_merge(struct na_pack *w);
 
 /* runs.c. A whole pass over what is claimed: by runs of units, then frames with frames. */
 int na_runs_merge(struct na_pack *w);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Merging where nobody writes: units that follow each other, and come to frames that do, are mapped by one call and are one mapping. covering.c says what goes
- * where; pairing.c claims spans, and merges while threads write. See merge.h.
+ * where; pairing.c claims spans, and has what merging while threads write (held.c) does as well. See merge.h.
  *
  * Blocks that become frames come first: their contents are written to the file as they are, and it is mapped in their place. Then, by address, so that the kernel need not
  * split a mapping in the middle, runs of units are stored through the addresses of their frames' hosts, and mapped. Between planning and this blocks may have come and gone
@@ -20,54 +20,10 @@
 
 #define NONE NA_PACK_NONE
 
-/* What lives on a frame. */
-static uint32_t frame_bits(const struct na_pack *w, const struct na_frame *frame, uint64_t *bits)
-{
-	uint32_t live = 0;
-
-	memset(bits, 0, w->words * sizeof(*bits));
-	for (const struct na_unit *u = frame->units; u; u = u->next)
-		live = na_pair_unit_bits(w, u->of->span, u->index, bits);
-	return live;
-}
-
-/* A frame on which nothing lives: its memory goes back, and comes again when a slot of it is given out. */
-static void empty_frame(struct na_pack *w, struct na_frame *frame)
-{
-	if (frame->empty || na_frames_punch(w->c->pool, frame->at, frame->bytes) < 0)
-		return;
-	na_lock(&w->c->lock);
-	na_merge_emptied(w->c, frame);
-	na_unlock(&w->c->lock);
-}
-
 /* A frame as an item. */
 static void add_frame(struct na_pack *w, struct na_span *span, uint32_t index, struct na_frame *frame)
 {
-	struct na_pack_item *item = &w->items[w->item_count];
-
-	if (na_pair_is_lost(w, span, index, frame))
-		return;
-	*item = (struct na_pack_item){ span, frame, index, 0, NONE, NONE };
-	item->live = frame_bits(w, frame, w->bits + (size_t)w->item_count * w->words);
-	if (item->live && item->live < w->per)
-		w->item_count++;
-	if (!item->live)
-		empty_frame(w, frame);
-}
-
-/* A private unit, whatever lives in it. */
-static void add_private(struct na_pack *w, struct na_span *span, uint32_t index)
-{
-	struct na_pack_item *item = &w->items[w->item_count];
-	uint64_t *bits = w->bits + (size_t)w->item_count * w->words;
-
-	if (na_pair_is_lost(w, span, index, NULL))
-		return;
-	memset(bits, 0, w->words * sizeof(*bits));
-	*item = (struct na_pack_item){ span, NULL, index, 0, NONE, NONE };
-	item->live = na_pair_unit_bits(w, span, index, bits);
-	w->item_count++;
+	na_pair_add(w, span, index, frame, false);
 }
 
 /* A frame as what units may come to. */
@@ -93,7 +49,7 @@ static void sort_bins(struct na_pack *w)
 		const struct na_frame *frame = w->bins[i].frame;
 
 		w->bins[i].apart = !i || w->bins[i - 1].frame->at + frame->bytes != frame->at;
-		frame_bits(w, frame, w->open_bits + (size_t)i * w->words);
+		na_pair_frame_bits(w, frame, w->open_bits + (size_t)i * w->words);
 	}
 }
 
@@ -116,7 +72,7 @@ static void find_private(struct na_pack *w)
 
 		for (uint32_t k = 0; (!m || m->per == w->per) && k < w->units; k++)
 			if (!m || !m->unit[k].frame)
-				add_private(w, w->spans[i], k);
+				na_pair_add(w, w->spans[i], k, NULL, true); /* also one in which nothing lives */
 	}
 }
 
@@ -158,93 +114,9 @@ static void end_step(const struct na_pack *w, uint64_t begin, uint32_t units)
 
 /* ---- the first units of frames, those that follow each other at once ---- */
 
-/* Records for the spans of a run, each with the first of its items; what was made before a failure is in w->made. */
-static int make_records(struct na_pack *w, uint32_t first, uint32_t count)
-{
-	memset(w->made, 0, sizeof(w->made));
-	for (uint32_t i = 0; i < count; i++) {
-		const struct na_pack_item *item = &w->items[first + i];
-
-		if (na_span_merge(item->span) || (i && item[-1].span == item->span))
-			continue;
-		w->made[i] = na_merge_make(w->c, item->span, w->limits->grain);
-		if (!w->made[i])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static void unmake_records(struct na_pack *w, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		na_merge_unmake(w->c, w->made[i]);
-}
-
-static struct na_merge *record_of(const struct na_pack *w, uint32_t first, uint32_t i)
-{
-	return w->made[i] ? w->made[i] : na_span_merge(w->items[first + i].span);
-}
-
-static int make_frames(struct na_pack *w)
-{
-	for (uint32_t i = 0; i < w->run_count; i++) {
-		struct na_frame *frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
-
-		if (!frame)
-			return -ENOMEM;
-		memset(frame, 0, sizeof(*frame));
-		frame->bytes = w->unit_bytes;
-		w->bins[w->items[w->run + i].bin].frame = frame;
-	}
-	return 0;
-}
-
-static void give_up_run(struct na_pack *w)
-{
-	for (uint32_t i = 0; i < w->run_count; i++) {
-		struct na_pack_bin *bin = &w->bins[w->items[w->run + i].bin];
-
-		if (bin->frame)
-			na_arena_give(&w->c->pool->arena, bin->frame, sizeof(*bin->frame));
-		bin->frame = NULL;
-	}
-	unmake_records(w, w->run_count);
-}
-
-static int map_run(struct na_pack *w, uint64_t *at)
-{
-	size_t bytes = (size_t)w->run_count * w->unit_bytes;
-	char *from = (char *)na_pair_address(w, &w->items[w->run]);
-	int rc;
-
-	memset(w->page, 0, bytes);
-	for (uint32_t i = 0; i < w->run_count; i++) {
-		const struct na_pack_item *item = &w->items[w->run + i];
-		size_t offset = (size_t)i * w->unit_bytes;
-
-		na_pair_copy(w, w->page + offset, item->span, item->index, from + offset);
-	}
-	rc = na_frames_write(w->c->pool, w->page, bytes, at);
-	if (rc < 0)
-		return rc;
-	rc = na_frames_map(w->c->pool, *at, bytes, from);
-	if (rc < 0)
-		na_frames_punch(w->c->pool, *at, bytes);
-	return rc;
-}
-
 static void join_run(struct na_pack *w, uint64_t at)
 {
-	na_lock(&w->c->lock);
-	for (uint32_t i = 0; i < w->run_count; i++) {
-		const struct na_pack_item *item = &w->items[w->run + i];
-		struct na_frame *frame = w->bins[item->bin].frame;
-
-		frame->at = at + (uint64_t)i * w->unit_bytes;
-		na_merge_join(w->c, record_of(w, w->run, i), item->index, frame);
-	}
-	na_unlock(&w->c->lock);
-	na_merge_count(&na_merge_figures.frame_bytes, (int64_t)w->run_count * w->unit_bytes);
+	na_pair_join_run(w, at);
 	for (uint32_t i = 0; i < w->run_count; i++) {
 		uint32_t bin = w->items[w->run + i].bin;
 		uint64_t any = 0, *bits = w->open_bits + (size_t)bin * w->words;
@@ -252,8 +124,8 @@ static void join_run(struct na_pack *w, uint64_t at)
 		for (uint32_t k = 0; k < w->words; k++)
 			any |= bits[k];
 		/* It is there for what lies beside it, and nothing will come to it. (A slot may have been given out since that was planned.) */
-		if (!any && !frame_bits(w, w->bins[bin].frame, bits))
-			empty_frame(w, w->bins[bin].frame);
+		if (!any && !na_pair_frame_bits(w, w->bins[bin].frame, bits))
+			na_pair_empty_frame(w, w->bins[bin].frame);
 	}
 }
 
@@ -264,29 +136,16 @@ static int end_run(struct na_pack *w)
 
 	if (!w->run_count)
 		return 0;
-	rc = make_records(w, w->run, w->run_count);
+	rc = na_pair_prepare_run(w);
 	if (rc == 0)
-		rc = make_frames(w);
-	if (rc == 0)
-		rc = map_run(w, &at);
+		rc = na_pair_map_run(w, (const char *)na_pair_address(w, &w->items[w->run]), na_frames_map, &at);
 	if (rc == 0)
 		join_run(w, at);
 	else
-		give_up_run(w);
+		na_pair_give_up_run(w);
 	end_step(w, begin, w->run_count);
 	w->run_count = 0;
 	return rc;
-}
-
-static bool continues(const struct na_pack *w, uint32_t i)
-{
-	return na_pair_address(w, &w->items[i]) == na_pair_address(w, &w->items[i - 1]) + w->unit_bytes;
-}
-
-/* Whether it is one call with those before. */
-static bool may_add(const struct na_pack *w, uint32_t i)
-{
-	return w->run_count && w->run_count < w->run_most && i == w->run + w->run_count && continues(w, i);
 }
 
 /* The item is the first of its frame. */
@@ -294,22 +153,14 @@ static int add_to_run(struct na_pack *w, uint32_t i)
 {
 	int rc = 0;
 
-	if (!may_add(w, i))
+	if (!na_pair_may_add(w, i))
 		rc = end_run(w);
-	if (rc < 0)
-		return rc;
-	if (!w->run_count)
-		w->run = i;
-	w->run_count++;
-	return 0;
+	if (rc == 0)
+		na_pair_add_to_run(w, i);
+	return rc;
 }
 
 /* ---- units that follow each other onto frames that do ---- */
-
-static bool has_mappings(const struct na_pack *w, uint64_t more)
-{
-	return __atomic_load_n(&na_merge_figures.edges, __ATOMIC_RELAXED) + more <= w->limits->edges;
-}
 
 /* Items that go onto frames one after the other, from `i` on. */
 static uint32_t run_from(const struct na_pack *w, uint32_t i)
@@ -317,7 +168,7 @@ static uint32_t run_from(const struct na_pack *w, uint32_t i)
 	const struct na_frame *before = w->bins[w->items[i].bin].frame;
 	uint32_t n = 1;
 
-	for (; n < w->run_most && i + n < w->item_count && continues(w, i + n); n++) {
+	for (; n < w->run_most && i + n < w->item_count && na_pair_continues(w, i + n); n++) {
 		uint32_t bin = w->items[i + n].bin;
 		const struct na_frame *frame = bin != NONE && w->bins[bin].first != i + n ? w->bins[bin].frame : NULL;
 
@@ -342,7 +193,7 @@ static uint32_t still_fit(struct na_pack *w, uint32_t first, uint32_t count)
 			return i;
 		memset(bits, 0, w->words * sizeof(*bits));
 		item->live = na_pair_unit_bits(w, item->span, item->index, bits);
-		frame_bits(w, frame, there);
+		na_pair_frame_bits(w, frame, there);
 		for (uint32_t k = 0; k < w->words; k++)
 			both |= bits[k] & there[k];
 		if (both)
@@ -372,7 +223,7 @@ static void store_run(struct na_pack *w, uint32_t first, uint32_t count)
 static int map_onto(struct na_pack *w, uint32_t first, uint32_t count)
 {
 	const struct na_frame *frame = w->bins[w->items[first].bin].frame;
-	int rc = make_records(w, first, count);
+	int rc = na_pair_make_records(w, first, count);
 
 	if (rc == 0) {
 		store_run(w, first, count);
@@ -380,14 +231,14 @@ static int map_onto(struct na_pack *w, uint32_t first, uint32_t count)
 				   (void *)na_pair_address(w, &w->items[first]));
 	}
 	if (rc < 0) {
-		unmake_records(w, count);
+		na_pair_unmake_records(w, count);
 		return rc;
 	}
 	na_lock(&w->c->lock);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct na_pack_item *item = &w->items[first + i];
 
-		na_merge_join(w->c, record_of(w, first, i), item->index, w->bins[item->bin].frame);
+		na_merge_join(w->c, na_pair_record(w, first, i), item->index, w->bins[item->bin].frame);
 	}
 	na_unlock(&w->c->lock);
 	return 0;
@@ -410,12 +261,13 @@ static int begin_frames(struct na_pack *w)
 
 		if (!still_private(w, first))
 			continue;
-		if (w->limits->deadline && !may_add(w, first)) { /* a step ends here, before its time is looked at */
+		if (w->limits->deadline &&
+		    !na_pair_may_add(w, first)) { /* a step ends here, before its time is looked at */
 			rc = end_run(w);
 			if (rc < 0 || !is_time(w, w->run_most))
 				break;
 		}
-		if (has_mappings(w, 2 + 2 * (w->run_count != 0)))
+		if (na_pair_has_mappings(w, 2 + 2 * (w->run_count != 0)))
 			rc = add_to_run(w, first);
 		else
 			na_merge_count(&na_merge_figures.bound, 1);
@@ -441,7 +293,7 @@ static int cover_units(struct na_pack *w)
 		}
 		if (!is_time(w, n))
 			break;
-		if (has_mappings(w, 2))
+		if (na_pair_has_mappings(w, 2))
 			rc = map_onto(w, i, n);
 		else
 			na_merge_count(&na_merge_figures.bound, n);
@@ -472,6 +324,46 @@ static int merge_private(struct na_pack *w)
 
 /* ---- frames that become one ---- */
 
+static char *unit_at(const struct na_pack *w, const struct na_unit *u)
+{
+	return (char *)u->of->span->base + (size_t)u->index * w->unit_bytes;
+}
+
+/* Every unit of a frame onto another one. */
+static int move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *from)
+{
+	while (from->units) {
+		struct na_unit *u = from->units;
+		bool ended;
+		int rc = na_frames_map(w->c->pool, to->at, to->bytes, unit_at(w, u));
+
+		if (rc < 0)
+			return rc;
+		na_lock(&w->c->lock);
+		ended = na_merge_leave(w->c, u);
+		na_merge_join(w->c, u->of, u->index, to);
+		na_unlock(&w->c->lock);
+		if (ended) {
+			na_merge_end_frame(w->c, from);
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* Contents of a frame into another one, through its host's addresses. */
+static void store_frame(struct na_pack *w, const struct na_frame *to, const struct na_frame *from)
+{
+	for (const struct na_unit *u = from->units; u; u = u->next)
+		na_pair_copy(w, na_pair_host(w, to), u->of->span, u->index, unit_at(w, u));
+}
+
+static int join_frames(struct na_pack *w, struct na_frame *to, struct na_frame *from)
+{
+	store_frame(w, to, from);
+	return move_frame(w, to, from);
+}
+
 static int merge_bin(struct na_pack *w, const struct na_pack_bin *bin)
 {
 	struct na_frame *frame = w->items[bin->target].frame;
@@ -482,11 +374,11 @@ static int merge_bin(struct na_pack *w, const struct na_pack_bin *bin)
 
 		if (from == frame)
 			continue;
-		if (!has_mappings(w, 2 * (uint64_t)from->count)) {
+		if (!na_pair_has_mappings(w, 2 * (uint64_t)from->count)) {
 			na_merge_count(&na_merge_figures.bound, from->count);
 			continue;
 		}
-		rc = na_pair_join(w, frame, from);
+		rc = join_frames(w, frame, from);
 	}
 	return rc;
 }
