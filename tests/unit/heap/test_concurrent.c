@@ -13,61 +13,27 @@
 #include <ucontext.h>
 
 #include "cache/merge.h"
-#include "harden/integrity.h"
 #include "heap/concurrent.h"
 #include "heap/merging.h"
 #include "os/hold.h"
 #include "os/limit.h"
 #include "os/memfile.h"
-#include "support/nth.h"
+#include "scattered.h"
 
-#define MOST 65536
-
-static unsigned char *blocks[MOST];
-static size_t count, size_of_blocks;
-
-static uint64_t random_next(void)
+static unsigned char *take_block(size_t size)
 {
-	static uint64_t state = 42;
-	uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	return z ^ z >> 31;
+	return na_heap_allocate(size);
 }
 
-/* `wanted` blocks, of which one in `keep` lives on, chosen at random. */
+static void give_block(void *p)
+{
+	na_heap_release(p);
+}
+
 static void scatter(size_t wanted, size_t size, uint64_t keep)
 {
-	count = wanted;
-	size_of_blocks = size;
-	REQUIRE(count <= MOST);
-	for (size_t i = 0; i < count; i++) {
-		blocks[i] = na_heap_allocate(size);
-		REQUIRE(blocks[i]);
-	}
-	for (size_t i = 0; i < count; i++)
-		if (random_next() % keep) {
-			na_heap_release(blocks[i]);
-			blocks[i] = NULL;
-		} else {
-			check_fill(blocks[i], 0, size, i);
-		}
+	scatter_blocks(wanted, size, keep);
 	na_heap_flush(); /* what the stacks have keeps places */
-}
-
-static void check_blocks(void)
-{
-	for (size_t i = 0; i < count; i++)
-		if (blocks[i])
-			CHECK_EQ(check_filled(blocks[i], 0, size_of_blocks, i), size_of_blocks);
-}
-
-static void free_blocks(void)
-{
-	for (size_t i = 0; i < count; i++)
-		if (blocks[i])
-			na_heap_release(blocks[i]);
-	count = 0;
 }
 
 static struct na_merging merge(void)
@@ -79,15 +45,6 @@ static struct na_merging merge(void)
 	CHECK(!more);
 	na_merging_figures(&m);
 	return m;
-}
-
-static void validate(void)
-{
-	char first[160] = "";
-	size_t faults = 0;
-
-	CHECK_EQ(na_integrity_validate(&faults, first), 0);
-	CHECK_MSG(faults == 0, "%zu faults: %s", faults, first);
 }
 
 static bool can(enum na_concurrent way)
@@ -478,7 +435,7 @@ static void on_a_block(void)
 /* The other blocks of the stack's class are merged, its own span is not. */
 __attribute__((unused)) static int on_own_stack(void *unused)
 {
-	enum { STACK = 20480 };
+	enum { STACK = 14336 }; /* two in a unit of seven pages: others of the class do merge */
 	unsigned char *stacks[40];
 
 	(void)unused;

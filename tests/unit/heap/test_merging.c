@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 
 #include "cache/merge.h"
-#include "harden/integrity.h"
 #include "heap/groups.h"
 #include "heap/merging.h"
 #include "heap/named.h"
@@ -18,22 +17,9 @@
 #include "pool/lost.h"
 #include "recovery/defragment.h"
 #include "report/procfs.h"
-#include "support/nth.h"
+#include "scattered.h"
 
-#define MOST 65536
-
-static unsigned char *blocks[MOST];
-static size_t count, size_of_blocks;
 static struct na_named *pool;
-
-static uint64_t random_next(void)
-{
-	static uint64_t state = 42;
-	uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	return z ^ z >> 31;
-}
 
 static struct na_named *make_pool(void)
 {
@@ -45,38 +31,22 @@ static struct na_named *make_pool(void)
 	return n;
 }
 
-/* `n` blocks, of which one in `keep` lives on, chosen at random. */
-static void scatter(struct na_named *n, size_t blocks_wanted, size_t size, uint64_t keep)
+static struct na_named *taken_from;
+
+static unsigned char *take_block(size_t size)
 {
-	count = blocks_wanted;
-	size_of_blocks = size;
-	REQUIRE(count <= MOST);
-	for (size_t i = 0; i < count; i++) {
-		blocks[i] = na_named_allocate(n, size);
-		REQUIRE(blocks[i]);
-	}
-	for (size_t i = 0; i < count; i++)
-		if (random_next() % keep) {
-			CHECK_EQ(na_heap_release_checked(blocks[i]), 0);
-			blocks[i] = NULL;
-		} else {
-			check_fill(blocks[i], 0, size, i);
-		}
+	return na_named_allocate(taken_from, size);
 }
 
-static void check_blocks(void)
+static void give_block(void *p)
 {
-	for (size_t i = 0; i < count; i++)
-		if (blocks[i])
-			CHECK_EQ(check_filled(blocks[i], 0, size_of_blocks, i), size_of_blocks);
+	CHECK_EQ(na_heap_release_checked(p), 0);
 }
 
-static void free_blocks(void)
+static void scatter(struct na_named *n, size_t wanted, size_t size, uint64_t keep)
 {
-	for (size_t i = 0; i < count; i++)
-		if (blocks[i])
-			CHECK_EQ(na_heap_release_checked(blocks[i]), 0);
-	count = 0;
+	taken_from = n;
+	scatter_blocks(wanted, size, keep);
 }
 
 static struct na_merging merge(void)
@@ -87,15 +57,6 @@ static struct na_merging merge(void)
 	na_defrag_pass();
 	na_merging_figures(&m);
 	return m;
-}
-
-static void validate(void)
-{
-	char first[160] = "";
-	size_t faults = 0;
-
-	CHECK_EQ(na_integrity_validate(&faults, first), 0);
-	CHECK_MSG(faults == 0, "%zu faults: %s", faults, first);
 }
 
 static size_t mappings(void)
