@@ -284,24 +284,6 @@ static void want_groups(struct na_pack *w)
 
 /* ---- where mappings are plenty ---- */
 
-/* By what lives in them, the fullest first, of equals by address. */
-static void order_units(const struct na_pack *w, uint32_t *order, uint32_t *at)
-{
-	uint32_t sum = 0;
-
-	memset(at, 0, (w->per + 1) * sizeof(*at));
-	for (uint32_t i = 0; i < w->item_count; i++)
-		at[w->items[i].live]++;
-	for (uint32_t live = w->per + 1; live-- > 0;) {
-		uint32_t n = at[live];
-
-		at[live] = sum;
-		sum += n;
-	}
-	for (uint32_t i = 0; i < w->item_count; i++)
-		order[at[w->items[i].live]++] = i;
-}
-
 /* Each unit onto the first frame where it fits. */
 static void pack_units(struct na_pack *w, const uint32_t *order)
 {
@@ -356,7 +338,7 @@ int na_cover(struct na_pack *w)
 	find_blocks(&v);
 	plenty = w->per > FEW && v.left_edges > 0 && v.left_units <= (uint64_t)v.left_edges;
 	if (plenty) {
-		order_units(w, v.order, v.order + w->item_count);
+		na_pack_order(w, v.order, v.order + w->item_count);
 		pack_units(w, v.order);
 	} else {
 		order_blocks(&v);

@@ -14,8 +14,7 @@
 #define PROBES 16384
 #define FEW    8 /* units of a frame that are mapped anew so that two frames become one */
 
-/* The order in which they are packed: of equals by address. */
-static void order_by_live(struct na_pack *w, uint32_t *order, uint32_t *place)
+void na_pack_order(const struct na_pack *w, uint32_t *order, uint32_t *place)
 {
 	uint32_t at = 0;
 
@@ -117,7 +116,7 @@ int na_pack(struct na_pack *w)
 	rc = na_os.map(NULL, bytes, &order);
 	if (rc < 0)
 		return rc;
-	order_by_live(w, order, (uint32_t *)order + w->item_count);
+	na_pack_order(w, order, (uint32_t *)order + w->item_count);
 	for (uint32_t i = 0; i < w->item_count; i++)
 		pack_item(w, ((uint32_t *)order)[i]);
 	na_os.unmap(order, bytes);

@@ -53,6 +53,8 @@ struct na_pack {
 	size_t memory_bytes;
 };
 
+/* The order in which items are tried: by what lives in them, the fullest first, of equals by address. `place` has per + 1 words. */
+void na_pack_order(const struct na_pack *w, uint32_t *order, uint32_t *place);
 /* Puts every item into a bin. 0 or -ENOMEM. */
 int na_pack(struct na_pack *w);
 /* Items are private units, by address, also those in which nothing lives, and bins what frames there are, by their place in the file. Gives items a
