@@ -257,9 +257,11 @@ KERNEL_SMALL_CALL_ void kernel_split_some_f32_(float *const *p, size_t i, const 
 		type w[7];                                                                                             \
                                                                                                                        \
 		KERNEL_SMALL_FIELDS_                                                                                   \
-		for (int k = 0; k < 7; k++)                                                                            \
+		for (int k = 0; k < 7; k++) {                                                                          \
 			for (size_t lane = 0; lane < per; lane++)                                                      \
 				w[k][lane] = weights[k];                                                               \
+			KERNEL_ROUND_(w[k]); /* a constant 0 is no way to leave its neighbour out */                   \
+		}                                                                                                      \
 		for (size_t z = 1; z < nz - 1; z++)                                                                    \
 			for (size_t row = z * plane + nx; row < (z + 1) * plane - nx; row += nx) {                     \
 				for (size_t x = 1; x < last; x += per)                                                 \

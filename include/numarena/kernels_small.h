@@ -156,6 +156,7 @@ KERNEL_SMALL_CALL_ bool kernel_clear_(const void *dst, const void *src, size_t b
 	}                                                                                                              \
 	KERNEL_SMALL_CALL_ memory_error_t kernel_scale_##suffix(T *dst, const T *src, T scalar, size_t n)              \
 	{                                                                                                              \
+		KERNEL_ROUND_(scalar); /* a constant 0 times infinity is no 0 under -ffast-math either */              \
 		KERNEL_SMALL_LOOP_(T, suffix, 2, dst && src && kernel_clear_(dst, src, n * sizeof(T)), KERNEL_SCALE_,  \
 				   kernel_scale_##suffix##_(dst, src, scalar, n))                                      \
 	}                                                                                                              \
@@ -165,6 +166,7 @@ KERNEL_SMALL_CALL_ bool kernel_clear_(const void *dst, const void *src, size_t b
 	}                                                                                                              \
 	KERNEL_SMALL_CALL_ memory_error_t kernel_triad_##suffix(T *dst, const T *a, const T *b, T scalar, size_t n)    \
 	{                                                                                                              \
+		KERNEL_ROUND_(scalar);                                                                                         \
 		KERNEL_SMALL_LOOP_(T, suffix, 3, KERNEL_SMALL_EASY_(T), KERNEL_TRIAD_,                                 \
 				   kernel_triad_##suffix##_(dst, a, b, scalar, n))                                     \
 	}

@@ -187,6 +187,26 @@ static void small_probes_are_the_library_s(void)
 	ERROR(kernel_hash_probe_u64(&table, keys, 1, near), MEMORY_ERROR_INVALID_ARGUMENT, "slots is 12");
 }
 
+/* A constant of 0 leaves nothing out: 0 times infinity is no number, whatever the program's flags. */
+static void nothing_is_left_out(void)
+{
+	static const double weights[7] = { 1, 0.5, 0.25, 0, 0, 0.125, 0.5 };
+	double *to = (double *)(void *)mine[0], *x = (double *)(void *)mine[1], *far = (double *)(void *)theirs[0];
+	const uint64_t infinity = UINT64_C(0x7ff) << 52;
+
+	make(5, false);
+	memcpy(&x[61], &infinity, sizeof(infinity));
+	kernel_scale_f64(to, x, 0.0, 125);
+	FAR(kernel_scale_f64)(far, x, 0.0, 125);
+	CHECK_MSG(memcmp(to, far, 125 * sizeof(*to)) == 0, "scale by 0");
+	kernel_triad_f64(to, x + 125, x, 0.0, 125);
+	FAR(kernel_triad_f64)(far, x + 125, x, 0.0, 125);
+	CHECK_MSG(memcmp(to, far, 125 * sizeof(*to)) == 0, "triad of 0");
+	kernel_stencil7_f64(to, x, 5, 5, 5, weights);
+	FAR(kernel_stencil7_f64)(far, x, 5, 5, 5, weights);
+	CHECK_MSG(memcmp(to, far, 125 * sizeof(*to)) == 0, "stencil in two dimensions");
+}
+
 #define SPARSE(V, v, I, i)                                                                                             \
 	static void sparse_##v##_##i(void)                                                                             \
 	{                                                                                                              \
@@ -252,6 +272,7 @@ int main(void)
 	small_calls_are_the_library_s();
 	small_stencils_are_the_library_s();
 	small_probes_are_the_library_s();
+	nothing_is_left_out();
 	sparse_f64_i32();
 	sparse_f64_i64();
 	sparse_f32_i32();
