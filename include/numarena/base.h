@@ -25,6 +25,9 @@
 
 #define NUMARENA_CALL(name) __asm__("numarena_" #name) __attribute__((visibility("default")))
 #define NUMARENA_DATA(name) NUMARENA_CALL(name) /* the same of a variable */
+/* A second name of a call, `numarena_far_...`: for functions that a header compiles into the program and that go on to the library. By the
+ * first name clang takes them for recursive. Programs do not call it. */
+#define NUMARENA_FAR(name) __asm__("numarena_far_" #name) __attribute__((visibility("default")))
 #define NUMARENA_ALLOCATES(...) __attribute__((malloc, warn_unused_result, alloc_size(__VA_ARGS__)))
 
 /* A count that could not be measured; a ratio or time that could not be is NaN. */

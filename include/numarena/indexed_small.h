@@ -55,7 +55,7 @@ NUMARENA_END
 NUMARENA_BEGIN
 
 memory_error_t kernel_hash_probe_u64_(const kernel_hash_t *table, const uint64_t *keys, size_t n, size_t *slot)
-	NUMARENA_CALL(kernel_hash_probe_u64);
+	NUMARENA_FAR(kernel_hash_probe_u64);
 
 KERNEL_SMALL_CALL_ size_t kernel_hash_wrap_(const kernel_hash_t *table, uint64_t key)
 {
@@ -134,7 +134,7 @@ typedef double kernel_four_f64_ __attribute__((vector_size(32)));
 
 #define KERNEL_CSR_SMALL_(V, v, I, i)                                                                                  \
 	memory_error_t kernel_csr_##v##_##i##_(V *y, size_t rows, const I *start, const I *column, const V *entry,     \
-					       const V *x) NUMARENA_CALL(kernel_csr_##v##_##i);                        \
+					       const V *x) NUMARENA_FAR(kernel_csr_##v##_##i);                        \
 	KERNEL_SMALL_CALL_ V kernel_csr_row_##v##_##i##_(const I *column, const V *entry, const V *x, size_t k,        \
 							 size_t to)                                                    \
 	{                                                                                                              \

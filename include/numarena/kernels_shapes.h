@@ -275,11 +275,11 @@ KERNEL_SMALL_CALL_ void kernel_split_some_f32_(float *const *p, size_t i, const 
 
 #define KERNEL_SHAPES_(T, suffix, half)                                                                                \
 	memory_error_t kernel_aos_to_soa_##suffix##_(T *const soa[], const T *aos, size_t fields, size_t n)            \
-		NUMARENA_CALL(kernel_aos_to_soa_##suffix);                                                             \
+		NUMARENA_FAR(kernel_aos_to_soa_##suffix);                                                             \
 	memory_error_t kernel_soa_to_aos_##suffix##_(T *aos, const T *const soa[], size_t fields, size_t n)            \
-		NUMARENA_CALL(kernel_soa_to_aos_##suffix);                                                             \
+		NUMARENA_FAR(kernel_soa_to_aos_##suffix);                                                             \
 	memory_error_t kernel_stencil7_##suffix##_(T *dst, const T *src, size_t nx, size_t ny, size_t nz,              \
-						   const T weights[7]) NUMARENA_CALL(kernel_stencil7_##suffix);        \
+						   const T weights[7]) NUMARENA_FAR(kernel_stencil7_##suffix);        \
                                                                                                                        \
 	KERNEL_SMALL_CALL_ memory_error_t kernel_aos_to_soa_##suffix(T *const soa[], const T *aos, size_t fields,      \
 								     size_t n)                                         \

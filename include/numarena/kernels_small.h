@@ -9,7 +9,8 @@
  * the elements before it again; it is computed first, so that an array may be written in place.
  *
  * NUMARENA_KERNEL_INLINE, defined before numarena/kernels.h: the most bytes that such a call touches; 0: all are calls. Optimized
- * programs of GCC only: clang takes these functions, whose far call has their own symbol, for recursive, and calls the library. Taking a kernel's address gives the library's.
+ * programs of GCC and of clang. Taking a kernel's address gives the library's. What is not small is called by a second name, numarena_far_kernel_...,
+ * which is for the functions here and not for programs: it is there as long as the first.
  */
 #ifndef NUMARENA_KERNELS_SMALL_H
 #define NUMARENA_KERNELS_SMALL_H
@@ -128,14 +129,14 @@ KERNEL_SMALL_CALL_ bool kernel_clear_(const void *dst, const void *src, size_t b
 	typedef T kernel_one_##suffix##_ __attribute__((aligned(1), may_alias));                                       \
 	typedef T kernel_vector_##suffix##_ __attribute__((vector_size(KERNEL_WIDTH_), aligned(1), may_alias));        \
                                                                                                                        \
-	memory_error_t kernel_copy_##suffix##_(T *dst, const T *src, size_t n) NUMARENA_CALL(kernel_copy_##suffix);    \
-	memory_error_t kernel_fill_##suffix##_(T *dst, T value, size_t n) NUMARENA_CALL(kernel_fill_##suffix);         \
+	memory_error_t kernel_copy_##suffix##_(T *dst, const T *src, size_t n) NUMARENA_FAR(kernel_copy_##suffix);    \
+	memory_error_t kernel_fill_##suffix##_(T *dst, T value, size_t n) NUMARENA_FAR(kernel_fill_##suffix);         \
 	memory_error_t kernel_scale_##suffix##_(T *dst, const T *src, T scalar, size_t n)                              \
-		NUMARENA_CALL(kernel_scale_##suffix);                                                                  \
+		NUMARENA_FAR(kernel_scale_##suffix);                                                                  \
 	memory_error_t kernel_add_##suffix##_(T *dst, const T *a, const T *b, size_t n)                                \
-		NUMARENA_CALL(kernel_add_##suffix);                                                                    \
+		NUMARENA_FAR(kernel_add_##suffix);                                                                    \
 	memory_error_t kernel_triad_##suffix##_(T *dst, const T *a, const T *b, T scalar, size_t n)                    \
-		NUMARENA_CALL(kernel_triad_##suffix);                                                                  \
+		NUMARENA_FAR(kernel_triad_##suffix);                                                                  \
                                                                                                                        \
 	/* memcpy() is what the plain loop becomes. */                                                                 \
 	KERNEL_SMALL_CALL_ memory_error_t kernel_copy_##suffix(T *dst, const T *src, size_t n)                         \

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/error.h"
+#include "api/far.h"
 #include "api/life.h"
 #include "kernels/tune.h"
 
@@ -120,6 +121,10 @@ NA_KERNEL_TYPES(INDEXED)
 		return MEMORY_ERROR_NONE;                                                                              \
 	}
 NA_KERNEL_TYPES(CSR)
+NA_FAR(kernel_csr_f64_i32)
+NA_FAR(kernel_csr_f64_i64)
+NA_FAR(kernel_csr_f32_i32)
+NA_FAR(kernel_csr_f32_i64)
 
 /* ---- histograms ---- */
 
@@ -212,6 +217,7 @@ memory_error_t kernel_hash_probe_u64(const kernel_hash_t *table, const uint64_t 
 	na_kernel_hash_probe(table, keys, n, slot);
 	return MEMORY_ERROR_NONE;
 }
+NA_FAR(kernel_hash_probe_u64)
 
 /* ---- lists ---- */
 

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "api/error.h"
+#include "api/far.h"
 #include "kernels/kernels.h"
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -192,6 +193,17 @@ COLD double no_sum(const char *call, const void *a)
 ELEMENTWISE(double, f64)
 ELEMENTWISE(float, f32)
 
+NA_FAR(kernel_copy_f64)
+NA_FAR(kernel_copy_f32)
+NA_FAR(kernel_fill_f64)
+NA_FAR(kernel_fill_f32)
+NA_FAR(kernel_scale_f64)
+NA_FAR(kernel_scale_f32)
+NA_FAR(kernel_add_f64)
+NA_FAR(kernel_add_f32)
+NA_FAR(kernel_triad_f64)
+NA_FAR(kernel_triad_f32)
+
 /* Elements of a grid; SIZE_MAX if there are more than addresses. */
 static size_t grid(size_t nx, size_t ny, size_t nz, size_t size)
 {
@@ -233,6 +245,8 @@ static memory_error_t check_grid(const char *call, const void *dst, const void *
 
 STENCIL(double, f64)
 STENCIL(float, f32)
+NA_FAR(kernel_stencil7_f64)
+NA_FAR(kernel_stencil7_f32)
 
 /* Of one field against the structures, and what is written against the fields behind. */
 static memory_error_t check_field(const char *call, const void *const *soa, size_t f, const void *aos, size_t fields,
@@ -302,6 +316,10 @@ static inline memory_error_t check_fields(const char *call, const void *const *s
 
 FIELDS(double, f64)
 FIELDS(float, f32)
+NA_FAR(kernel_aos_to_soa_f64)
+NA_FAR(kernel_aos_to_soa_f32)
+NA_FAR(kernel_soa_to_aos_f64)
+NA_FAR(kernel_soa_to_aos_f32)
 
 const char *kernel_variant(void)
 {
