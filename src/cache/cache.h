@@ -129,9 +129,10 @@ struct na_cache {
 	struct na_pool *pool;
 	struct na_lock lock;
 	_Atomic uint32_t state;
-	uint32_t number;	/* of caches made before */
-	bool split;		/* malloc's bins are `out`, not free's */
-	bool settled;		/* idle: its stacks are empty, its spans SILENT; who holds it off the list */
+	uint32_t number; /* of caches made before */
+	bool split;	 /* malloc's bins are `out`, not free's */
+	bool settled;	 /* idle: its stacks are empty, its spans SILENT; who holds it off the list */
+	bool merges;	 /* of a named pool: its pages may come to be merged: turns.h. Set before its first block */
 	na_entry *middle_first; /* where stacks move to that outgrow their first place */
 	na_entry *middle_next;
 	na_entry *grown_first; /* and their second */

@@ -7,12 +7,15 @@
 #include "cache/fast.h"
 #include "cache/merge.h"
 #include "cache/traps.h"
+#include "cache/turns.h"
 #include "os/os.h"
 
 #define MOST	     128 /* slots a refill */
 #define GROWTH_LEAST (INT64_C(256) << 10)
 #define GROWTH_MOST  (INT64_C(2) << 20)
 #define TIDY_SPANS   16 /* spans taken of what is kept before stacks out of use are looked for */
+
+_Atomic bool na_turns_armed;
 
 /* The same of a merged span, which may be retired by it. */
 static void collect_merged(struct na_span *span, uint32_t word, uint64_t bits)
@@ -57,7 +60,7 @@ void na_cache_collect(struct na_span *span)
 
 /* Up to `want` free slots of the span, lowest first, so that what lies low is used again before what lies high; written
  * downwards, for the lowest is to lie on top. */
-static uint32_t take_slots(struct na_span *span, na_entry *top, uint32_t want)
+static uint32_t take_slots(const struct na_cache *c, struct na_span *span, na_entry *top, uint32_t want)
 {
 	uint32_t groups = (na_span_carved(span) + 63) / 64, got = 0;
 
@@ -67,7 +70,7 @@ static uint32_t take_slots(struct na_span *span, na_entry *top, uint32_t want)
 
 		if (atomic_load_explicit(&span->remote[group], memory_order_relaxed))
 			collect_word(span, group);
-		bits = rest = ~na_span_taken(span, group);
+		bits = rest = ~na_span_taken(span, group) & ~(group ? 0 : na_turn_bits(c, span));
 		if (!bits)
 			continue;
 		for (; rest && got < want; rest &= rest - 1)
@@ -82,12 +85,15 @@ static uint32_t take_slots(struct na_span *span, na_entry *top, uint32_t want)
 	return got;
 }
 
-/* Slots that nobody had before. */
-static uint32_t carve_slots(struct na_span *span, na_entry *top, uint32_t want)
+/* Slots that nobody had before. Those that are put off are free ones from the start on. */
+static uint32_t carve_slots(const struct na_cache *c, struct na_span *span, na_entry *top, uint32_t want)
 {
-	uint32_t carved = na_span_carved(span), left = span->slots - carved, got = want < left ? want : left;
+	uint32_t carved = na_span_carved(span) ? na_span_carved(span) : na_turn_of(c, span),
+		 left = span->slots - carved, got = want < left ? want : left;
 	uintptr_t slot = span->base + (uintptr_t)carved * span->size;
 
+	if (na_unlikely(carved && !na_span_carved(span)))
+		na_span_free(span, 0, (UINT64_C(1) << carved) - 1);
 	for (uint32_t i = 0; i < got; i++, slot += span->size)
 		top[-(ptrdiff_t)i] = (void *)slot;
 	na_span_set_carved(span, carved + got);
@@ -141,7 +147,7 @@ static void make_current(struct na_cache *c, struct na_span *span)
 #define LOOK 8 /* spans of a ring that are looked at for free slots */
 
 /* The next span of the ring to take from: with a carved slot that is free, or if there is none the first. Under the lock. */
-static struct na_span *best_partial(struct na_kind *kind, bool *has_free)
+static struct na_span *best_partial(const struct na_cache *c, struct na_kind *kind, bool *has_free)
 {
 	struct na_span *span = kind->partial;
 
@@ -149,7 +155,7 @@ static struct na_span *best_partial(struct na_kind *kind, bool *has_free)
 	for (int i = 0; span && i < LOOK; i++, span = span->next) {
 		if (span->used == na_span_carved(span))
 			na_cache_collect(span);
-		if (span->used < na_span_carved(span)) {
+		if (span->used + na_popcount(na_turn_bits(c, span)) < na_span_carved(span)) {
 			*has_free = true;
 			return span;
 		}
@@ -183,17 +189,17 @@ static uint32_t gather(struct na_cache *c, struct na_kind *kind, na_entry *top, 
 		bool has_free;
 
 		if (span) {
-			got += take_slots(span, top - got, want - got);
+			got += take_slots(c, span, top - got, want - got);
 			if (got * 2 >= want)
 				return got;
 		}
 		if (atomic_load_explicit(&c->queue, memory_order_relaxed))
 			na_cache_drain(c);
-		other = best_partial(kind, &has_free);
+		other = best_partial(c, kind, &has_free);
 		span = kind->span; /* it may have been merged, and have emptied just now */
 		if (span && na_span_carved(span) < span->slots) {
 			if (!has_free)
-				return got + carve_slots(span, top - got, want - got);
+				return got + carve_slots(c, span, top - got, want - got);
 			kind->span = NULL;
 			na_cache_list(c, span);
 		} else if (span && (span->used < span->slots || !park(kind, span))) { /* something came back into it */

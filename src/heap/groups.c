@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "cache/traps.h"
 #include "heap/heap.h"
+#include "heap/merging.h"
 #include "heap/named.h"
 #include "heap/pressure.h"
 #include "heap/request.h"
@@ -70,6 +71,7 @@ struct na_named *na_group_of(const struct na_pool *home, uint32_t hint)
 	name_of(hint, name, sizeof(name));
 	if (na_named_make(name, home, 0, 16, NA_GROUP_CACHES, hint, &n) < 0)
 		return NULL;
+	n->cache.merges = na_merging_takes_part(n);
 	if (!atomic_compare_exchange_strong_explicit(place, &none, n, memory_order_acq_rel, memory_order_acquire)) {
 		na_named_destroy(n); /* another thread was first */
 		n = none;
@@ -86,6 +88,7 @@ static struct na_cache *add_cache(struct na_named *n, uint32_t i)
 		return na_named_cache(n, 0);
 	memset(c, 0, sizeof(*c));
 	na_cache_init(c, &n->pool, NA_CACHE_NAMED);
+	c->merges = na_merging_takes_part(n);
 	na_lock(&n->lock);
 	there = na_named_cache(n, i);
 	if (!there) {

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cache/merge.h"
+#include "cache/turns.h"
 #include "heap/concurrent.h"
 #include "heap/heap.h"
 #include "heap/named.h"
@@ -364,6 +365,12 @@ void na_merging_figures(struct na_merging *out)
 void na_merging_allow(struct na_named *named)
 {
 	__atomic_store_n(&named->merges, true, __ATOMIC_RELAXED);
+	named->cache.merges = true;
+}
+
+void na_merging_arm(bool on)
+{
+	atomic_store_explicit(&na_turns_armed, on, memory_order_relaxed);
 }
 
 void na_merging_restore(void)

@@ -62,6 +62,8 @@ struct na_named;
 bool na_merging_takes_part(const struct na_named *named);
 /* A pool that is no group takes part from now on. */
 void na_merging_allow(struct na_named *named);
+/* Merging is to be expected, or no more: from then on spans of what takes part give out their slots so that they stay mergeable (cache/turns.h). */
+void na_merging_arm(bool on);
 
 /* For heap/concurrent.h, under na_merging_lock: 0 and what mappings may be used, or -EBUSY and why not. */
 int na_merging_look(struct na_merge_limits *limits, const char **why);

@@ -435,6 +435,7 @@ void na_defrag_start(enum na_defrag_mode m, bool log, bool in_background)
 	atomic_store_explicit(&na_defrag_background, in_background, memory_order_relaxed);
 	atomic_store_explicit(&futile, 0, memory_order_relaxed);
 	atomic_store_explicit(&mode, m, memory_order_relaxed);
+	na_merging_arm(m == NA_DEFRAG_COORDINATED);
 	atomic_store_explicit(&stopped, m == NA_DEFRAG_OFF, memory_order_relaxed);
 }
 

@@ -167,6 +167,147 @@ static void blocks_live_on(void)
 	}
 }
 
+/* ---- the order in which slots are given out ---- */
+
+/* The first of every eight blocks lives on. */
+static struct na_merging siblings(size_t size, bool armed)
+{
+	struct na_merging m;
+
+	na_defrag_start(armed ? NA_DEFRAG_COORDINATED : NA_DEFRAG_OFF, false, false);
+	pool = make_pool();
+	taken_from = pool;
+	scatter_blocks(40000, size, 1);
+	for (size_t i = 0; i < count; i++)
+		if (i % 8) {
+			give_block(blocks[i]);
+			blocks[i] = NULL;
+		}
+	m = merge();
+	CHECK_MSG(m.off == NA_MERGING_ON, "%s", m.why);
+	check_blocks();
+	validate();
+	free_blocks();
+	na_named_destroy(pool);
+	return m;
+}
+
+static int lives_on_by_place(void *argument)
+{
+	size_t size = *(size_t *)argument, bytes = 40000 * size;
+	struct na_merging m = siblings(size, false);
+
+	/* All units have the same slots taken, if a span has as many slots as so many whole families. */
+	CHECK_MSG(size & (size - 1) || m.mapped_bytes - m.frame_bytes < bytes / 16, "%llu bytes were won where all slots collide",
+		  (unsigned long long)(m.mapped_bytes - m.frame_bytes));
+	m = siblings(size, true);
+	CHECK_MSG(m.mapped_bytes - m.frame_bytes > bytes / 2, "of %zu bytes %llu were won, on %llu",
+		  bytes, (unsigned long long)(m.mapped_bytes - m.frame_bytes), (unsigned long long)m.frame_bytes);
+	return check_failures != 0;
+}
+
+static void survivors_by_place(void)
+{
+	static size_t sizes[] = { 16, 48, 64, 80, 192, 256, 512 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct child c;
+		char what[60];
+
+		snprintf(what, sizeof(what), "siblings of %zu bytes", sizes[i]);
+		child_run(lives_on_by_place, &sizes[i], &c);
+		CHILD_GOOD(&c, what);
+	}
+}
+
+/* How often a block lies below the one before. */
+static size_t steps_back(struct na_named *n, size_t size, size_t wanted)
+{
+	size_t back = 0;
+	uintptr_t before = 0;
+
+	taken_from = n;
+	scatter_blocks(wanted, size, 1);
+	for (size_t i = 0; i < count; i++) {
+		back += (uintptr_t)blocks[i] < before;
+		before = (uintptr_t)blocks[i];
+	}
+	free_blocks();
+	return back;
+}
+
+/* How many pages the blocks lie on: all in one segment. */
+static size_t pages_of(size_t wanted)
+{
+	static bool seen[NA_SEGMENT / NA_PAGE];
+	size_t pages = 0;
+
+	memset(seen, 0, sizeof(seen));
+	for (size_t i = 0; i < wanted; i++) {
+		size_t page = (uintptr_t)blocks[i] % NA_SEGMENT / NA_PAGE;
+
+		pages += !seen[page];
+		seen[page] = true;
+	}
+	return pages;
+}
+
+/* A small pool lies where it always did, a larger one on a page more at most. */
+static void pages_touched(void)
+{
+	pool = make_pool();
+	na_defrag_start(NA_DEFRAG_COORDINATED, false, false);
+	taken_from = pool;
+	scatter_blocks(900, 64, 1);
+	for (size_t i = 1; i < count; i++)
+		CHECK_EQ((uintptr_t)blocks[i], (uintptr_t)blocks[i - 1] + 64);
+	free_blocks();
+	na_named_destroy(pool);
+	for (size_t wanted = 2000; wanted < 20000; wanted += 1777) {
+		pool = make_pool();
+		taken_from = pool;
+		scatter_blocks(wanted, 64, 1);
+		CHECK(pages_of(wanted) <= (wanted + 63) / 64 + 1);
+		validate();
+		free_blocks();
+		na_named_destroy(pool);
+	}
+}
+
+static void who_is_turned(void)
+{
+	struct na_named *fixed = na_group_of(&na_pools[0], na_hint_pack((struct na_hint){ .no_move = true })), *own;
+	struct na_named *loose = na_group_of(&na_pools[0], na_hint_pack((struct na_hint){ .lifetime = NA_LIFETIME_LONG }));
+
+	REQUIRE(fixed && loose && na_named_create("own", -1, 0, 16, &own) == 0);
+	na_defrag_start(NA_DEFRAG_COORDINATED, false, false);
+	/* Spans of a fresh pool follow each other: in each but the first there is one step back. */
+	CHECK_EQ(steps_back(fixed, 64, 10240), 0);
+	CHECK_EQ(steps_back(own, 64, 10240), 0);
+	CHECK(steps_back(loose, 64, 10240) > 5);
+	na_defrag_stop();
+	pool = make_pool();
+	CHECK_EQ(steps_back(pool, 64, 10240), 0);
+	/* What was begun one way goes on the other: in the middle of a unit. */
+	taken_from = pool;
+	scatter_blocks(1000, 48, 1);
+	na_defrag_start(NA_DEFRAG_COORDINATED, false, false);
+	for (size_t i = 1000; i < 9000; i++) {
+		blocks[i] = take_block(48);
+		REQUIRE(blocks[i]);
+		check_fill(blocks[i], 0, 48, i);
+		if (i == 5000)
+			na_defrag_stop();
+	}
+	count = 9000;
+	validate();
+	check_blocks();
+	free_blocks();
+	validate();
+	na_named_destroy(pool);
+	na_named_destroy(own);
+}
+
 /* ---- slices ---- */
 
 /* Between slices blocks come and go, so that spans of the plan empty, fill up and are used for others. */
@@ -769,6 +910,9 @@ int main(void)
 	na_pools_boot();
 	na_heap_start();
 	RUN(blocks_live_on);
+	RUN(survivors_by_place);
+	RUN(pages_touched);
+	RUN(who_is_turned);
 	RUN(slices);
 	RUN(a_pool_ends);
 	RUN(resident_bytes_are_physical);
