@@ -6,32 +6,30 @@
  * userfaultfd: nobody reads messages. A thread that faults in a registered range is queued before it lets go of the lock of the address space; mapping
  * something else there takes that lock for writing, so whoever is to wait is queued by then, and UFFDIO_WAKE on the addresses, which needs no mapping of
  * ours there any more, lets all of them retry: they find the new mapping. The kernel itself wakes nobody when a mapping is replaced.
+ *
+ * What undoes a hold must not fail. It is tried again, for a tenth of a second at most, then done in another way (hold_move.c); if there is none left the process ends with
+ * a message: never with other contents, nor with threads that wait for ever.
  */
 #include "os/hold.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
-#include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "os/fault.h"
+#include "os/hold_move.h"
 #include "os/hold_signal.h"
 #include "os/os.h"
 
-/* Since Linux 6.8; older headers do not have it. */
-struct move {
-	uint64_t dst, src, len, mode;
-	int64_t moved;
-};
-#define MOVE	     _IOWR(UFFDIO, 0x05, struct move)
-#define MOVE_FEATURE ((uint64_t)1 << 16)
-#define HIGH	     200  /* programs that use descriptors by fixed numbers use lower ones */
-#define TRIES	     1000 /* where the kernel says that something moves just now */
+#define HIGH 200 /* programs that use descriptors by fixed numbers use lower ones */
 
 /* ---- open and close ---- */
 
@@ -56,36 +54,60 @@ static int open_faults(uint64_t feature, int *out)
 	return rc;
 }
 
-static int watch(const struct na_hold *h, void *at, size_t size, uint64_t mode)
+int na_hold_watch(const struct na_hold *h, void *at, size_t size, uint64_t mode)
 {
 	struct uffdio_register r = { .range = { (uintptr_t)at, size }, .mode = mode };
+	struct uffdio_range range = r.range;
+	int rc = ioctl(h->fd, UFFDIO_REGISTER, &r) < 0 ? -errno : 0;
 
-	return ioctl(h->fd, UFFDIO_REGISTER, &r) < 0 ? -errno : 0;
+	/* Of several mappings the first may be registered already. */
+	if (rc < 0)
+		ioctl(h->fd, UFFDIO_UNREGISTER, &range);
+	return rc;
 }
 
-/* Who waits there is woken as well. */
-static void unwatch(const struct na_hold *h)
+void na_hold_wake(const struct na_hold *h)
 {
 	struct uffdio_range range = { (uintptr_t)h->at, h->size };
 
-	ioctl(h->fd, UFFDIO_UNREGISTER, &range);
+	ioctl(h->fd, UFFDIO_WAKE, &range);
 }
 
-static int open_aside(struct na_hold *h)
+/* And who waits there tries again: the kernel wakes those of missing pages only. What stayed registered would be waited for, once its memory has gone back:
+ * so rather nothing is registered any more, and the next pass opens another descriptor. */
+void na_hold_unwatch(struct na_hold *h)
 {
-	void *p = mmap(NULL, NA_HOLD_MOST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	int rc;
+	struct uffdio_range range = { (uintptr_t)h->at, h->size };
+	int tries = 0;
 
-	if (p == MAP_FAILED)
-		return -errno;
-	madvise(p, NA_HOLD_MOST, MADV_NOHUGEPAGE);
-	madvise(p, NA_HOLD_MOST, MADV_DONTFORK);
-	rc = watch(h, p, NA_HOLD_MOST, UFFDIO_REGISTER_MODE_MISSING);
-	if (rc < 0)
-		munmap(p, NA_HOLD_MOST);
+	while (ioctl(h->fd, UFFDIO_UNREGISTER, &range) < 0 && (errno == ENOMEM || errno == EAGAIN))
+		if (!na_hold_again(&tries)) {
+			close(h->fd);
+			h->fd = -1;
+			return; /* which has woken everybody */
+		}
+	na_hold_wake(h);
+}
+
+bool na_hold_again(int *tries)
+{
+	static const struct timespec moment = { 0, 50 * 1000 };
+
+	if (++*tries > NA_HOLD_TRIES)
+		return false;
+	if (*tries <= NA_HOLD_TRIES / 2)
+		syscall(SYS_sched_yield);
 	else
-		h->aside = p;
-	return rc;
+		syscall(SYS_nanosleep, &moment, NULL);
+	return true;
+}
+
+void na_hold_give_up(const char *why)
+{
+	na_log(NA_LOG_ERROR,
+	       "pages that were taken to be merged cannot be given back (%s: error %d): the process ends here", why,
+	       errno);
+	abort();
 }
 
 int na_hold_open(enum na_concurrent way, struct na_hold *out)
@@ -97,9 +119,10 @@ int na_hold_open(enum na_concurrent way, struct na_hold *out)
 	if (way == NA_CONCURRENT_MPROTECT)
 		rc = na_hold_catch();
 	else
-		rc = open_faults(way == NA_CONCURRENT_MOVE ? MOVE_FEATURE : UFFD_FEATURE_PAGEFAULT_FLAG_WP, &h.fd);
+		rc = open_faults(way == NA_CONCURRENT_MOVE ? NA_HOLD_MOVE_FEATURE : UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+				 &h.fd);
 	if (rc == 0 && way == NA_CONCURRENT_MOVE) {
-		rc = open_aside(&h);
+		rc = na_hold_move_open(&h);
 		if (rc < 0)
 			close(h.fd);
 	}
@@ -132,91 +155,24 @@ void na_hold_close(struct na_hold *hold)
 	errno = saved;
 }
 
-/* ---- move ---- */
-
-/* As far as *done; nobody is woken by it. Pages that were never touched become zeros there. */
-static int take_away(const struct na_hold *h, size_t *done)
-{
-	size_t most = h->size;
-
-	for (int tries = 0; *done < h->size;) {
-		size_t length = h->size - *done < most ? h->size - *done : most;
-		struct move m = { (uintptr_t)h->aside + *done, (uintptr_t)h->at + *done, length, 0, 0 };
-		struct uffdio_zeropage z = { .range = { m.dst, NA_PAGE } };
-
-		if (ioctl(h->fd, MOVE, &m) == 0)
-			*done += length;
-		else if (m.moved > 0)
-			*done += (size_t)m.moved;
-		else if (errno == EINVAL &&
-			 length > NA_PAGE) /* neighbours in different mappings: no call goes over both */
-			most = NA_PAGE;
-		else if (errno == ENOENT && (ioctl(h->fd, UFFDIO_ZEROPAGE, &z) == 0 || errno == EEXIST))
-			*done += NA_PAGE;
-		else if (errno != EAGAIN || ++tries > TRIES)
-			return -errno;
-	}
-	return 0;
-}
-
-/* It must not fail: nobody else has the contents. A page that does not move is copied, as soon as there is memory. */
-static void bring_back(const struct na_hold *h, size_t size)
-{
-	for (size_t done = 0; done < size;) {
-		struct move m = { (uintptr_t)h->at + done, (uintptr_t)h->aside + done, size - done, 0, 0 };
-		struct uffdio_copy c = { .dst = m.dst, .src = m.src, .len = NA_PAGE };
-
-		if (ioctl(h->fd, MOVE, &m) == 0)
-			return;
-		if (m.moved > 0)
-			done += (size_t)m.moved;
-		else if (errno != EAGAIN && (ioctl(h->fd, UFFDIO_COPY, &c) == 0 || errno == EEXIST))
-			done += NA_PAGE;
-		else
-			sched_yield();
-	}
-}
-
-static void drop_aside(const struct na_hold *h)
-{
-	syscall(SYS_madvise, h->aside, h->size, MADV_DONTNEED);
-}
-
-static int begin_move(struct na_hold *h, const void **contents)
-{
-	size_t done = 0;
-	int rc = watch(h, h->at, h->size, UFFDIO_REGISTER_MODE_MISSING);
-
-	if (rc < 0)
-		return rc;
-	rc = take_away(h, &done);
-	*contents = h->aside;
-	if (rc == 0)
-		return 0;
-	bring_back(h, done);
-	unwatch(h);
-	drop_aside(h);
-	return rc;
-}
-
 /* ---- userfaultfd ---- */
 
 static int set_protection(const struct na_hold *h, bool on)
 {
 	struct uffdio_writeprotect w = { .range = { (uintptr_t)h->at, h->size },
 					 .mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0 };
-	int rc;
+	int rc, tries = 0;
 
 	do
 		rc = ioctl(h->fd, UFFDIO_WRITEPROTECT, &w);
-	while (rc < 0 && errno == EAGAIN);
+	while (rc < 0 && errno == EAGAIN && na_hold_again(&tries));
 	return rc < 0 ? -errno : 0;
 }
 
 /* A page that is not there would not be protected. */
 static int begin_protect(struct na_hold *h, const void **contents)
 {
-	int rc = watch(h, h->at, h->size, UFFDIO_REGISTER_MODE_WP);
+	int rc = na_hold_watch(h, h->at, h->size, UFFDIO_REGISTER_MODE_WP);
 
 	if (rc < 0)
 		return rc;
@@ -224,18 +180,9 @@ static int begin_protect(struct na_hold *h, const void **contents)
 		(void)*(volatile const char *)(h->at + i);
 	rc = set_protection(h, true);
 	*contents = h->at;
-	if (rc < 0) {
-		set_protection(h, false);
-		unwatch(h);
-	}
+	if (rc < 0)
+		na_hold_unwatch(h); /* and what protection there is */
 	return rc;
-}
-
-static void wake(const struct na_hold *h)
-{
-	struct uffdio_range range = { (uintptr_t)h->at, h->size };
-
-	ioctl(h->fd, UFFDIO_WAKE, &range);
 }
 
 /* ---- mprotect ---- */
@@ -245,7 +192,20 @@ static int set_access(const struct na_hold *h, int access)
 	return syscall(SYS_mprotect, h->at, h->size, access) < 0 ? -errno : 0;
 }
 
-static int begin_read_only(struct na_hold *h, const void **contents)
+/* It must not fail: threads wait, and would try again and again. All that was read-only is a mapping of its own, or several: the kernel has nothing to
+ * split, and so nothing to refuse for long. */
+static void let_write(const struct na_hold *h)
+{
+	int tries = 0;
+
+	while (set_access(h, PROT_READ | PROT_WRITE) < 0)
+		if (!na_hold_again(&tries))
+			na_hold_give_up("mprotect");
+	na_hold_over();
+}
+
+/* Of several mappings the first may be read-only when the second is refused. */
+static int begin_read_only(const struct na_hold *h, const void **contents)
 {
 	int rc;
 
@@ -253,7 +213,7 @@ static int begin_read_only(struct na_hold *h, const void **contents)
 	na_hold_announce((uintptr_t)h->at, h->size);
 	rc = set_access(h, PROT_READ);
 	if (rc < 0)
-		na_hold_over();
+		let_write(h);
 	return rc;
 }
 
@@ -273,7 +233,7 @@ int na_hold_begin(struct na_hold *hold, void *at, size_t size, const void **cont
 	hold->size = size;
 	mask(UINT64_MAX, &hold->signals);
 	if (hold->way == NA_CONCURRENT_MOVE)
-		rc = begin_move(hold, contents);
+		rc = na_hold_move_begin(hold, contents);
 	else if (hold->way == NA_CONCURRENT_USERFAULTFD)
 		rc = begin_protect(hold, contents);
 	else
@@ -290,26 +250,19 @@ void na_hold_end(struct na_hold *hold, bool replaced)
 
 	switch (hold->way) {
 	case NA_CONCURRENT_MOVE:
-		if (replaced) {
-			wake(hold);
-		} else {
-			bring_back(hold, hold->size);
-			unwatch(hold);
-		}
-		drop_aside(hold);
+		na_hold_move_end(hold, replaced);
 		break;
 	case NA_CONCURRENT_USERFAULTFD:
-		if (replaced) {
-			wake(hold);
-		} else {
-			set_protection(hold, false);
-			unwatch(hold);
-		}
+		if (replaced)
+			na_hold_wake(hold);
+		else
+			na_hold_unwatch(hold);
 		break;
 	default:
-		if (!replaced)
-			set_access(hold, PROT_READ | PROT_WRITE);
-		na_hold_over();
+		if (replaced)
+			na_hold_over();
+		else
+			let_write(hold);
 		break;
 	}
 	mask(hold->signals, NULL);

@@ -17,7 +17,8 @@
 #define MFD_NOEXEC_SEAL 0x8U
 #endif
 
-#define HIGH 200 /* programs that use descriptors by fixed numbers use lower ones */
+#define TRIES 1000
+#define HIGH  200 /* programs that use descriptors by fixed numbers use lower ones */
 
 static int begin(void)
 {
@@ -169,14 +170,30 @@ int na_memfile_map(const struct na_memfile *file, uint64_t at, size_t size, void
 	return finish(rc, saved);
 }
 
+/* Whether nothing is mapped there any more. */
+static bool is_hole(void *at)
+{
+	unsigned char there;
+
+	return syscall(SYS_mincore, at, NA_PAGE, &there) < 0 && errno == ENOMEM;
+}
+
 int na_memfile_switch(const struct na_memfile *file, uint64_t at, size_t size, void *to)
 {
 	int saved = errno, rc = look(file);
 
 	na_os_count_call();
-	if (rc == 0 && syscall(SYS_mmap, to, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
-			       file->fd, (off_t)at) != (long)(uintptr_t)to)
+	for (int tries = 0; rc == 0 && tries < TRIES; tries++) {
+		if (syscall(SYS_mmap, to, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
+			    file->fd, (off_t)at) == (long)(uintptr_t)to)
+			break;
 		rc = -errno;
+		if (is_hole(to) &&
+		    tries + 1 < TRIES) { /* kernels before 6.12: it must be this, for the other is gone */
+			rc = 0;
+			syscall(SYS_sched_yield);
+		}
+	}
 	errno = saved;
 	return rc;
 }

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Pages are held by moving them away (UFFDIO_MOVE), to `aside`, where only this thread looks. See hold.h.
+ *
+ * They must come back if they are not replaced, for nobody else has their contents. In this order, each page by the first way that works: they are moved;
+ * copied (the kernel moves no page that somebody has pinned meanwhile); or the mapping `aside` itself goes to where they were, with all that is in it, which takes
+ * neither memory nor a mapping there: kernels before 6.12 can leave a hole where they could not map something else. Other threads see either nothing, and
+ * wait, or the contents. Pages that came back by the last way have the process's policy of memory, and are never huge.
+ */
+#include "os/hold_move.h"
+
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "os/os.h"
+
+/* Since Linux 6.8; older headers do not have it. */
+struct move {
+	uint64_t dst, src, len, mode;
+	int64_t moved;
+};
+#define MOVE _IOWR(UFFDIO, 0x05, struct move)
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+int na_hold_move_open(struct na_hold *h)
+{
+	void *p = mmap(NULL, NA_HOLD_MOST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int rc;
+
+	if (p == MAP_FAILED)
+		return -errno;
+	madvise(p, NA_HOLD_MOST, MADV_NOHUGEPAGE);
+	madvise(p, NA_HOLD_MOST, MADV_DONTFORK);
+	rc = na_hold_watch(h, p, NA_HOLD_MOST, UFFDIO_REGISTER_MODE_MISSING);
+	if (rc < 0)
+		munmap(p, NA_HOLD_MOST);
+	else
+		h->aside = p;
+	return rc;
+}
+
+/* As far as *done; nobody is woken by it. Pages that were never touched become zeros there. */
+static int take_away(const struct na_hold *h, size_t *done)
+{
+	size_t most = h->size;
+
+	for (int tries = 0; *done < h->size;) {
+		size_t length = h->size - *done < most ? h->size - *done : most;
+		struct move m = { (uintptr_t)h->aside + *done, (uintptr_t)h->at + *done, length, 0, 0 };
+		struct uffdio_zeropage z = { .range = { m.dst, NA_PAGE } };
+
+		if (ioctl(h->fd, MOVE, &m) == 0)
+			*done += length;
+		else if (m.moved > 0)
+			*done += (size_t)m.moved;
+		else if (errno == EINVAL &&
+			 length > NA_PAGE) /* neighbours in different mappings: no call goes over both */
+			most = NA_PAGE;
+		else if (errno == ENOENT && (ioctl(h->fd, UFFDIO_ZEROPAGE, &z) == 0 || errno == EEXIST))
+			*done += NA_PAGE;
+		else if (errno != EAGAIN || !na_hold_again(&tries))
+			return -errno;
+	}
+	return 0;
+}
+
+/* All pages from `done` on at once, as a mapping. */
+static bool bring_mapping(const struct na_hold *h, size_t done, size_t size)
+{
+	char *to = h->at + done;
+
+	if (syscall(SYS_mremap, h->aside + done, size - done, size - done,
+		    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != (long)(uintptr_t)to)
+		return false;
+	syscall(SYS_madvise, to, size - done, MADV_DOFORK);
+	na_hold_wake(h);
+	return true;
+}
+
+static void bring_back(const struct na_hold *h, size_t size)
+{
+	int tries = 0;
+
+	for (size_t done = 0; done < size;) {
+		struct move m = { (uintptr_t)h->at + done, (uintptr_t)h->aside + done, size - done, 0, 0 };
+		struct uffdio_copy c = { .dst = m.dst, .src = m.src, .len = NA_PAGE };
+
+		if (ioctl(h->fd, MOVE, &m) == 0)
+			return;
+		if (m.moved > 0)
+			done += (size_t)m.moved;
+		else if (errno == EAGAIN && na_hold_again(&tries))
+			continue;
+		else if (ioctl(h->fd, UFFDIO_COPY, &c) == 0 || errno == EEXIST)
+			done += NA_PAGE;
+		else if (bring_mapping(h, done, size))
+			return;
+		else if (!na_hold_again(&tries))
+			na_hold_give_up("userfaultfd");
+	}
+}
+
+static void drop_aside(const struct na_hold *h)
+{
+	syscall(SYS_madvise, h->aside, h->size, MADV_DONTNEED);
+}
+
+int na_hold_move_begin(struct na_hold *h, const void **contents)
+{
+	size_t done = 0;
+	int rc = na_hold_watch(h, h->at, h->size, UFFDIO_REGISTER_MODE_MISSING);
+
+	if (rc < 0)
+		return rc;
+	rc = take_away(h, &done);
+	*contents = h->aside;
+	if (rc == 0)
+		return 0;
+	bring_back(h, done);
+	na_hold_unwatch(h);
+	drop_aside(h);
+	return rc;
+}
+
+void na_hold_move_end(struct na_hold *h, bool replaced)
+{
+	if (replaced) {
+		na_hold_wake(h);
+	} else {
+		bring_back(h, h->size);
+		na_hold_unwatch(h);
+	}
+	drop_aside(h);
+}
