@@ -4,12 +4,13 @@
  * together, os/hold.h keeps threads away. Pages of the file are never held: units come to a frame that is there, but no frame to another. See merge.h, and
  * doc/design/merging.md for why nobody can wait for who waits for him: between begin and end nothing here takes a lock, allocates, or writes to what is held.
  *
- * By address. The first unit of a bin becomes a frame, neighbours that are first in one run; what comes later is stored through the host's addresses. With a deadline
- * bin by bin, so that what is begun is ended.
+ * By address, neighbours together (up to 64 KiB): what is dear is begin and end, which split and join mappings. The first unit of a bin becomes a frame, and its contents
+ * are written to the file; what comes later is stored through the host's addresses. With a deadline bin by bin, so that what is begun is ended.
  *
- * Cost: a unit, or a run of first ones, is begin, copy, one mapping, end.
+ * Cost: a run is begin, copy, a mapping for each of its units that does not continue the one before in the file, end.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "cache/pairing.h"
 #include "os/os.h"
@@ -36,121 +37,168 @@ static void find_items(struct na_pack *w)
 	}
 }
 
-/* A page that somebody has pinned is left where it is. */
-static bool only_busy(int rc)
+static struct na_frame *frame_of(const struct na_pack *w, uint32_t i)
 {
-	if (rc == -EBUSY)
-		na_merge_count(&na_merge_figures.busy, 1);
-	return rc == -EBUSY;
+	return w->bins[w->items[w->run + i].bin].frame;
 }
 
-/* Contents and addresses of a private unit to a frame. What lies between begin and end takes no lock: who waits for the page may have any. */
-static int switch_unit(struct na_pack *w, const struct na_frame *frame, const struct na_pack_item *item)
+static char *address_of(const struct na_pack *w, uint32_t i)
 {
-	void *at = (void *)na_pair_address(w, item);
-	const void *from = at;
-	int rc = na_os.hold_begin(w->limits->hold, at, w->unit_bytes, &from);
+	return (char *)na_pair_address(w, &w->items[w->run + i]);
+}
 
-	if (rc < 0)
-		return rc;
-	na_pair_copy(w, na_pair_host(w, frame), item->span, item->index, from);
-	rc = na_frames_switch(w->c->pool, frame->at, frame->bytes, at);
-	na_os.hold_end(w->limits->hold, rc == 0);
+/* What becomes a frame is composed in w->page, and written by one call; the rest is stored where it is to be. No lock: who waits for the pages may have any. */
+static int copy_run(struct na_pack *w, const char *from)
+{
+	uint32_t first = 0;
+	uint64_t at;
+	int rc;
+
+	for (uint32_t i = 0; i < w->run_count; i++, from += w->unit_bytes) {
+		const struct na_pack_item *item = &w->items[w->run + i];
+		const struct na_frame *frame = frame_of(w, i);
+		char *to = w->page + (size_t)first * w->unit_bytes;
+
+		if (!frame->mapped)
+			memset(to, 0, w->unit_bytes);
+		na_pair_copy(w, frame->mapped ? na_pair_host(w, frame) : to, item->span, item->index, from);
+		first += !frame->mapped;
+	}
+	if (!first)
+		return 0;
+	rc = na_frames_write(w->c->pool, w->page, (size_t)first * w->unit_bytes, &at);
+	for (uint32_t i = 0; i < w->run_count && rc == 0; i++)
+		if (!frame_of(w, i)->mapped) {
+			frame_of(w, i)->at = at;
+			at += w->unit_bytes;
+		}
 	return rc;
 }
 
-/* One private unit onto the frame. */
-static int move_private(struct na_pack *w, struct na_frame *frame, uint32_t i)
+/* Frames in the place of units: by one call what lies together in the file too. How many units have come there. No lock. */
+static uint32_t switch_run(struct na_pack *w, int *rc)
 {
-	int rc = na_pair_make_records(w, i, 1);
+	uint32_t n;
+
+	for (uint32_t i = 0; i < w->run_count; i += n) {
+		n = 1;
+		while (i + n < w->run_count && frame_of(w, i + n)->at == frame_of(w, i + n - 1)->at + w->unit_bytes)
+			n++;
+		*rc = na_frames_switch(w->c->pool, frame_of(w, i)->at, (size_t)n * w->unit_bytes, address_of(w, i));
+		if (*rc < 0)
+			return i;
+	}
+	return w->run_count;
+}
+
+/* Nothing but the kernel between begin and end. How many units are on their frames. */
+static uint32_t hold_run(struct na_pack *w, int *rc)
+{
+	size_t bytes = (size_t)w->run_count * w->unit_bytes;
+	void *at = address_of(w, 0);
+	const void *from = at;
+	uint32_t n = 0;
+
+	*rc = na_frames_ready(w->c->pool, bytes);
+	if (*rc == 0)
+		*rc = na_os.hold_begin(w->limits->hold, at, bytes, &from);
+	if (*rc < 0)
+		return 0;
+	*rc = copy_run(w, from);
+	if (*rc == 0)
+		n = switch_run(w, rc);
+	na_os.hold_end(w->limits->hold, (size_t)n * w->unit_bytes);
+	return n;
+}
+
+static void join_run(struct na_pack *w, uint32_t n)
+{
+	na_lock(&w->c->lock);
+	for (uint32_t i = 0; i < n; i++) {
+		struct na_frame *frame = frame_of(w, i);
+
+		if (!frame->mapped)
+			na_merge_count(&na_merge_figures.frame_bytes, w->unit_bytes);
+		na_merge_join(w->c, na_pair_record(w, w->run, i), w->items[w->run + i].index, frame);
+	}
+	na_unlock(&w->c->lock);
+}
+
+/* The units behind the first `n` of the run are private as they were. */
+static void give_up_run(struct na_pack *w, uint32_t n)
+{
+	for (uint32_t i = n; i < w->run_count; i++)
+		if (frame_of(w, i) && !frame_of(w, i)->mapped && frame_of(w, i)->at != NA_PAIR_NOWHERE)
+			na_frames_punch(w->c->pool, frame_of(w, i)->at, w->unit_bytes);
+	for (uint32_t i = 0; i < n; i++) /* of a span whose first units have come to their frames */
+		w->made[i] = NULL;
+	na_pair_give_up_run(w);
+}
+
+static int merge_run(struct na_pack *w)
+{
+	int rc = na_pair_prepare_run(w);
+	uint32_t n = 0;
 
 	if (rc == 0)
-		rc = switch_unit(w, frame, &w->items[i]);
-	if (rc < 0) {
-		na_pair_unmake_records(w, 1);
-		return only_busy(rc) ? 0 : rc;
-	}
-	na_lock(&w->c->lock);
-	na_merge_join(w->c, na_pair_record(w, i, 0), w->items[i].index, frame);
-	na_unlock(&w->c->lock);
+		n = hold_run(w, &rc);
+	join_run(w, n);
+	if (n < w->run_count)
+		give_up_run(w, n);
+	return rc;
+}
+
+static int only_busy(int rc)
+{
+	if (rc != -EBUSY)
+		return rc;
+	na_merge_count(&na_merge_figures.busy, 1);
 	return 0;
 }
 
-static int map_run(struct na_pack *w, uint64_t *at)
-{
-	size_t bytes = (size_t)w->run_count * w->unit_bytes;
-	void *to = (void *)na_pair_address(w, &w->items[w->run]);
-	const void *from = to;
-	int rc = na_frames_ready(w->c->pool, bytes);
-
-	if (rc == 0)
-		rc = na_os.hold_begin(w->limits->hold, to, bytes, &from);
-	if (rc < 0)
-		return rc;
-	rc = na_pair_map_run(w, from, na_frames_switch, at); /* no lock: see switch_unit() */
-	na_os.hold_end(w->limits->hold, rc == 0);
-	return rc;
-}
-
+/* A page that somebody has pinned is left where it is; those beside it come one by one. */
 static int end_run(struct na_pack *w)
 {
-	uint64_t at = 0;
-	int rc;
+	uint32_t first = w->run, count = w->run_count;
+	int rc = count ? merge_run(w) : 0;
 
-	if (!w->run_count)
-		return 0;
-	rc = na_pair_prepare_run(w);
-	if (rc == 0)
-		rc = map_run(w, &at);
-	if (rc == 0)
-		na_pair_join_run(w, at);
-	else
-		na_pair_give_up_run(w);
+	if (rc == -EBUSY && count > 1) {
+		rc = 0;
+		for (uint32_t i = 0; i < count && rc == 0; i++) {
+			w->run = first + i;
+			w->run_count = 1;
+			rc = only_busy(merge_run(w));
+		}
+	}
 	w->run_count = 0;
-	return only_busy(rc) ? 0 : rc;
+	return only_busy(rc);
 }
 
-/* The item is the first of its frame. */
 static int add_to_run(struct na_pack *w, uint32_t i)
 {
 	int rc = 0;
 
 	if (!na_pair_may_add(w, i))
 		rc = end_run(w);
-	if (rc < 0)
-		return rc;
-	na_pair_add_to_run(w, i);
-	w->bins[w->items[i].bin].begun = true;
-	return 0;
-}
-
-/* A bin whose units come to a frame that is there. */
-static int merge_into(struct na_pack *w, struct na_pack_bin *bin)
-{
-	int rc = 0;
-
-	if (bin->begun)
-		return 0;
-	bin->begun = true;
-	for (uint32_t i = bin->first; i != NONE && rc == 0; i = w->items[i].next)
-		if (i != bin->target)
-			rc = move_private(w, w->items[bin->target].frame, i);
+	if (rc == 0)
+		na_pair_add_to_run(w, i);
 	return rc;
 }
 
 static int merge_item(struct na_pack *w, uint32_t i)
 {
 	struct na_pack_bin *bin = &w->bins[w->items[i].bin];
-	int rc;
+	int rc = 0;
 
-	if (w->items[bin->target].frame)
-		return merge_into(w, bin);
-	if (!bin->begun)
-		return add_to_run(w, i);
-	rc = end_run(w);
-	if (rc < 0 || !bin->frame)
-		return rc;
-	return move_private(w, bin->frame, i);
+	if (w->items[i].frame)
+		return 0;
+	if (bin->begun && !bin->frame) { /* that comes with the run, or could not */
+		rc = end_run(w);
+		if (rc < 0 || !bin->frame)
+			return rc;
+	}
+	bin->begun = true;
+	return add_to_run(w, i);
 }
 
 /* Counted before: a unit between two private ones costs two. */
@@ -190,6 +238,8 @@ static int merge_items(struct na_pack *w)
 {
 	int rc = 0;
 
+	for (uint32_t i = 0; i < w->bin_count; i++)
+		w->bins[i].frame = w->items[w->bins[i].target].frame;
 	for (uint32_t i = 0; i < w->item_count && rc == 0 && !too_late(w); i++) {
 		const struct na_pack_bin *bin = &w->bins[w->items[i].bin];
 

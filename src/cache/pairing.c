@@ -366,13 +366,18 @@ int na_pair_prepare_run(struct na_pack *w)
 	int rc = na_pair_make_records(w, w->run, w->run_count);
 
 	for (uint32_t i = 0; i < w->run_count && rc == 0; i++) {
-		struct na_frame *frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
+		struct na_pack_bin *bin = &w->bins[w->items[w->run + i].bin];
+		struct na_frame *frame;
 
+		if (bin->frame)
+			continue;
+		frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
 		if (!frame)
 			return -ENOMEM;
 		memset(frame, 0, sizeof(*frame));
 		frame->bytes = w->unit_bytes;
-		w->bins[w->items[w->run + i].bin].frame = frame;
+		frame->at = NA_PAIR_NOWHERE;
+		bin->frame = frame;
 	}
 	return rc;
 }
@@ -382,8 +387,9 @@ void na_pair_give_up_run(struct na_pack *w)
 	for (uint32_t i = 0; i < w->run_count; i++) {
 		struct na_pack_bin *bin = &w->bins[w->items[w->run + i].bin];
 
-		if (bin->frame)
-			na_arena_give(&w->c->pool->arena, bin->frame, sizeof(*bin->frame));
+		if (!bin->frame || bin->frame->mapped)
+			continue;
+		na_arena_give(&w->c->pool->arena, bin->frame, sizeof(*bin->frame));
 		bin->frame = NULL;
 	}
 	na_pair_unmake_records(w, w->run_count);

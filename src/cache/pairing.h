@@ -102,7 +102,8 @@ void na_pair_add_to_run(struct na_pack *w, uint32_t i);
 int na_pair_make_records(struct na_pack *w, uint32_t first, uint32_t count);
 void na_pair_unmake_records(struct na_pack *w, uint32_t count);
 struct na_merge *na_pair_record(const struct na_pack *w, uint32_t first, uint32_t i);
-/* Records and frames for a run, which are given up after a failure. */
+/* Records, and frames for items whose bin has none, for a run; those are given up after a failure, if nobody maps them. */
+#define NA_PAIR_NOWHERE UINT64_MAX /* `at` of a frame that is not in the file yet */
 int na_pair_prepare_run(struct na_pack *w);
 void na_pair_give_up_run(struct na_pack *w);
 /* A run's contents, at `from`, into the file, and the file in their place, by `map`. No lock. */

@@ -174,6 +174,7 @@ static bool pass(uint64_t deadline)
 	state.limits.spans = deadline ? SPANS_SLICE : SPANS_WHOLE;
 	na_concurrent_restore();
 	more = walk(&rc);
+	na_os.hold_drop(&state.hold);
 	na_concurrent_restore();
 	if (rc == -EBADF || rc == -ENOTTY ||
 	    rc == -EINVAL) { /* the program has closed it: the next pass opens another */

@@ -75,9 +75,9 @@ void na_hold_wake(const struct na_hold *h)
 
 /* And who waits there tries again: the kernel wakes those of missing pages only. What stayed registered would be waited for, once its memory has gone back:
  * so rather nothing is registered any more, and the next pass opens another descriptor. */
-void na_hold_unwatch(struct na_hold *h)
+void na_hold_unwatch(struct na_hold *h, size_t from)
 {
-	struct uffdio_range range = { (uintptr_t)h->at, h->size };
+	struct uffdio_range range = { (uintptr_t)h->at + from, h->size - from };
 	int tries = 0;
 
 	while (ioctl(h->fd, UFFDIO_UNREGISTER, &range) < 0 && (errno == ENOMEM || errno == EAGAIN))
@@ -181,24 +181,24 @@ static int begin_protect(struct na_hold *h, const void **contents)
 	rc = set_protection(h, true);
 	*contents = h->at;
 	if (rc < 0)
-		na_hold_unwatch(h); /* and what protection there is */
+		na_hold_unwatch(h, 0); /* and what protection there is */
 	return rc;
 }
 
 /* ---- mprotect ---- */
 
-static int set_access(const struct na_hold *h, int access)
+static int set_access(const struct na_hold *h, size_t from, int access)
 {
-	return syscall(SYS_mprotect, h->at, h->size, access) < 0 ? -errno : 0;
+	return syscall(SYS_mprotect, h->at + from, h->size - from, access) < 0 ? -errno : 0;
 }
 
 /* It must not fail: threads wait, and would try again and again. All that was read-only is a mapping of its own, or several: the kernel has nothing to
  * split, and so nothing to refuse for long. */
-static void let_write(const struct na_hold *h)
+static void let_write(const struct na_hold *h, size_t from)
 {
 	int tries = 0;
 
-	while (set_access(h, PROT_READ | PROT_WRITE) < 0)
+	while (set_access(h, from, PROT_READ | PROT_WRITE) < 0)
 		if (!na_hold_again(&tries))
 			na_hold_give_up("mprotect");
 	na_hold_over();
@@ -211,9 +211,9 @@ static int begin_read_only(const struct na_hold *h, const void **contents)
 
 	*contents = h->at;
 	na_hold_announce((uintptr_t)h->at, h->size);
-	rc = set_access(h, PROT_READ);
+	rc = set_access(h, 0, PROT_READ);
 	if (rc < 0)
-		let_write(h);
+		let_write(h, 0);
 	return rc;
 }
 
@@ -244,7 +244,7 @@ int na_hold_begin(struct na_hold *hold, void *at, size_t size, const void **cont
 	return rc;
 }
 
-void na_hold_end(struct na_hold *hold, bool replaced)
+void na_hold_end(struct na_hold *hold, size_t replaced)
 {
 	int saved = errno;
 
@@ -253,18 +253,27 @@ void na_hold_end(struct na_hold *hold, bool replaced)
 		na_hold_move_end(hold, replaced);
 		break;
 	case NA_CONCURRENT_USERFAULTFD:
-		if (replaced)
-			na_hold_wake(hold);
+		if (replaced < hold->size)
+			na_hold_unwatch(hold, replaced);
 		else
-			na_hold_unwatch(hold);
+			na_hold_wake(hold);
 		break;
 	default:
-		if (replaced)
-			na_hold_over();
+		if (replaced < hold->size)
+			let_write(hold, replaced);
 		else
-			let_write(hold);
+			na_hold_over();
 		break;
 	}
 	mask(hold->signals, NULL);
+	errno = saved;
+}
+
+void na_hold_drop(struct na_hold *hold)
+{
+	int saved = errno;
+
+	if (hold->aside)
+		na_hold_move_drop(hold);
 	errno = saved;
 }

@@ -29,7 +29,9 @@
 struct na_hold {
 	enum na_concurrent way; /* OFF: not open */
 	int fd;			/* userfaultfd; -1 */
-	char *aside;		/* move: where pages are taken to */
+	char *aside;		/* move: where pages are taken to; NA_HOLD_MOST bytes */
+	size_t used;		/* of it: what was taken there before */
+	bool holes;		/* and pages that were never touched need not be */
 	char *at;		/* the range that is held */
 	size_t size;
 	uint64_t signals; /* that were blocked before */
@@ -41,7 +43,9 @@ void na_hold_close(struct na_hold *hold);
 /* Nobody writes to the range from now on; *contents is where to read it. -EBUSY: a page is pinned, or shared with a child of fork. On failure all is as
  * before. */
 int na_hold_begin(struct na_hold *hold, void *at, size_t size, const void **contents);
-/* Who waits goes on. Something else is mapped there now; or the pages are as they were. */
-void na_hold_end(struct na_hold *hold, bool replaced);
+/* Who waits goes on. Something else is mapped now at the range's first `replaced` bytes; the other pages are as they were. */
+void na_hold_end(struct na_hold *hold, size_t replaced);
+/* Memory of pages that were replaced goes back: at the latest now. */
+void na_hold_drop(struct na_hold *hold);
 
 #endif

@@ -6,6 +6,10 @@
  * copied (the kernel moves no page that somebody has pinned meanwhile); or the mapping `aside` itself goes to where they were, with all that is in it, which takes
  * neither memory nor a mapping there: kernels before 6.12 can leave a hole where they could not map something else. Other threads see either nothing, and
  * wait, or the contents. Pages that came back by the last way have the process's policy of memory, and are never huge.
+ *
+ * What was replaced stays in `aside`, which is used from its start to its end, and goes back at once, 64 pages a call: each call interrupts all processors that run
+ * threads of ours. Pages that were never touched are left out where missing pages of `aside` read as zero: it has to be registered, but for what does not matter
+ * to the kernel, so it is for write protection, which nobody asks for, where the machine has that.
  */
 #include "os/hold_move.h"
 
@@ -23,7 +27,8 @@ struct move {
 	uint64_t dst, src, len, mode;
 	int64_t moved;
 };
-#define MOVE _IOWR(UFFDIO, 0x05, struct move)
+#define MOVE  _IOWR(UFFDIO, 0x05, struct move)
+#define HOLES ((uint64_t)1 << 1) /* UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES */
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -37,12 +42,21 @@ int na_hold_move_open(struct na_hold *h)
 		return -errno;
 	madvise(p, NA_HOLD_MOST, MADV_NOHUGEPAGE);
 	madvise(p, NA_HOLD_MOST, MADV_DONTFORK);
-	rc = na_hold_watch(h, p, NA_HOLD_MOST, UFFDIO_REGISTER_MODE_MISSING);
+	h->used = 0;
+	rc = na_hold_watch(h, p, NA_HOLD_MOST, UFFDIO_REGISTER_MODE_WP);
+	h->holes = rc == 0;
+	if (rc < 0)
+		rc = na_hold_watch(h, p, NA_HOLD_MOST, UFFDIO_REGISTER_MODE_MISSING);
 	if (rc < 0)
 		munmap(p, NA_HOLD_MOST);
 	else
 		h->aside = p;
 	return rc;
+}
+
+static struct move moving(const struct na_hold *h, const char *to, const char *from, size_t size)
+{
+	return (struct move){ (uintptr_t)to, (uintptr_t)from, size, h->holes ? HOLES : 0, 0 };
 }
 
 /* As far as *done; nobody is woken by it. Pages that were never touched become zeros there. */
@@ -52,7 +66,7 @@ static int take_away(const struct na_hold *h, size_t *done)
 
 	for (int tries = 0; *done < h->size;) {
 		size_t length = h->size - *done < most ? h->size - *done : most;
-		struct move m = { (uintptr_t)h->aside + *done, (uintptr_t)h->at + *done, length, 0, 0 };
+		struct move m = moving(h, h->aside + h->used + *done, h->at + *done, length);
 		struct uffdio_zeropage z = { .range = { m.dst, NA_PAGE } };
 
 		if (ioctl(h->fd, MOVE, &m) == 0)
@@ -75,7 +89,7 @@ static bool bring_mapping(const struct na_hold *h, size_t done, size_t size)
 {
 	char *to = h->at + done;
 
-	if (syscall(SYS_mremap, h->aside + done, size - done, size - done,
+	if (syscall(SYS_mremap, h->aside + h->used + done, size - done, size - done,
 		    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != (long)(uintptr_t)to)
 		return false;
 	syscall(SYS_madvise, to, size - done, MADV_DOFORK);
@@ -83,12 +97,11 @@ static bool bring_mapping(const struct na_hold *h, size_t done, size_t size)
 	return true;
 }
 
-static void bring_back(const struct na_hold *h, size_t size)
+/* From `done` to `size`. */
+static void bring_back(const struct na_hold *h, size_t done, size_t size)
 {
-	int tries = 0;
-
-	for (size_t done = 0; done < size;) {
-		struct move m = { (uintptr_t)h->at + done, (uintptr_t)h->aside + done, size - done, 0, 0 };
+	for (int tries = 0; done < size;) {
+		struct move m = moving(h, h->at + done, h->aside + h->used + done, size - done);
 		struct uffdio_copy c = { .dst = m.dst, .src = m.src, .len = NA_PAGE };
 
 		if (ioctl(h->fd, MOVE, &m) == 0)
@@ -106,35 +119,40 @@ static void bring_back(const struct na_hold *h, size_t size)
 	}
 }
 
-static void drop_aside(const struct na_hold *h)
+void na_hold_move_drop(struct na_hold *h)
 {
-	syscall(SYS_madvise, h->aside, h->size, MADV_DONTNEED);
+	if (h->used)
+		syscall(SYS_madvise, h->aside, h->used, MADV_DONTNEED);
+	h->used = 0;
 }
 
 int na_hold_move_begin(struct na_hold *h, const void **contents)
 {
 	size_t done = 0;
-	int rc = na_hold_watch(h, h->at, h->size, UFFDIO_REGISTER_MODE_MISSING);
+	int rc;
 
+	if (h->used + h->size > NA_HOLD_MOST)
+		na_hold_move_drop(h);
+	rc = na_hold_watch(h, h->at, h->size, UFFDIO_REGISTER_MODE_MISSING);
 	if (rc < 0)
 		return rc;
 	rc = take_away(h, &done);
-	*contents = h->aside;
+	*contents = h->aside + h->used;
 	if (rc == 0)
 		return 0;
-	bring_back(h, done);
-	na_hold_unwatch(h);
-	drop_aside(h);
+	bring_back(h, 0, done);
+	na_hold_unwatch(h, 0);
+	h->used += h->size;
 	return rc;
 }
 
-void na_hold_move_end(struct na_hold *h, bool replaced)
+void na_hold_move_end(struct na_hold *h, size_t replaced)
 {
-	if (replaced) {
-		na_hold_wake(h);
+	if (replaced < h->size) {
+		bring_back(h, replaced, h->size);
+		na_hold_unwatch(h, replaced);
 	} else {
-		bring_back(h, h->size);
-		na_hold_unwatch(h);
+		na_hold_wake(h);
 	}
-	drop_aside(h);
+	h->used += h->size;
 }

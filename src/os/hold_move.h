@@ -13,11 +13,13 @@
 /* Where pages are taken to. 0 or -errno. */
 int na_hold_move_open(struct na_hold *h);
 int na_hold_move_begin(struct na_hold *h, const void **contents);
-void na_hold_move_end(struct na_hold *h, bool replaced);
+void na_hold_move_end(struct na_hold *h, size_t replaced);
+void na_hold_move_drop(struct na_hold *h);
 
-/* hold.c. Faults in a range are told of, which here means that threads wait; those of h->at no more; who waits there tries again. */
+/* hold.c. Faults in a range are told of, which here means that threads wait; those of h->at behind its first `from` bytes no more; who waits in any of it tries
+ * again. */
 int na_hold_watch(const struct na_hold *h, void *at, size_t size, uint64_t mode);
-void na_hold_unwatch(struct na_hold *h);
+void na_hold_unwatch(struct na_hold *h, size_t from);
 void na_hold_wake(const struct na_hold *h);
 /* Waits for a moment; false: it was tried often enough. */
 bool na_hold_again(int *tries);

@@ -488,6 +488,7 @@ struct na_os na_os = {
 	.hold_open = na_hold_open,
 	.hold_begin = na_hold_begin,
 	.hold_end = na_hold_end,
+	.hold_drop = na_hold_drop,
 	.hold_close = na_hold_close,
 	.file_switch = na_memfile_switch,
 };

@@ -118,7 +118,8 @@ struct na_os {
 	/* Pages that nobody may write to for a moment, see hold.h; and what takes their place. */
 	int (*hold_open)(enum na_concurrent way, struct na_hold *out);
 	int (*hold_begin)(struct na_hold *hold, void *at, size_t size, const void **contents);
-	void (*hold_end)(struct na_hold *hold, bool replaced);
+	void (*hold_end)(struct na_hold *hold, size_t replaced);
+	void (*hold_drop)(struct na_hold *hold);
 	void (*hold_close)(struct na_hold *hold);
 	int (*file_switch)(const struct na_memfile *file, uint64_t at, size_t size, void *to);
 };

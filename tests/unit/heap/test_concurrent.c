@@ -264,7 +264,7 @@ static void comes(void *(*how)(void *), bool replace)
 		CHECK_EQ(na_memfile_write(&file, contents, HELD, 0), 0);
 		CHECK_EQ(na_memfile_switch(&file, 0, HELD, page), 0);
 	}
-	na_hold_end(&hold, replace);
+	na_hold_end(&hold, replace ? HELD : 0);
 	pthread_join(thread, NULL);
 	CHECK(page[0] == 'a' && page[NA_PAGE + 5] == 'w' && page[NA_PAGE + 6] == 'a' && page[HELD - 1] == 0);
 	memset(page, 'z', HELD); /* nothing waits any more */
@@ -340,7 +340,7 @@ static void pinned_pages_stay(void)
 	}
 	for (int i = 0; i < 100 && na_hold_begin(&hold, p, HELD, &contents) == -EBUSY; i++)
 		usleep(20000); /* the ring lets go in its own time */
-	na_hold_end(&hold, false);
+	na_hold_end(&hold, 0);
 	CHECK(p[0] == (ring < 0 ? 'p' : 'q') && p[HELD - 1] == p[0]);
 	na_hold_close(&hold);
 	munmap(p, HELD);

@@ -211,7 +211,7 @@ static void not_back(int error, int copy_error, int times, bool hole)
 	refuse(0, MOVE, 0, times, error)->back = true;
 	if (copy_error)
 		refuse(1, UFFDIO_COPY, 0, times, copy_error);
-	na_hold_end(&hold, false);
+	na_hold_end(&hold, 0);
 	CHECK_MSG(refusals[0].seen < 10000, "tried %d times", refusals[0].seen);
 	refuse_nothing();
 	pthread_join(thread, NULL);
@@ -220,7 +220,7 @@ static void not_back(int error, int copy_error, int times, bool hole)
 	two_mappings();
 	CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), 0);
 	CHECK(((const char *)contents)[HELD - 1] == 'a');
-	na_hold_end(&hold, false);
+	na_hold_end(&hold, 0);
 	check_untouched('a');
 }
 
@@ -276,7 +276,7 @@ static int not_unregistered(void *argument)
 		two_mappings();
 		CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), 0);
 		refuse(0, UFFDIO_UNREGISTER, 0, times, ENOMEM);
-		na_hold_end(&hold, false);
+		na_hold_end(&hold, 0);
 		CHECK_MSG(refusals[0].seen < 10000, "tried %d times", refusals[0].seen);
 		refuse_nothing();
 		check_untouched('a');
@@ -335,7 +335,7 @@ static int stays_read_only(void *argument)
 	CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), 0);
 	let_it_come();
 	refuse(0, SYS_mprotect, 0, *(int *)argument, ENOMEM)->half = true;
-	na_hold_end(&hold, false);
+	na_hold_end(&hold, 0);
 	refuse_nothing();
 	pthread_join(thread, NULL);
 	check_untouched('w');
@@ -365,6 +365,41 @@ static int switch_leaves_a_hole(void *unused)
 	return check_failures != 0;
 }
 
+/* The second of two mappings to come is refused: what is replaced already stays so, the rest is as it was. */
+static int partly_replaced(void *argument)
+{
+	struct na_memfile file;
+	const void *contents;
+	pthread_t thread;
+
+	if (!can(*(enum na_concurrent *)argument))
+		return 0;
+	REQUIRE(na_memfile_make("held", &file) == 0);
+	for (size_t replaced = NA_PAGE; replaced < HELD; replaced += NA_PAGE) {
+		two_mappings();
+		atomic_store(&stage, 0);
+		REQUIRE(pthread_create(&thread, NULL, write_there, NULL) == 0);
+		CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), 0);
+		let_it_come();
+		CHECK_EQ(na_memfile_write(&file, contents, replaced, 0), 0);
+		CHECK_EQ(na_memfile_switch(&file, 0, replaced, page), 0);
+		na_hold_end(&hold, replaced);
+		pthread_join(thread, NULL);
+		CHECK(page[5] == 'w');
+		for (size_t i = 6; i < HELD; i++)
+			CHECK(page[i] == 'a');
+		memset(page, 'z', HELD);
+		CHECK_EQ(madvise(page + replaced, HELD - replaced, MADV_DONTNEED), 0);
+		CHECK(page[replaced - 1] == 'z' && page[replaced] == 0 && page[HELD - 1] == 0);
+		munmap(page, HELD);
+		CHECK_EQ(na_memfile_punch(&file, 0, HELD), 0);
+	}
+	na_hold_drop(&hold);
+	na_hold_close(&hold);
+	na_memfile_close(&file);
+	return check_failures != 0;
+}
+
 /* Nothing can be done, by any means: the process ends, and says why, rather than go on with other contents or wait for ever. */
 static int hopeless(void *unused)
 {
@@ -378,7 +413,7 @@ static int hopeless(void *unused)
 	refuse(0, MOVE, 0, NEVER, ENOMEM);
 	refuse(1, UFFDIO_COPY, 0, NEVER, ENOMEM);
 	refuse(2, SYS_mremap, 0, NEVER, ENOMEM);
-	na_hold_end(&hold, false);
+	na_hold_end(&hold, 0);
 	return 0;
 }
 
@@ -392,7 +427,7 @@ static void good(const char *what, int (*run)(void *), void *argument)
 
 static void calls_fail(void)
 {
-	enum na_concurrent ways[] = { NA_CONCURRENT_MOVE, NA_CONCURRENT_USERFAULTFD };
+	enum na_concurrent ways[] = { NA_CONCURRENT_MOVE, NA_CONCURRENT_USERFAULTFD, NA_CONCURRENT_MPROTECT };
 	int errors[] = { EAGAIN, ENOMEM }, few[] = { 1, 50 };
 
 	for (size_t i = 0; i < 2; i++) {
@@ -401,6 +436,8 @@ static void calls_fail(void)
 		good("not protected", not_protected, &errors[i]);
 		good("stays read-only", stays_read_only, &few[i]);
 	}
+	for (size_t i = 0; i < 3; i++)
+		good("partly replaced", partly_replaced, &ways[i]);
 	good("not brought back", back_fails, NULL);
 	good("half taken", half_taken, NULL);
 	good("half read-only", half_read_only, NULL);
