@@ -7,6 +7,7 @@
 #define GROUP NA_BITS_GROUP
 #define ONES  UINT64_C(0x0101010101010101)
 #define MORE  255 /* groups of one byte that follow another */
+#define RUN   4	  /* groups that are looked at at once where such may go on */
 
 /* The first byte of eight is the lowest, whatever the machine's order. */
 static uint64_t eight(const uint8_t *p)
@@ -46,6 +47,16 @@ static uint8_t mask_plain(const uint8_t *p)
 	return (uint8_t)(all | all >> 8);
 }
 
+/* Whether RUN groups are one byte throughout. */
+static bool same_plain(const uint8_t *p, uint8_t byte)
+{
+	uint64_t all = 0;
+
+	for (int i = 0; i < RUN * GROUP; i += 8)
+		all |= eight(p + i) ^ byte * ONES;
+	return all == 0;
+}
+
 /* The multiplication moves the lowest bit of the i-th byte to bit 56 + i, and no two meet. */
 static uint8_t *pack_plain(const uint8_t *p, uint8_t mask, uint8_t *to)
 {
@@ -78,6 +89,11 @@ static void unpack_plain(const uint8_t *from, size_t length, uint8_t base, uint8
 		put_eight(to + (ptrdiff_t)8 * i, v[i]);
 }
 
+static void fill_plain(uint8_t *to, uint8_t byte)
+{
+	memset(to, byte, GROUP);
+}
+
 /* ---- with AVX2 ---- */
 
 #if defined(__x86_64__)
@@ -100,6 +116,24 @@ static inline VECTORS uint8_t mask_avx2(const uint8_t *p)
 	v |= v >> 32;
 	v |= v >> 16;
 	return (uint8_t)(v | v >> 8);
+}
+
+static inline VECTORS bool same_avx2(const uint8_t *p, uint8_t byte)
+{
+	__m256i base = _mm256_set1_epi8((char)byte), all = _mm256_setzero_si256();
+
+	for (int i = 0; i < RUN * GROUP; i += 32)
+		all = _mm256_or_si256(
+			all, _mm256_xor_si256(base, _mm256_loadu_si256((const __m256i *)(const void *)(p + i))));
+	return _mm256_testz_si256(all, all);
+}
+
+static inline VECTORS void fill_avx2(uint8_t *to, uint8_t byte)
+{
+	__m256i all = _mm256_set1_epi8((char)byte);
+
+	_mm256_storeu_si256((__m256i *)(void *)to, all);
+	_mm256_storeu_si256((__m256i *)(void *)(to + 32), all);
 }
 
 static inline VECTORS uint8_t *pack_avx2(const uint8_t *p, uint8_t mask, uint8_t *to)
@@ -156,6 +190,8 @@ static inline VECTORS void unpack_avx2(const uint8_t *from, size_t length, uint8
 
 #define FIELDS	    __attribute__((target("avx2,popcnt,bmi2")))
 #define mask_fields mask_avx2
+#define same_fields same_avx2
+#define fill_fields fill_avx2
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
@@ -204,11 +240,15 @@ static inline FIELDS void unpack_fields(const uint8_t *from, size_t length, uint
 #define VECTORS
 #define has_avx2()  0
 #define mask_avx2   mask_plain
+#define same_avx2   same_plain
+#define fill_avx2   fill_plain
 #define pack_avx2   pack_plain
 #define unpack_avx2 unpack_plain
 #define FIELDS
 #define has_fields()  0
 #define mask_fields   mask_plain
+#define same_fields   same_plain
+#define fill_fields   fill_plain
 #define pack_fields   pack_plain
 #define unpack_fields unpack_plain
 
@@ -233,8 +273,14 @@ static const uint8_t *last(const uint8_t *from, size_t n, uint8_t *filled)
                                                                                                                        \
 		*varies = 0;                                                                                           \
 		for (size_t i = 0; i < n; i += GROUP) {                                                                \
-			uint8_t mask = mask_##suffix(n - i < GROUP ? last(from + i, n - i, filled) : from + i);        \
+			uint8_t mask;                                                                                  \
                                                                                                                        \
+			if (more <= MORE - RUN && n - i >= RUN * GROUP && same_##suffix(from + i, before)) {           \
+				more += RUN;                                                                           \
+				i += (RUN - 1) * GROUP;                                                                \
+				continue;                                                                              \
+			}                                                                                              \
+			mask = mask_##suffix(n - i < GROUP ? last(from + i, n - i, filled) : from + i);                \
 			*varies |= (uint8_t)(mask | (first ^ from[i]));                                                \
 			if (mask == 0 && from[i] == before && more < MORE) {                                           \
 				more++;                                                                                \
@@ -251,9 +297,16 @@ static const uint8_t *last(const uint8_t *from, size_t n, uint8_t *filled)
 		uint8_t filled[GROUP], full = MORE, *begin = to, *more = &full, before = 0;                            \
                                                                                                                        \
 		for (size_t i = 0; i < n; i += GROUP) {                                                                \
-			const uint8_t *p = n - i < GROUP ? last(from + i, n - i, filled) : from + i;                   \
-			uint8_t mask = mask_##suffix(p);                                                               \
+			const uint8_t *p;                                                                              \
+			uint8_t mask;                                                                                  \
                                                                                                                        \
+			if (*more <= MORE - RUN && n - i >= RUN * GROUP && same_##suffix(from + i, before)) {          \
+				*more = (uint8_t)(*more + RUN);                                                        \
+				i += (RUN - 1) * GROUP;                                                                \
+				continue;                                                                              \
+			}                                                                                              \
+			p = n - i < GROUP ? last(from + i, n - i, filled) : from + i;                                  \
+			mask = mask_##suffix(p);                                                                       \
 			if (mask == 0 && *p == before && *more < MORE) {                                               \
 				++*more;                                                                               \
 				continue;                                                                              \
@@ -266,33 +319,43 @@ static const uint8_t *last(const uint8_t *from, size_t n, uint8_t *filled)
 		}                                                                                                      \
 		return (size_t)(to - begin);                                                                           \
 	}                                                                                                              \
-	static attributes size_t unpack_all_##suffix(const uint8_t *from, size_t length, uint8_t *to, size_t n)        \
+	static attributes bool read_##suffix(struct na_bits_reader *r, uint8_t *to, size_t n)                          \
 	{                                                                                                              \
+		const uint8_t *at = r->at;                                                                             \
 		uint8_t filled[GROUP];                                                                                 \
-		size_t at = 0, i = 0, bytes;                                                                           \
+		size_t i = 0, bytes;                                                                                   \
                                                                                                                        \
 		while (i < n) {                                                                                        \
-			if (length - at < 3)                                                                           \
-				return 0;                                                                              \
-			if (from[at + 1] == 0) { /* so many groups of one byte */                                      \
-				bytes = GROUP * ((size_t)from[at + 2] + 1);                                            \
-				bytes = bytes < n - i ? bytes : n - i;                                                 \
-				memset(to + i, from[at], bytes);                                                       \
-				at += 3;                                                                               \
-				i += bytes;                                                                            \
+			if (r->more) {                                                                                 \
+				for (; r->more && n - i >= GROUP; r->more--, i += GROUP)                               \
+					fill_##suffix(to + i, r->byte);                                                \
+				if (r->more && i < n) {                                                                \
+					memset(to + i, r->byte, n - i);                                                \
+					r->more--;                                                                     \
+					break;                                                                         \
+				}                                                                                      \
 				continue;                                                                              \
 			}                                                                                              \
-			bytes = 8 * (size_t)__builtin_popcount(from[at + 1]);                                          \
-			if (length - at - 2 < bytes)                                                                   \
-				return 0;                                                                              \
-			unpack_##suffix(from + at + 2, length - at - 2, from[at], from[at + 1],                        \
+			if (r->end - at < 3)                                                                           \
+				return false;                                                                          \
+			if (at[1] == 0) { /* so many groups of one byte */                                             \
+				r->byte = at[0];                                                                       \
+				r->more = at[2] + 1U;                                                                  \
+				at += 3;                                                                               \
+				continue;                                                                              \
+			}                                                                                              \
+			bytes = 8 * (size_t)__builtin_popcount(at[1]);                                                 \
+			if ((size_t)(r->end - at) - 2 < bytes)                                                         \
+				return false;                                                                          \
+			unpack_##suffix(at + 2, (size_t)(r->safe - at) - 2, at[0], at[1],                              \
 					n - i < GROUP ? filled : to + i);                                              \
 			if (n - i < GROUP)                                                                             \
 				memcpy(to + i, filled, n - i);                                                         \
 			at += 2 + bytes;                                                                               \
 			i += GROUP;                                                                                    \
 		}                                                                                                      \
-		return at;                                                                                             \
+		r->at = at;                                                                                            \
+		return true;                                                                                           \
 	}
 
 LOOPS(plain, )
@@ -315,9 +378,9 @@ static bool with_fields(void)
 }
 
 const struct na_bits_way na_bits_ways[NA_BITS_WAYS] = {
-	{ with_fields, measure_all_fields, pack_all_fields, unpack_all_fields },
-	{ with_avx2, measure_all_avx2, pack_all_avx2, unpack_all_avx2 },
-	{ always, measure_all_plain, pack_all_plain, unpack_all_plain },
+	{ with_fields, measure_all_fields, pack_all_fields, read_fields },
+	{ with_avx2, measure_all_avx2, pack_all_avx2, read_avx2 },
+	{ always, measure_all_plain, pack_all_plain, read_plain },
 };
 
 /* relaxed: all threads find the same. */
@@ -344,7 +407,22 @@ size_t na_bits_pack(const uint8_t *from, size_t n, uint8_t *to)
 	return way()->pack(from, n, to);
 }
 
-size_t na_bits_unpack(const uint8_t *from, size_t length, uint8_t *to, size_t n)
+bool na_bits_read(struct na_bits_reader *r, uint8_t *to, size_t n)
 {
-	return way()->unpack(from, length, to, n);
+	return way()->read(r, to, n);
+}
+
+bool na_bits_run(struct na_bits_reader *r, size_t n)
+{
+	unsigned int groups = (unsigned int)((n + GROUP - 1) / GROUP);
+
+	if (r->more == 0 && r->end - r->at >= 3 && r->at[1] == 0) {
+		r->byte = r->at[0];
+		r->more = r->at[2] + 1U;
+		r->at += 3;
+	}
+	if (r->more < groups)
+		return false;
+	r->more -= groups;
+	return true;
 }

@@ -28,9 +28,19 @@
 size_t na_bits_measure(const uint8_t *from, size_t n, uint8_t *varies);
 size_t na_bits_pack(const uint8_t *from, size_t n, uint8_t *to);
 
-/* The n bytes at `to`. Returns what was read of `from`, up to `length`; 0: it does not
- * fit. */
-size_t na_bits_unpack(const uint8_t *from, size_t length, uint8_t *to, size_t n);
+/* Where one is in a packed plane, which is unpacked part by part. */
+struct na_bits_reader {
+	const uint8_t *at, *end; /* what is left of it */
+	const uint8_t *safe;	 /* may be read up to here, not used: `end` or behind it */
+	unsigned int more;	 /* groups still to come that are `byte` throughout */
+	uint8_t byte;
+};
+
+/* The plane's next n bytes, whole groups but at its end, to `to`; false: it does not fit. At the end r->at is r->end, and r->more 0. */
+bool na_bits_read(struct na_bits_reader *r, uint8_t *to, size_t n);
+
+/* Whether they are r->byte throughout: then they count as read, and nothing is written. */
+bool na_bits_run(struct na_bits_reader *r, size_t n);
 
 /* The same, each way that there is, fastest first: the first that runs here is taken. For tests. */
 #define NA_BITS_WAYS 3
@@ -38,7 +48,7 @@ struct na_bits_way {
 	bool (*runs)(void);
 	size_t (*measure)(const uint8_t *from, size_t n, uint8_t *varies);
 	size_t (*pack)(const uint8_t *from, size_t n, uint8_t *to);
-	size_t (*unpack)(const uint8_t *from, size_t length, uint8_t *to, size_t n);
+	bool (*read)(struct na_bits_reader *r, uint8_t *to, size_t n);
 };
 extern const struct na_bits_way na_bits_ways[NA_BITS_WAYS];
 

@@ -1,16 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Planes of differences: planes.h. */
-#include <stdbool.h>
 #include <string.h>
 
 #include "compression/planes.h"
-
-/* Planes are of bytes as they lie in memory. */
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define PLACE(k, width) ((width)-1 - (k))
-#else
-#define PLACE(k, width) (k)
-#endif
 
 #if defined(__x86_64__)
 
@@ -60,7 +52,7 @@ static inline TARGET INLINE __m256i before(const uint8_t *at, size_t far, bool n
 	__m128i own;
 
 	if (!nothing)
-		return GET(at - width, far);
+		return GET2(at - width, far);
 	own = _mm_loadu_si128((const __m128i *)(const void *)at);
 	own = width == 8 ? _mm_slli_si128(own, 8) : _mm_slli_si128(own, 4);
 	return _mm256_inserti128_si256(_mm256_castsi128_si256(own),
@@ -75,7 +67,7 @@ static inline TARGET INLINE void split_some(const uint8_t *p, size_t each, bool 
 	UNROLL
 	for (unsigned int k = 0; k < width; k++) {
 		const uint8_t *at = width == 8 ? p + k / 4 * each * 8 + (size_t)(k % 4) * 16 : p + k * each * 4;
-		__m256i a = GET(at, far), b = before(at, far, first && k == 0, width);
+		__m256i a = GET2(at, far), b = before(at, far, first && k == 0, width);
 
 		v[k] = fold(width == 8 ? _mm256_sub_epi64(a, b) : _mm256_sub_epi32(a, b), width);
 	}
@@ -100,7 +92,7 @@ static inline TARGET INLINE void split_round(const uint8_t *p, size_t i, size_t 
 		cross(w, width);
 		UNROLL
 		for (unsigned int side = 0; side < SIDES(width); side++)
-			PUT(planes[k] + i + side * each, SIDES(width) * each, w[side]);
+			PUT2(planes[k] + i + side * each, SIDES(width) * each, w[side]);
 	}
 }
 
@@ -125,7 +117,7 @@ static inline TARGET INLINE void join_round(const uint8_t *const *planes, size_t
 	for (unsigned int k = 0; k < width; k++) {
 		UNROLL
 		for (unsigned int side = 0; side < SIDES(width); side++)
-			w[side] = GET(planes[k] + i + side * each, SIDES(width) * each);
+			w[side] = GET2(planes[k] + i + side * each, SIDES(width) * each);
 		UNROLL
 		for (unsigned int bit = 1; bit < SIDES(width); bit *= 2)
 			rotate_32(w, SIDES(width));
@@ -149,8 +141,8 @@ static inline TARGET INLINE void join_round(const uint8_t *const *planes, size_t
 			cross(v[side] + k, width);
 			UNROLL
 			for (unsigned int s = 0; s < SIDES(width); s++)
-				PUT(to + (i + s * each + side * width + k) * width, SIDES(width) * each * width,
-				    v[side][k + s]);
+				PUT2(to + (i + s * each + side * width + k) * width, SIDES(width) * each * width,
+				     v[side][k + s]);
 		}
 	}
 }
@@ -248,7 +240,7 @@ static void split_deltas_plain(const uint8_t *from, size_t i, size_t n, bool fir
 		uint64_t v = folded(element(from, i, width) - last, width);
 
 		for (unsigned int k = 0; k < width; k++)
-			planes[k][i] = (uint8_t)(v >> (8 * PLACE(k, width)));
+			planes[k][i] = (uint8_t)(v >> (8 * NA_PLANE_BYTE(k, width)));
 	}
 }
 
@@ -260,7 +252,7 @@ static void join_deltas_plain(const uint8_t *const *planes, size_t i, size_t n, 
 	for (; i < n; i++) {
 		v = 0;
 		for (unsigned int k = 0; k < width; k++)
-			v |= (uint64_t)planes[k][i] << (8 * PLACE(k, width));
+			v |= (uint64_t)planes[k][i] << (8 * NA_PLANE_BYTE(k, width));
 		sum += folded(v, width);
 		put(to, i, width, sum);
 	}
@@ -291,29 +283,15 @@ static void split_blocks(const uint8_t *from, size_t n, unsigned int width, uint
 	}
 }
 
-static void join_blocks(const uint8_t *const *planes, size_t n, unsigned int width, const uint8_t *starts, uint8_t *to,
-			bool plain)
-{
-	size_t block = NA_DELTAS_BLOCK / width, count;
-	const uint8_t *parts[NA_PLANES];
-
-	for (size_t i = 0; i < n; i += block, to += NA_DELTAS_BLOCK, starts += NA_BLOCK_STARTS) {
-		count = n - i < block ? n - i : block;
-		for (unsigned int k = 0; k < width; k++)
-			parts[k] = planes[k] + i;
-		join_deltas_plain(parts, plain ? 0 : join_deltas(parts, count, width, starts, to), count, i == 0, width,
-				  to);
-	}
-}
-
 void na_planes_split_deltas(const void *from, size_t n, unsigned int width, uint8_t *const *planes, uint8_t *starts)
 {
 	split_blocks(from, n, width, planes, starts, false);
 }
 
-void na_planes_join_deltas(const uint8_t *const *planes, size_t n, unsigned int width, const uint8_t *starts, void *to)
+void na_planes_join_deltas(const uint8_t *const *planes, size_t n, bool first, unsigned int width,
+			   const uint8_t *starts, void *to)
 {
-	join_blocks(planes, n, width, starts, to, false);
+	join_deltas_plain(planes, join_deltas(planes, n, width, starts, to), n, first, width, to);
 }
 
 void na_planes_split_deltas_plain(const void *from, size_t n, unsigned int width, uint8_t *const *planes,
@@ -322,8 +300,7 @@ void na_planes_split_deltas_plain(const void *from, size_t n, unsigned int width
 	split_blocks(from, n, width, planes, starts, true);
 }
 
-void na_planes_join_deltas_plain(const uint8_t *const *planes, size_t n, unsigned int width, const uint8_t *starts,
-				 void *to)
+void na_planes_join_deltas_plain(const uint8_t *const *planes, size_t n, bool first, unsigned int width, void *to)
 {
-	join_blocks(planes, n, width, starts, to, true);
+	join_deltas_plain(planes, 0, n, first, width, to);
 }

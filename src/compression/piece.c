@@ -6,7 +6,7 @@
 
 #include "compression/bits.h"
 
-#define LENGTH 2 /* bytes in front of an LZ4 block */
+#define LENGTH 2 /* bytes, of a plane's length, in front of all planes */
 
 #define APART	192 /* bytes between planes, which would be in the same few sets of a cache otherwise */
 #define LOOKS	8   /* at groups of a plane that tell whether it is noise */
@@ -19,7 +19,7 @@ static size_t room_for_lz4(const struct na_effort *effort, size_t n, size_t othe
 
 	if (!effort->high)
 		room /= 2;
-	return room > LENGTH ? room - LENGTH : 0;
+	return room;
 }
 
 static size_t lz4(struct na_workspace *w, const struct na_effort *effort, const uint8_t *plane, size_t n, uint8_t *to,
@@ -51,18 +51,16 @@ static size_t encode_plane(struct na_workspace *w, const struct na_effort *effor
 	size_t most = n - n / 16, bits = SIZE_MAX, length = 0;
 
 	if (whole && !raw)
-		length = lz4(w, effort, plane, n, to + LENGTH, most > LENGTH ? most - LENGTH : 0);
+		length = lz4(w, effort, plane, n, to, most);
 	if (!length && !is_full(plane, n))
 		bits = na_bits_pack(plane, n, to);
 	if (!length && !whole && !raw) {
 		length = lz4(w, effort, plane, n, w->deltas, room_for_lz4(effort, n, bits));
-		memcpy(to + LENGTH, w->deltas, length);
+		memcpy(to, w->deltas, length);
 	}
 	if (length) {
 		*mode = NA_PLANE_LZ4;
-		to[0] = (uint8_t)length;
-		to[1] = (uint8_t)(length >> 8);
-		return length + LENGTH;
+		return length;
 	}
 	if (n && bits <= most) {
 		*mode = NA_PLANE_BITS;
@@ -73,30 +71,40 @@ static size_t encode_plane(struct na_workspace *w, const struct na_effort *effor
 	return n;
 }
 
+void na_filter_split(enum na_filter filter, const void *from, size_t n, uint8_t *const *planes, uint8_t *starts)
+{
+	if (na_filter_is_delta(filter))
+		na_planes_split_deltas(from, n, na_filter_width(filter), planes, starts);
+	else if (filter == NA_FILTER_CURVES8)
+		na_planes_split_curves(from, n, planes);
+	else
+		na_planes_split(from, n, na_filter_width(filter), planes);
+}
+
 size_t na_piece_encode(struct na_workspace *w, const struct na_effort *effort, enum na_filter filter, uint8_t raw,
 		       const void *from, size_t size, uint8_t *to, uint16_t *modes)
 {
 	unsigned int width = na_filter_width(filter);
-	size_t n = size / width, tail = size % width, at = 0;
+	size_t n = size / width, tail = size % width, at = LENGTH * width, length;
 	uint8_t *planes[NA_PLANES] = { 0 };
 	enum na_plane_mode mode;
 
 	*modes = 0;
 	if (width == 1) {
-		at = encode_plane(w, effort, from, size, raw & 1, true, to, &mode);
+		length = encode_plane(w, effort, from, size, raw & 1, true, to, &mode);
 		*modes = (uint16_t)mode;
-		return at;
+		return length;
 	}
 	for (unsigned int k = 0; k < width; k++)
 		planes[k] = w->planes + k * (n + APART);
-	if (na_filter_is_delta(filter)) {
-		na_planes_split_deltas(from, n, width, planes, to);
-		at = NA_STARTS(n, width);
-	} else {
-		na_planes_split(from, n, width, planes);
-	}
+	na_filter_split(filter, from, n, planes, to + at);
+	if (na_filter_is_delta(filter))
+		at += NA_STARTS(n, width);
 	for (unsigned int k = 0; k < width; k++) {
-		at += encode_plane(w, effort, planes[k], n, raw >> k & 1, false, to + at, &mode);
+		length = encode_plane(w, effort, planes[k], n, raw >> k & 1, false, to + at, &mode);
+		to[LENGTH * k] = (uint8_t)length;
+		to[LENGTH * k + 1] = (uint8_t)(length >> 8);
+		at += length;
 		*modes |= (uint16_t)((unsigned int)mode << (2 * k));
 	}
 	memcpy(to + at, (const uint8_t *)from + size - tail, tail);
@@ -173,69 +181,138 @@ int na_piece_check(const struct na_code *code, const void *payload)
 	return na_code_is_whole(code) && na_hash(payload, code->length) == code->checksum ? 0 : -EBADMSG;
 }
 
-/* The plane's bytes: in the payload, or made at `at`. Moves *from on. NULL: it does not fit. */
-static const uint8_t *decode_plane(unsigned int mode, const uint8_t **from, const uint8_t *end, size_t n, uint8_t *at)
-{
-	const uint8_t *p = *from;
-	size_t left = (size_t)(end - p), length;
+/* A plane that is read part by part: RAW where it lies, LZ4 where it was restored to, BITS by its reader. */
+struct plane {
+	const uint8_t *at;
+	struct na_bits_reader bits;
+	size_t same; /* so many bytes of its room are bits.byte, from the part before */
+	bool packed;
+};
 
+/* Of `length` bytes at `from`; `room`, n bytes, is for what LZ4 makes of it. false: it does not fit. */
+static bool open_plane(struct plane *p, unsigned int mode, const uint8_t *from, size_t length, const uint8_t *end,
+		       size_t n, uint8_t *room)
+{
+	*p = (struct plane){ .at = from, .packed = mode == NA_PLANE_BITS };
 	switch (mode) {
 	case NA_PLANE_RAW:
-		if (left < n)
-			return NULL;
-		*from = p + n;
-		return p;
+		return length == n;
 	case NA_PLANE_LZ4:
-		length = left >= LENGTH ? p[0] | (size_t)p[1] << 8 : 0;
-		if (length == 0 || left - LENGTH < length || na_lz4_restore(p + LENGTH, length, at, n) < 0)
-			return NULL;
-		*from = p + LENGTH + length;
-		return at;
+		p->at = room;
+		return n && length && na_lz4_restore(from, length, room, n) == 0;
 	case NA_PLANE_BITS:
-		length = n ? na_bits_unpack(p, left, at, n) : 0;
-		*from = p + length;
-		return length ? at : NULL;
+		p->bits = (struct na_bits_reader){ .at = from, .end = from + length, .safe = end };
+		return n;
 	default:
-		return NULL;
+		return false;
 	}
+}
+
+/* Its next n bytes: where they lie, or at `room`; NULL: they do not fit. */
+static inline const uint8_t *next_of(struct plane *p, size_t n, uint8_t *room)
+{
+	const uint8_t *at = p->at;
+
+	if (!p->packed) {
+		p->at += n;
+		return at;
+	}
+	if (!na_bits_run(&p->bits, n)) {
+		p->same = 0;
+		return na_bits_read(&p->bits, room, n) ? room : NULL;
+	}
+	if (p->same < n || room[0] != p->bits.byte)
+		memset(room, p->bits.byte, n);
+	p->same = n;
+	return room;
+}
+
+static bool is_through(const struct plane *p)
+{
+	return !p->packed || (p->bits.at == p->bits.end && p->bits.more == 0);
+}
+
+/* All planes, behind the table of their lengths; what is left of the payload is the tail. */
+static bool open_planes(struct na_workspace *w, const struct na_code *code, const uint8_t *table, const uint8_t *at,
+			const uint8_t *end, struct plane *planes)
+{
+	unsigned int width = na_filter_width(code->filter);
+	size_t n = code->original / width, length;
+
+	for (unsigned int k = 0; k < width; k++, at += length) {
+		length = table[LENGTH * k] | (size_t)table[LENGTH * k + 1] << 8;
+		if ((size_t)(end - at) < length || !open_plane(&planes[k], code->modes >> (2 * k) & 3, at, length, end,
+							       n, w->planes + k * (n + APART)))
+			return false;
+	}
+	return (size_t)(end - at) == code->original % width;
+}
+
+/* What is unpacked, put together and written is in the first-level cache from one to the other. */
+static bool join_planes(struct na_workspace *w, const struct na_code *code, const uint8_t *starts, struct plane *planes,
+			uint8_t *to)
+{
+	unsigned int width = na_filter_width(code->filter);
+	size_t n = code->original / width, most = NA_DELTAS_BLOCK / width, count;
+	const uint8_t *parts[NA_PLANES];
+
+	for (size_t i = 0; i < n; i += count) {
+		count = n - i < most ? n - i : most;
+		for (unsigned int k = 0; k < width; k++) {
+			parts[k] = next_of(&planes[k], count, w->deltas + k * (most + APART));
+			if (!parts[k])
+				return false;
+		}
+		if (na_filter_is_delta(code->filter))
+			na_planes_join_deltas(parts, count, i == 0, width, starts, to);
+		else if (code->filter == NA_FILTER_CURVES8)
+			na_planes_join_curves(parts, count, i == 0, to);
+		else
+			na_planes_join(parts, count, width, to);
+		starts += NA_BLOCK_STARTS;
+		to += count * width;
+	}
+	for (unsigned int k = 0; k < width; k++)
+		if (!is_through(&planes[k]))
+			return false;
+	return true;
+}
+
+static int decode_whole(const struct na_code *code, const uint8_t *from, uint8_t *to)
+{
+	struct plane p;
+	const uint8_t *at, *end = from + code->length;
+
+	if (!open_plane(&p, code->modes & 3, from, code->length, end, code->original, to))
+		return -EBADMSG;
+	at = next_of(&p, code->original, to);
+	if (!at || !is_through(&p))
+		return -EBADMSG;
+	if (at != to)
+		memcpy(to, at, code->original);
+	return 0;
 }
 
 int na_piece_decode(struct na_workspace *w, const struct na_code *code, const void *payload, void *to)
 {
-	const uint8_t *at = payload, *end = at + code->length, *starts = at, *planes[NA_PLANES], *only;
+	const uint8_t *table = payload, *end = table + code->length, *starts;
+	struct plane planes[NA_PLANES];
+	size_t n, tail, head;
 	unsigned int width;
-	size_t n, tail;
 
 	if (code->filter >= NA_FILTERS || code->original > NA_PIECE)
 		return -EBADMSG;
 	width = na_filter_width(code->filter);
+	if (width == 1)
+		return decode_whole(code, payload, to);
 	n = code->original / width;
 	tail = code->original % width;
-	if (width == 1) {
-		only = decode_plane(code->modes & 3, &at, end, n, to);
-		if (!only || at != end)
-			return -EBADMSG;
-		if (only != to)
-			memcpy(to, only, n);
-		return 0;
-	}
-	if (na_filter_is_delta(code->filter)) {
-		at += NA_STARTS(n, width);
-		if (code->length < NA_STARTS(n, width))
-			return -EBADMSG;
-	}
-	for (unsigned int k = 0; k < width; k++) {
-		planes[k] = decode_plane(code->modes >> (2 * k) & 3, &at, end, n, w->planes + k * (n + APART));
-		if (!planes[k])
-			return -EBADMSG;
-	}
-	if ((size_t)(end - at) != tail)
+	starts = table + (size_t)LENGTH * width;
+	head = LENGTH * width + (na_filter_is_delta(code->filter) ? NA_STARTS(n, width) : 0);
+	if (code->length < head || !open_planes(w, code, table, table + head, end, planes) ||
+	    !join_planes(w, code, starts, planes, to))
 		return -EBADMSG;
-	if (na_filter_is_delta(code->filter))
-		na_planes_join_deltas(planes, n, width, starts, to);
-	else
-		na_planes_join(planes, n, width, to);
-	memcpy((uint8_t *)to + n * width, at, tail);
+	memcpy((uint8_t *)to + n * width, end - tail, tail);
 	return 0;
 }
 

@@ -7,8 +7,11 @@
  *   filter NONE     one plane, the bytes as they are
  *   filter PLANES   element width 4 or 8: a plane for each byte of an element, then the bytes left over
  *   filter DELTAS   the same of differences of neighbours (index ramps, smooth fields)
+ *   filter CURVES   the same of differences of these, of elements of 8 bytes (smooth fields)
  *
- * Each plane is RAW, BITS (bits.h: of groups of bytes the bits that vary) or LZ4 (two bytes of length, then LZ4's block). BITS costs next to
+ * In front of all planes is a table of their lengths, two bytes each, and what deltas start from.
+ *
+ * Each plane is RAW, BITS (bits.h: of groups of bytes the bits that vary) or LZ4 (LZ4's block). BITS costs next to
  * nothing; LZ4 must save a fifth more, and is tried on the planes of which the plan has not learnt that it does not. So a plane in which nothing
  * repeats costs a copy and no search, and when restoring nothing, because it is read where it lies.
  *
@@ -28,15 +31,19 @@ enum na_filter {
 	NA_FILTER_PLANES8,
 	NA_FILTER_DELTAS4,
 	NA_FILTER_DELTAS8,
+	NA_FILTER_CURVES8,
 	NA_FILTERS
 };
 enum na_plane_mode { NA_PLANE_RAW, NA_PLANE_LZ4, NA_PLANE_BITS };
+
+/* The planes of `from`, at `planes`; what deltas start from, at `starts`. Any filter of planes. */
+void na_filter_split(enum na_filter filter, const void *from, size_t n, uint8_t *const *planes, uint8_t *starts);
 
 /* How hard to try. */
 struct na_effort {
 	uint8_t speed;	 /* of LZ4: its acceleration */
 	uint8_t high;	 /* LZ4HC's level; 0: LZ4 */
-	uint8_t filters; /* a bit each: which are considered */
+	uint8_t filters; /* a bit each: which are considered; CURVES where DELTAS are */
 };
 
 /* What was found about a block, and is learnt on the way. */
@@ -86,14 +93,14 @@ int na_piece_decode(struct na_workspace *w, const struct na_code *code, const vo
 
 static inline unsigned int na_filter_width(unsigned int filter)
 {
-	static const uint8_t width[NA_FILTERS] = { 1, 4, 8, 4, 8 };
+	static const uint8_t width[NA_FILTERS] = { 1, 4, 8, 4, 8, 8 };
 
 	return width[filter];
 }
 
 static inline bool na_filter_is_delta(unsigned int filter)
 {
-	return filter >= NA_FILTER_DELTAS4;
+	return filter == NA_FILTER_DELTAS4 || filter == NA_FILTER_DELTAS8;
 }
 
 #endif

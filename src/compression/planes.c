@@ -7,14 +7,14 @@ void na_planes_split_plain(const uint8_t *from, size_t first, size_t n, unsigned
 {
 	for (size_t i = first; i < n; i++)
 		for (unsigned int k = 0; k < width; k++)
-			planes[k][i] = from[i * width + k];
+			planes[k][na_plane_place(i, n, width)] = from[i * width + k];
 }
 
 void na_planes_join_plain(const uint8_t *const *planes, size_t first, size_t n, unsigned int width, uint8_t *to)
 {
 	for (size_t i = first; i < n; i++)
 		for (unsigned int k = 0; k < width; k++)
-			to[i * width + k] = planes[k][i];
+			to[i * width + k] = planes[k][na_plane_place(i, n, width)];
 }
 
 #if defined(__x86_64__)
@@ -29,13 +29,13 @@ void na_planes_join_plain(const uint8_t *const *planes, size_t first, size_t n, 
 #endif
 
 #define TARGET
-#define VEC	       __m128i
-#define STEP	       16
-#define LO	       _mm_unpacklo_epi8
-#define HI	       _mm_unpackhi_epi8
-#define GET(p, far)    _mm_loadu_si128((const __m128i *)(const void *)(p))
-#define PUT(p, far, v) _mm_storeu_si128((__m128i *)(void *)(p), v)
-#define NAME(x)	       x##_16
+#define VEC	  __m128i
+#define STEP	  16
+#define LO	  _mm_unpacklo_epi8
+#define HI	  _mm_unpackhi_epi8
+#define GET(p)	  _mm_loadu_si128((const __m128i *)(const void *)(p))
+#define PUT(p, v) _mm_storeu_si128((__m128i *)(void *)(p), v)
+#define NAME(x)	  x##_16
 #include "compression/rotate_x86.def"
 #include "compression/planes_x86.def"
 #undef TARGET

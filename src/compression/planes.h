@@ -13,10 +13,33 @@
 #ifndef NA_COMPRESSION_PLANES_H
 #define NA_COMPRESSION_PLANES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define NA_PLANES 8 /* at most */
+
+/* Which byte of a number is the k-th in memory, by its value. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define NA_PLANE_BYTE(k, width) ((width)-1 - (k))
+#else
+#define NA_PLANE_BYTE(k, width) (k)
+#endif
+
+/* Of each 32 elements, in a plane, those of every other 16 bytes come first, then the others: as registers of 32 bytes are transposed, without
+ * a step more. What is left at the end is in order. */
+#define NA_PLANES_GROUP 32
+static inline size_t na_plane_place(size_t i, size_t n, unsigned int width)
+{
+	size_t some = 16 / width, unit = i % NA_PLANES_GROUP / some;
+
+	if ((i | (NA_PLANES_GROUP - 1)) >= n)
+		return i;
+	return i - i % NA_PLANES_GROUP + unit % 2 * 16 + unit / 2 * some + i % some;
+}
+
+/* Lines that will be written are asked for so many bytes ahead, by the way; a piece is seldom the last of its block. */
+#define NA_PLANES_AHEAD 2048
 
 /* `n` elements of `width` bytes to and from `width` planes of n bytes. */
 void na_planes_split(const void *from, size_t n, unsigned int width, uint8_t *const *planes);
@@ -33,12 +56,20 @@ void na_planes_join_plain(const uint8_t *const *planes, size_t first, size_t n, 
 #define NA_SECTION(n, width)                                                                                           \
 	((n) / (512 / (width)) * 16) /* elements, of n in a block; the rest follows the last section */
 void na_planes_split_deltas(const void *from, size_t n, unsigned int width, uint8_t *const *planes, uint8_t *starts);
-void na_planes_join_deltas(const uint8_t *const *planes, size_t n, unsigned int width, const uint8_t *starts, void *to);
+/* Of a block, n elements; the first of all, or what is before it lies in front of `to`. `starts`: the block's. */
+void na_planes_join_deltas(const uint8_t *const *planes, size_t n, bool first, unsigned int width,
+			   const uint8_t *starts, void *to);
+
+/* Planes of second differences, of elements of 8 bytes: each with those 4 and 8 before it. Of a smooth field they are smaller, and they are summed
+ * in whole registers. To be joined in parts of whole groups: what is before one lies in front of `to`. */
+void na_planes_split_curves(const void *from, size_t n, uint8_t *const *planes);
+void na_planes_join_curves(const uint8_t *const *planes, size_t n, bool first, void *to);
+void na_planes_split_curves_plain(const void *from, size_t n, uint8_t *const *planes);
+void na_planes_join_curves_plain(const uint8_t *const *planes, size_t n, bool first, void *to);
 
 /* In the same words, the portable way: for tests. */
 void na_planes_split_deltas_plain(const void *from, size_t n, unsigned int width, uint8_t *const *planes,
 				  uint8_t *starts);
-void na_planes_join_deltas_plain(const uint8_t *const *planes, size_t n, unsigned int width, const uint8_t *starts,
-				 void *to);
+void na_planes_join_deltas_plain(const uint8_t *const *planes, size_t n, bool first, unsigned int width, void *to);
 
 #endif

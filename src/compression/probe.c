@@ -17,7 +17,7 @@
 #define NOISE  1.03f /* of anything */
 
 /* A filter takes time when its block is restored: it must win something. */
-static const float preference[NA_FILTERS] = { 1, 0.97f, 0.97f, 0.9f, 0.9f };
+static const float preference[NA_FILTERS] = { 1, 0.97f, 0.97f, 0.9f, 0.9f, 0 };
 
 static size_t take_sample(uint8_t *to, const uint8_t *from, size_t size)
 {
@@ -39,15 +39,12 @@ static float gain_of(struct na_workspace *w, enum na_filter filter, size_t size)
 	unsigned int width = na_filter_width(filter);
 	size_t n = size / width, length;
 	const uint8_t *from = w->sample;
-	uint8_t *planes[NA_PLANES];
+	uint8_t *planes[NA_PLANES] = { 0 };
 
 	if (width > 1) {
 		for (unsigned int k = 0; k < width; k++)
 			planes[k] = w->planes + k * n;
-		if (na_filter_is_delta(filter))
-			na_planes_split_deltas(from, n, width, planes, w->deltas);
-		else
-			na_planes_split(from, n, width, planes);
+		na_filter_split(filter, from, n, planes, w->deltas);
 		from = w->planes;
 	}
 	length = na_lz4_compress(w->state, 0, 1, from, n * width, w->out[0], n * width);
@@ -59,14 +56,11 @@ static float bits_of(struct na_workspace *w, enum na_filter filter, size_t size)
 {
 	unsigned int width = na_filter_width(filter);
 	size_t n = size / width, length = 0, part;
-	uint8_t *planes[NA_PLANES], varies;
+	uint8_t *planes[NA_PLANES] = { 0 }, varies;
 
 	for (unsigned int k = 0; k < width; k++)
 		planes[k] = w->planes + k * n;
-	if (na_filter_is_delta(filter))
-		na_planes_split_deltas(w->sample, n, width, planes, w->deltas);
-	else
-		na_planes_split(w->sample, n, width, planes);
+	na_filter_split(filter, w->sample, n, planes, w->deltas);
 	for (unsigned int k = 0; k < width; k++) {
 		part = na_bits_measure(planes[k], n, &varies);
 		length += part < n ? part : n;
@@ -77,10 +71,41 @@ static float bits_of(struct na_workspace *w, enum na_filter filter, size_t size)
 /* Nothing repeats and no bit stands still: seen before LZ4 has looked at planes. */
 static bool is_noise(struct na_workspace *w, const struct na_effort *effort, size_t sample)
 {
-	for (unsigned int f = 1; f < NA_FILTERS; f++)
+	for (unsigned int f = 1; f < NA_FILTER_CURVES8; f++)
 		if ((effort->filters >> f & 1) && bits_of(w, f, sample) > NOISE)
 			return false;
 	return gain_of(w, NA_FILTER_NONE, sample) < NOISE;
+}
+
+/* The same of the second group of each strip, in which nothing is new as where a strip begins. */
+static size_t settled_bits(struct na_workspace *w, enum na_filter filter, size_t size)
+{
+	size_t strip = SAMPLE / STRIPS, n = strip / na_filter_width(filter), length = 0, part;
+	uint8_t *planes[NA_PLANES] = { 0 }, varies;
+
+	for (unsigned int k = 0; k < na_filter_width(filter); k++)
+		planes[k] = w->planes + k * n;
+	for (size_t at = 0; at + strip <= size; at += strip) {
+		na_filter_split(filter, w->sample + at, n, planes, w->deltas);
+		for (unsigned int k = 0; k < na_filter_width(filter); k++) {
+			part = na_bits_measure(planes[k] + NA_BITS_GROUP, NA_BITS_GROUP, &varies);
+			length += part < NA_BITS_GROUP ? part : NA_BITS_GROUP;
+		}
+	}
+	return length;
+}
+
+/* Where differences are best, theirs may be better still; they are restored faster. */
+static void look_at_curves(struct na_workspace *w, struct na_plan *plan, size_t size)
+{
+	size_t deltas = settled_bits(w, NA_FILTER_DELTAS8, size), curves = settled_bits(w, NA_FILTER_CURVES8, size);
+
+	if (!curves || curves > deltas)
+		return;
+	plan->gain *= (float)deltas / (float)curves;
+	if (plan->second == plan->filter)
+		plan->second = NA_FILTER_CURVES8;
+	plan->filter = NA_FILTER_CURVES8;
 }
 
 void na_plan_make(struct na_workspace *w, struct na_plan *plan, const struct na_effort *effort, const void *block,
@@ -93,7 +118,7 @@ void na_plan_make(struct na_workspace *w, struct na_plan *plan, const struct na_
 	if (is_noise(w, effort, sample))
 		return;
 	plan->gain = 0;
-	for (unsigned int f = 0; f < NA_FILTERS; f++) {
+	for (unsigned int f = 0; f < NA_FILTER_CURVES8; f++) {
 		if (!(effort->filters >> f & 1))
 			continue;
 		gain = gain_of(w, f, sample) * preference[f];
@@ -113,6 +138,8 @@ void na_plan_make(struct na_workspace *w, struct na_plan *plan, const struct na_
 		plan->second = plan->filter;
 	if (plain > DOUBT && plan->filter != NA_FILTER_NONE && plan->second == plan->filter && plan->gain < 2)
 		plan->second = NA_FILTER_NONE;
+	if (plan->filter == NA_FILTER_DELTAS8)
+		look_at_curves(w, plan, sample);
 	if (plain > DOUBT && plan->gain < LEAST)
 		plan->gain = LEAST;
 }
