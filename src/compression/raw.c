@@ -39,8 +39,7 @@ static uint32_t now_ms(void)
 
 /* ---- records; under the lock ---- */
 
-/* The first that ends behind the address. */
-static size_t place_of(uintptr_t at)
+size_t na_raw_place(uintptr_t at)
 {
 	size_t low = 0, high = na_raw.count;
 
@@ -58,7 +57,7 @@ static size_t place_of(uintptr_t at)
 
 struct na_raw_block *na_raw_find(uintptr_t at)
 {
-	size_t i = place_of(at);
+	size_t i = na_raw_place(at);
 
 	return i < na_raw.count && (uintptr_t)na_raw.blocks[i]->base <= at ? na_raw.blocks[i] : NULL;
 }
@@ -135,7 +134,7 @@ static int add(const struct na_block *block, bool hinted, struct na_raw_block **
 	memset(b->piece, 0, pieces * sizeof(b->piece[0]));
 	for (uint32_t i = 0; i < pieces; i++)
 		b->piece[i].stamp = now;
-	at = place_of((uintptr_t)base);
+	at = na_raw_place((uintptr_t)base);
 	memmove(&na_raw.blocks[at + 1], &na_raw.blocks[at], (na_raw.count - at) * sizeof(b));
 	na_raw.blocks[at] = b;
 	na_raw.count++;
@@ -149,7 +148,7 @@ static int add(const struct na_block *block, bool hinted, struct na_raw_block **
 /* All of it is back, or its contents are not wanted: the record ends. Whoever waits for one of its pages finds zeros. */
 static void end(struct na_raw_block *b)
 {
-	size_t at = place_of((uintptr_t)b->base);
+	size_t at = na_raw_place((uintptr_t)b->base);
 
 	memmove(&na_raw.blocks[at], &na_raw.blocks[at + 1], (na_raw.count - at - 1) * sizeof(b));
 	na_raw.count--;

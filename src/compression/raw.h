@@ -46,7 +46,7 @@ uint64_t na_raw_slice(uint64_t now_ns, uint64_t deadline_ns);
 /* Compresses the oldest until so many bytes went, or nothing is left. */
 uint64_t na_raw_make_room(uint64_t bytes);
 
-/* Looks at the images of all blocks, a block at a time under the lock; how many pieces' are damaged. `tell` gets a sentence for each. */
+/* Looks at the images of all blocks, 64 pieces at a time under the lock; how many pieces' are damaged. `tell` gets a sentence for each. */
 size_t na_raw_check(void (*tell)(const char *text, void *closure), void *closure);
 
 struct na_raw_figures {

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Whether the images of raw blocks are whole: for the validation of the heap, beside use. Blocks are taken by address, one at a time, for the table
- * changes when the lock is free; under it a block's pieces stay, and payloads with them. A page that is asked for meanwhile waits for at most a block.
+ * Whether the images of raw blocks are whole: for the validation of the heap, beside use. It goes on by address, for the table changes when the lock
+ * is free; under it a block's pieces stay, and payloads with them. The lock is let go every 64 pieces, to whoever waits for it: a page that is asked for
+ * meanwhile waits for about 0.1 ms. Of a block that took another's place meanwhile only the rest is looked at; what it has was made just now.
  */
+#include <sched.h>
+
 #include "base/log.h"
 #include "compression/raw.h"
 #include "compression/raw_parts.h"
 #include "heap/heap.h"
+
+#define AT_ONCE 64  /* pieces */
+#define YIELDS	100 /* until whoever waits for the lock has it */
 
 struct telling {
 	void (*tell)(const char *text, void *closure);
@@ -27,12 +33,13 @@ static bool is_whole(const struct na_raw_block *b, uint32_t i)
 	       na_piece_check(&piece->code, piece->payload) == 0;
 }
 
-/* Under the lock. */
-static void check_block(const struct na_raw_block *b, struct telling *t)
+/* Some pieces from one on; returns where it is to go on. Under the lock. */
+static uintptr_t check_some(const struct na_raw_block *b, uint32_t i, struct telling *t)
 {
+	uint32_t end = b->pieces - i < AT_ONCE ? b->pieces : i + AT_ONCE;
 	char text[160];
 
-	for (uint32_t i = 0; i < b->pieces; i++) {
+	for (; i < end; i++) {
 		if (!b->piece[i].payload || is_whole(b, i))
 			continue;
 		t->faults++;
@@ -41,31 +48,37 @@ static void check_block(const struct na_raw_block *b, struct telling *t)
 		if (t->tell)
 			t->tell(text, t->closure);
 	}
+	return (uintptr_t)b->base + (i < b->pieces ? (size_t)i * NA_RAW_PIECE : b->size);
 }
 
-/* The first block that ends behind `at`; NULL: none. Under the lock. */
-static struct na_raw_block *next(uintptr_t at)
+/* Who sleeps for the lock is woken, and would find it taken again before he runs. relaxed: a hint. */
+static void let_go(void)
 {
-	for (size_t n = 0; n < na_raw.count; n++)
-		if ((uintptr_t)na_raw.blocks[n]->base + na_raw.blocks[n]->size > at)
-			return na_raw.blocks[n];
-	return NULL;
+	bool wanted = atomic_load_explicit(&na_raw.lock.word, memory_order_relaxed) == 2;
+
+	na_raw_unlock();
+	for (int i = 0; wanted && i < YIELDS; i++) {
+		sched_yield();
+		wanted = atomic_load_explicit(&na_raw.lock.word, memory_order_relaxed) == 0;
+	}
 }
 
 size_t na_raw_check(void (*tell)(const char *text, void *closure), void *closure)
 {
 	struct telling t = { tell, closure, 0 };
-	struct na_raw_block *b;
-	uintptr_t at = 0;
+	const struct na_raw_block *b;
+	uintptr_t at = 0, base;
+	size_t place;
 
 	do {
 		na_raw_lock();
-		b = next(at);
+		place = na_raw_place(at);
+		b = place < na_raw.count ? na_raw.blocks[place] : NULL;
 		if (b) {
-			check_block(b, &t);
-			at = (uintptr_t)b->base + b->size;
+			base = (uintptr_t)b->base;
+			at = check_some(b, at > base ? (uint32_t)((at - base) / NA_RAW_PIECE) : 0, &t);
 		}
-		na_raw_unlock();
+		let_go();
 	} while (b);
 	return t.faults;
 }

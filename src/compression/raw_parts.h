@@ -60,6 +60,7 @@ void na_raw_lock(void);
 void na_raw_unlock(void);
 
 /* Under the lock. */
+size_t na_raw_place(uintptr_t at);		/* of the first record that ends behind it: up to na_raw.count */
 struct na_raw_block *na_raw_find(uintptr_t at); /* whose pages contain it; NULL */
 void na_raw_piece_range(const struct na_raw_block *b, uint32_t i, char **at, size_t *size);
 /* Brings a piece back that is away; the page at `first` before the others, if it is not NULL. 0, -EBADMSG, -errno of the kernel. */

@@ -3,6 +3,7 @@
  * blocks in memory, of raw blocks. */
 #include <numarena/numarena.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,80 @@ static void images_of_raw_blocks(void **unused)
 	return_to_pool(p);
 }
 
+#define MANY	  ((size_t)4 << 20) /* many times the pieces between which the lock is let go */
+#define ATTEMPTS 50
+
+static struct meeting {
+	const uint8_t *page; /* away, between two damaged pieces */
+	_Atomic bool go;
+	uint64_t answered; /* faults, when the first of them was told of */
+	int told;
+	bool between;
+} meeting;
+
+static void *ask(void *unused)
+{
+	(void)unused;
+	while (!meeting.go)
+		sched_yield();
+	return (void *)(uintptr_t)(*(const volatile uint8_t *)meeting.page + 1);
+}
+
+/* With the lock of raw blocks held: at the first damaged piece a page is asked for, and is not answered before the lock is free; the second
+ * finds it answered or not. */
+static void meet(const char *text, void *closure)
+{
+	uint64_t answered = na_raw.faults_answered;
+
+	(void)text;
+	(void)closure;
+	if (meeting.told++ == 0) {
+		meeting.answered = answered;
+		meeting.go = true;
+		while (na_raw.lock.word != 2)
+			sched_yield();
+	} else {
+		meeting.between = answered > meeting.answered;
+	}
+}
+
+/* Whether who asked was answered while the validation was at it: whoever is woken must also get a processor, so not each time. */
+static bool answered_between(uint8_t *p)
+{
+	struct na_raw_block *b;
+	pthread_t thread;
+
+	assert_int_equal(compress_memory(p), MEMORY_ERROR_NONE);
+	b = na_raw.blocks[0];
+	assert_ptr_equal(b->block, p);
+	meeting = (struct meeting){ .page = p + MANY / 2 };
+	assert_int_equal(pthread_create(&thread, NULL, ask, NULL), 0);
+	*(uint8_t *)b->piece[1].payload ^= 1;
+	*(uint8_t *)b->piece[b->pieces - 2].payload ^= 1;
+	assert_int_equal(na_raw_check(meet, NULL), 2);
+	*(uint8_t *)b->piece[1].payload ^= 1;
+	*(uint8_t *)b->piece[b->pieces - 2].payload ^= 1;
+	pthread_join(thread, NULL);
+	return meeting.between;
+}
+
+static void raw_blocks_are_answered_for_meanwhile(void **unused)
+{
+	memory_hints_t cold = { .lifetime = LIFETIME_LONG, .priority = PRIORITY_LOW };
+	uint8_t *p = optimized_allocate(MANY, &cold);
+	int attempts = 0;
+
+	(void)unused;
+	if (na_cold_raw_refused() < 0)
+		skip();
+	contents_fill(p, MANY, CONTENTS_FLOATS, 3);
+	while (!answered_between(p))
+		assert_true(++attempts < ATTEMPTS);
+	assert_int_equal(touch_memory(p), MEMORY_ERROR_NONE);
+	expect_fault(NULL);
+	return_to_pool(p);
+}
+
 #define LARGE  ((size_t)5 << 20)
 #define ROUNDS 12
 
@@ -257,6 +332,7 @@ int main(void)
 		cmocka_unit_test(images_that_are_kept),
 		cmocka_unit_test(what_is_written_meanwhile_stays),
 		cmocka_unit_test(images_of_raw_blocks),
+		cmocka_unit_test(raw_blocks_are_answered_for_meanwhile),
 		cmocka_unit_test(large_blocks_with_breath),
 	};
 
