@@ -268,7 +268,7 @@ static void csr_plain(struct kernel_run *r)
 
 static void csr_ours(struct kernel_run *r)
 {
-	kernel_csr_f64_i32(r->data[Y], r->nx, r->data[START], r->data[INDEX], r->data[ENTRY], r->data[X]);
+	ours_csr(r->data[Y], r->nx, r->data[START], r->data[INDEX], r->data[ENTRY], r->data[X]);
 }
 
 /* ---- lists of 64 nodes, and one of all, through memory in random order ---- */

@@ -226,3 +226,8 @@ void ours_probe(const kernel_hash_t *table, const uint64_t *keys, size_t n, size
 {
 	kernel_hash_probe_u64(table, keys, n, slot);
 }
+
+void ours_csr(double *y, size_t rows, const int32_t *start, const int32_t *column, const double *entry, const double *x)
+{
+	kernel_csr_f64_i32(y, rows, start, column, entry, x);
+}

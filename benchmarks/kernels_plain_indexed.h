@@ -34,6 +34,7 @@ double known_nodes(const struct node *nodes, const uint32_t *order, size_t n, si
 double plain_list(struct node *head);
 double ahead_list(struct node *head);
 void plain_probe(const uint64_t *table, size_t slots, const uint64_t *keys, size_t n, size_t *slot);
+void ours_csr(double *y, size_t rows, const int32_t *start, const int32_t *column, const double *entry, const double *x);
 void ours_probe(const kernel_hash_t *table, const uint64_t *keys, size_t n, size_t *slot);
 
 #endif

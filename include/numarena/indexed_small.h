@@ -141,12 +141,13 @@ typedef double kernel_four_f64_ __attribute__((vector_size(32)));
 		V a = 0, b = 0, c = 0, d = 0, product_;                                                                \
                                                                                                                        \
 		KERNEL_CSR_FOURS_##v##_(v);                                                                            \
-		if (k < to)                                                                                            \
+		if (k < to) {                                                                                          \
 			KERNEL_CSR_PART_(a, k);                                                                        \
-		if (k + 1 < to)                                                                                        \
-			KERNEL_CSR_PART_(b, k + 1);                                                                    \
-		if (k + 2 < to)                                                                                        \
-			KERNEL_CSR_PART_(c, k + 2);                                                                    \
+			if (k + 1 < to)                                                                                \
+				KERNEL_CSR_PART_(b, k + 1);                                                            \
+			if (k + 2 < to)                                                                                \
+				KERNEL_CSR_PART_(c, k + 2);                                                            \
+		}                                                                                                      \
 		a += b;                                                                                                \
 		KERNEL_ROUND_(a); /* in this order under -ffast-math too */                                            \
 		c += d;                                                                                                \

@@ -94,6 +94,24 @@ static void wrong_arguments_are_named(void)
 	release_memory(b);
 }
 
+/* Rows of 4 to 7 entries; small ones are the program's, others the library's. */
+static memory_error_t sparse(double *y, const double *entry, const double *x, size_t n)
+{
+	size_t rows = n / 5;
+	int32_t *start = allocate_memory((rows + 1) * sizeof(*start)), *column = allocate_memory(n * sizeof(*column));
+	memory_error_t error;
+
+	REQUIRE(start && column);
+	for (size_t r = 0; r <= rows; r++)
+		start[r] = (int32_t)(5 * r - r % 3);
+	for (size_t k = 0; k < n; k++)
+		column[k] = (int32_t)(k * 7919 % n);
+	error = kernel_csr_f64_i32(y, rows, start, column, entry, x);
+	release_memory(start);
+	release_memory(column);
+	return error;
+}
+
 /* Everything over sizes around the threshold, folded into one number. */
 static int digest(void)
 {
@@ -106,12 +124,13 @@ static int digest(void)
 		double *a = array(n, 1), *b = array(n, 2), *dst = array(n, 3), sums[2];
 		double *soa[3] = { dst, dst + n / 3, dst + n / 3 * 2 };
 
-		for (int step = 0; step < 5; step++) {
+		for (int step = 0; step < 6; step++) {
 			GOOD(step == 0	 ? kernel_triad(dst, a, b, 1.1, n)
 			     : step == 1 ? kernel_scale(dst, a, 1.1, n)
 			     : step == 2 ? kernel_stencil7_f64(dst, a, n / 16, 4, 4, weights)
 			     : step == 3 ? kernel_aos_to_soa_f64(soa, a, 3, n / 3)
-					 : kernel_soa_to_aos_f64(b, (const double *const *)soa, 3, n / 3));
+			     : step == 4 ? kernel_soa_to_aos_f64(b, (const double *const *)soa, 3, n / 3)
+					 : sparse(dst, a, b, n));
 			sums[0] = kernel_sum(step == 4 ? b : dst, n);
 			sums[1] = kernel_dot(a, b, n);
 			for (size_t i = 0; i < n + 2; i++) {
