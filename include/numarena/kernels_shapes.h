@@ -39,20 +39,25 @@ NUMARENA_END
 
 #ifdef KERNEL_SMALL_CALL_
 
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define KERNEL_SMALL_PAIRS_ 1
-#endif
-#endif
-
 NUMARENA_BEGIN
 
 typedef double kernel_two_f64_ __attribute__((vector_size(16), aligned(1), may_alias));
 typedef float kernel_four_f32_ __attribute__((vector_size(16), aligned(1), may_alias));
 typedef double kernel_bits_ __attribute__((aligned(1), may_alias)); /* two floats */
 
-#ifdef KERNEL_SMALL_PAIRS_
-#define KERNEL_SHUFFLE_ __builtin_shufflevector
+/* Elements of x, y, both of f64's registers or of four floats, by their numbers; and two registers of two as one. */
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define KERNEL_SHUFFLE_(suffix, x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#define KERNEL_BESIDE_(low, high)	   __builtin_shufflevector(low, high, 0, 1, 2, 3)
+#endif
+#endif
+#ifndef KERNEL_SHUFFLE_ /* GCC before 12 */
+typedef int64_t kernel_lanes_f64_ __attribute__((vector_size(KERNEL_WIDTH_)));
+typedef int32_t kernel_lanes_f32_ __attribute__((vector_size(16)));
+#define KERNEL_SHUFFLE_(suffix, x, y, ...) __builtin_shuffle(x, y, (kernel_lanes_##suffix##_){ __VA_ARGS__ })
+#define KERNEL_BESIDE_(low, high)	   __builtin_ia32_vinsertf128_pd256(__builtin_ia32_pd256_pd(low), high, 1)
+#endif
 
 /* All fields of so many records to where the arrays go on; and back. */
 #ifdef __AVX__
@@ -67,7 +72,7 @@ KERNEL_SMALL_CALL_ void kernel_split_some_f64_(double *const *p, size_t i, const
 		const kernel_two_f64_ low = *(const kernel_two_f64_ *)(from + 2 * k),
 				      high = *(const kernel_two_f64_ *)(from + 2 * (fields + k));
 
-		two[k] = KERNEL_SHUFFLE_(low, high, 0, 1, 2, 3);
+		two[k] = KERNEL_BESIDE_(low, high);
 	}
 	KERNEL_SMALL_FIELDS_
 	for (size_t f = 0; f < fields; f++) {
@@ -75,8 +80,9 @@ KERNEL_SMALL_CALL_ void kernel_split_some_f64_(double *const *p, size_t i, const
 		const bool next = (fields + f) % 2;
 
 		*(kernel_vector_f64_ *)(p[f] + i) =
-			f % 2 ? (next ? KERNEL_SHUFFLE_(x, y, 1, 5, 3, 7) : KERNEL_SHUFFLE_(x, y, 1, 4, 3, 6))
-			      : (next ? KERNEL_SHUFFLE_(x, y, 0, 5, 2, 7) : KERNEL_SHUFFLE_(x, y, 0, 4, 2, 6));
+			f % 2 ? (next ? KERNEL_SHUFFLE_(f64, x, y, 1, 5, 3, 7) : KERNEL_SHUFFLE_(f64, x, y, 1, 4, 3, 6))
+			      : (next ? KERNEL_SHUFFLE_(f64, x, y, 0, 5, 2, 7)
+				      : KERNEL_SHUFFLE_(f64, x, y, 0, 4, 2, 6));
 	}
 }
 KERNEL_SMALL_CALL_ void kernel_join_some_f64_(double *at, const double *const *p, size_t i, size_t fields)
@@ -90,17 +96,17 @@ KERNEL_SMALL_CALL_ void kernel_join_some_f64_(double *at, const double *const *p
 	for (size_t k = 0; k < fields; k++) {
 		const kernel_vector_f64_ x = column[2 * k % fields], y = column[(2 * k + 1) % fields];
 
-		two[k] = 2 * k + 1 < fields ? KERNEL_SHUFFLE_(x, y, 0, 4, 2, 6)
-			 : 2 * k >= fields  ? KERNEL_SHUFFLE_(x, y, 1, 5, 3, 7)
-					    : KERNEL_SHUFFLE_(x, y, 0, 5, 2, 7);
+		two[k] = 2 * k + 1 < fields ? KERNEL_SHUFFLE_(f64, x, y, 0, 4, 2, 6)
+			 : 2 * k >= fields  ? KERNEL_SHUFFLE_(f64, x, y, 1, 5, 3, 7)
+					    : KERNEL_SHUFFLE_(f64, x, y, 0, 5, 2, 7);
 	}
 	KERNEL_SMALL_FIELDS_
 	for (size_t k = 0; k < fields; k++) {
 		const kernel_vector_f64_ x = two[2 * k % fields], y = two[(2 * k + 1) % fields];
 
-		*(kernel_vector_f64_ *)(at + 4 * k) = 2 * k + 1 < fields ? KERNEL_SHUFFLE_(x, y, 0, 1, 4, 5)
-						      : 2 * k >= fields	 ? KERNEL_SHUFFLE_(x, y, 2, 3, 6, 7)
-									 : KERNEL_SHUFFLE_(x, y, 0, 1, 6, 7);
+		*(kernel_vector_f64_ *)(at + 4 * k) = 2 * k + 1 < fields ? KERNEL_SHUFFLE_(f64, x, y, 0, 1, 4, 5)
+						      : 2 * k >= fields	 ? KERNEL_SHUFFLE_(f64, x, y, 2, 3, 6, 7)
+									 : KERNEL_SHUFFLE_(f64, x, y, 0, 1, 6, 7);
 	}
 }
 #else
@@ -118,8 +124,8 @@ KERNEL_SMALL_CALL_ void kernel_split_some_f64_(double *const *p, size_t i, const
 		const bool next = (fields + f) % 2;
 
 		*(kernel_two_f64_ *)(p[f] + i) =
-			f % 2 ? (next ? KERNEL_SHUFFLE_(x, y, 1, 3) : KERNEL_SHUFFLE_(x, y, 1, 2))
-			      : (next ? KERNEL_SHUFFLE_(x, y, 0, 3) : KERNEL_SHUFFLE_(x, y, 0, 2));
+			f % 2 ? (next ? KERNEL_SHUFFLE_(f64, x, y, 1, 3) : KERNEL_SHUFFLE_(f64, x, y, 1, 2))
+			      : (next ? KERNEL_SHUFFLE_(f64, x, y, 0, 3) : KERNEL_SHUFFLE_(f64, x, y, 0, 2));
 	}
 }
 KERNEL_SMALL_CALL_ void kernel_join_some_f64_(double *at, const double *const *p, size_t i, size_t fields)
@@ -133,9 +139,9 @@ KERNEL_SMALL_CALL_ void kernel_join_some_f64_(double *at, const double *const *p
 	for (size_t k = 0; k < fields; k++) {
 		const kernel_two_f64_ x = column[2 * k % fields], y = column[(2 * k + 1) % fields];
 
-		*(kernel_two_f64_ *)(at + 2 * k) = 2 * k + 1 < fields ? KERNEL_SHUFFLE_(x, y, 0, 2)
-						   : 2 * k >= fields  ? KERNEL_SHUFFLE_(x, y, 1, 3)
-								      : KERNEL_SHUFFLE_(x, y, 0, 3);
+		*(kernel_two_f64_ *)(at + 2 * k) = 2 * k + 1 < fields ? KERNEL_SHUFFLE_(f64, x, y, 0, 2)
+						   : 2 * k >= fields  ? KERNEL_SHUFFLE_(f64, x, y, 1, 3)
+								      : KERNEL_SHUFFLE_(f64, x, y, 0, 3);
 	}
 }
 #endif
@@ -149,14 +155,14 @@ KERNEL_SMALL_CALL_ void kernel_split_pair_f32_(float *x, float *y, const float *
 	const kernel_four_f32_ low = (kernel_four_f32_)r01, high = (kernel_four_f32_)r23;
 
 	if (both)
-		*(kernel_four_f32_ *)x = KERNEL_SHUFFLE_(low, high, 0, 2, 4, 6);
-	*(kernel_four_f32_ *)y = KERNEL_SHUFFLE_(low, high, 1, 3, 5, 7);
+		*(kernel_four_f32_ *)x = KERNEL_SHUFFLE_(f32, low, high, 0, 2, 4, 6);
+	*(kernel_four_f32_ *)y = KERNEL_SHUFFLE_(f32, low, high, 1, 3, 5, 7);
 }
 KERNEL_SMALL_CALL_ void kernel_join_pair_f32_(float *at, const float *x, const float *y, size_t step)
 {
 	const kernel_four_f32_ a = *(const kernel_four_f32_ *)x, b = *(const kernel_four_f32_ *)y;
-	const kernel_two_f64_ r01 = (kernel_two_f64_)KERNEL_SHUFFLE_(a, b, 0, 4, 1, 5),
-			      r23 = (kernel_two_f64_)KERNEL_SHUFFLE_(a, b, 2, 6, 3, 7);
+	const kernel_two_f64_ r01 = (kernel_two_f64_)KERNEL_SHUFFLE_(f32, a, b, 0, 4, 1, 5),
+			      r23 = (kernel_two_f64_)KERNEL_SHUFFLE_(f32, a, b, 2, 6, 3, 7);
 
 	*(kernel_bits_ *)at = r01[0];
 	*(kernel_bits_ *)(at + step) = r01[1];
@@ -195,9 +201,6 @@ KERNEL_SMALL_CALL_ void kernel_split_some_f32_(float *const *p, size_t i, const 
 		some(suffix, last);                                                                                    \
 		return MEMORY_ERROR_NONE;                                                                              \
 	}
-#else
-#define KERNEL_SMALL_TURNED_(suffix, some)
-#endif
 
 /* `arrays` is of pointers to const in one direction, and `structures` in the other. */
 #define KERNEL_SMALL_STRUCTURES_(T, suffix, arrays, structures, some, move)                                            \
@@ -275,11 +278,11 @@ KERNEL_SMALL_CALL_ void kernel_split_some_f32_(float *const *p, size_t i, const 
 
 #define KERNEL_SHAPES_(T, suffix, half)                                                                                \
 	memory_error_t kernel_aos_to_soa_##suffix##_(T *const soa[], const T *aos, size_t fields, size_t n)            \
-		NUMARENA_FAR(kernel_aos_to_soa_##suffix);                                                             \
+		NUMARENA_FAR(kernel_aos_to_soa_##suffix);                                                              \
 	memory_error_t kernel_soa_to_aos_##suffix##_(T *aos, const T *const soa[], size_t fields, size_t n)            \
-		NUMARENA_FAR(kernel_soa_to_aos_##suffix);                                                             \
+		NUMARENA_FAR(kernel_soa_to_aos_##suffix);                                                              \
 	memory_error_t kernel_stencil7_##suffix##_(T *dst, const T *src, size_t nx, size_t ny, size_t nz,              \
-						   const T weights[7]) NUMARENA_FAR(kernel_stencil7_##suffix);        \
+						   const T weights[7]) NUMARENA_FAR(kernel_stencil7_##suffix);         \
                                                                                                                        \
 	KERNEL_SMALL_CALL_ memory_error_t kernel_aos_to_soa_##suffix(T *const soa[], const T *aos, size_t fields,      \
 								     size_t n)                                         \

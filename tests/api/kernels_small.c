@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Small calls of kernels, which numarena/kernels_small.h compiles into the program, against the library's: the same bits at every length,
- * alignment and overlap, nothing written beside the arrays, the same errors. Built three times: with the flags of the rest, with those that
- * tempt a compiler to other bits (registers of the machine, products fused with additions), and with a bound that leaves next to nothing small.
+ * alignment and overlap, nothing written beside the arrays, the same errors. Built four times: with the flags of the rest, with those that
+ * tempt a compiler to other bits (registers of the machine, products fused with additions), as GCC before 12 sees the headers, and with a bound that
+ * leaves next to nothing small.
  */
+#if defined(NA_TEST_OLD_GCC) && !defined(__clang__)
+#include "old_gcc.h"
+#endif
+
 #include "api.h"
 
 #include <numarena/indexed.h>
