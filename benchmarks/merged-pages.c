@@ -106,6 +106,13 @@ static int by_time(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 static volatile int busy;
 
 static void *compute(void *unused)
@@ -157,7 +164,7 @@ int main(int argc, char **argv)
 	defrag_config_t config = { .strategy = DEFRAG_COORDINATED, .threshold = 0.01 };
 	char **at;
 	uint64_t *page;
-	uintptr_t last = 0;
+	uintptr_t last = 0, *sorted;
 	memory_pool_t *pool;
 	defrag_stats_t stats;
 	pthread_t other;
@@ -170,12 +177,14 @@ int main(int argc, char **argv)
 	count = bytes / block;
 	at = calloc(count, sizeof(*at));
 	page = calloc(count * block / 4096 + 2, sizeof(*page));
-	if (!at || !page) {
+	sorted = calloc(count, sizeof(*sorted));
+	if (!at || !page || !sorted) {
 		fprintf(stderr, "no memory to look after %zu blocks\n", count);
 		return 1;
 	}
 	memset(at, 1, count * sizeof(*at));
 	memset(page, 0, (count * block / 4096 + 2) * sizeof(*page));
+	memset(sorted, 1, count * sizeof(*sorted));
 	if (create_memory_pool(&(named_pool_config_t){ .name = "merging", .node = MEMORY_NODE_ANY }, &pool) ||
 	    start_defragmentation(&config))
 		return 1;
@@ -192,10 +201,13 @@ int main(int argc, char **argv)
 			return_to_pool(at[i]);
 			at[i] = NULL;
 		}
-	for (size_t i = 0; i < count; i++) { /* blocks of a span were given out by address */
-		uintptr_t a = (uintptr_t)at[i];
+	for (size_t i = 0; i < count; i++) /* a span gives out its blocks from a place of its own on */
+		sorted[i] = (uintptr_t)at[i];
+	qsort(sorted, count, sizeof(*sorted), by_address);
+	for (size_t i = 0; i < count; i++) {
+		uintptr_t a = sorted[i];
 
-		if (!at[i])
+		if (!a)
 			continue;
 		if (a / 4096 != last)
 			page[pages++] = 0;

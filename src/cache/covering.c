@@ -322,7 +322,6 @@ int na_cover(struct na_pack *w)
 {
 	struct cover v = { .w = w, .enough = UINT64_MAX, .runs = 0 };
 	size_t bytes = (size_t)w->item_count * (sizeof(*v.blocks) + sizeof(*v.order)) + (w->per + 1) * sizeof(uint32_t);
-	bool plenty;
 	void *memory;
 	int rc;
 
@@ -336,8 +335,8 @@ int na_cover(struct na_pack *w)
 	v.block_most = v.block_most > LEAST ? v.block_most : LEAST;
 	v.left_edges = (int64_t)w->limits->edges - (int64_t)__atomic_load_n(&na_merge_figures.edges, __ATOMIC_RELAXED);
 	find_blocks(&v);
-	plenty = w->per > FEW && v.left_edges > 0 && v.left_units <= (uint64_t)v.left_edges;
-	if (plenty) {
+	w->plenty = w->per > FEW && v.left_edges > 0 && v.left_units <= (uint64_t)v.left_edges;
+	if (w->plenty) {
 		na_pack_order(w, v.order, v.order + w->item_count);
 		pack_units(w, v.order);
 	} else {
@@ -346,7 +345,7 @@ int na_cover(struct na_pack *w)
 			cover_block(&v, &v.blocks[v.order[i]]);
 		want_groups(w);
 	}
-	order_frames(w, plenty);
+	order_frames(w, w->plenty);
 	na_os.unmap(memory, bytes);
 	return 0;
 }

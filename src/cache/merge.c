@@ -193,15 +193,19 @@ bool na_merge_leave(struct na_cache *c, struct na_unit *unit)
 	return frame->mapped == 0;
 }
 
-void na_merge_end_frame(struct na_cache *c, struct na_frame *frame)
+void na_merge_forget_frame(struct na_cache *c, struct na_frame *frame)
 {
 	na_merge_epoch++;
-	if (!frame->empty) {
+	if (!frame->empty)
 		na_merge_count(&na_merge_figures.frame_bytes, -(int64_t)frame->bytes);
-		if (na_frames_punch(c->pool, frame->at, frame->bytes) < 0)
-			na_merge_count(&na_merge_figures.refused, 1);
-	}
 	na_arena_give(&c->pool->arena, frame, sizeof(*frame));
+}
+
+void na_merge_end_frame(struct na_cache *c, struct na_frame *frame)
+{
+	if (!frame->empty && na_frames_punch(c->pool, frame->at, frame->bytes) < 0)
+		na_merge_count(&na_merge_figures.refused, 1);
+	na_merge_forget_frame(c, frame);
 }
 
 /* ---- records ---- */

@@ -156,6 +156,8 @@ void na_merge_join(struct na_cache *c, struct na_merge *m, uint32_t index, struc
 bool na_merge_leave(struct na_cache *c, struct na_unit *unit);
 /* Given a frame that nobody maps: memory and structure. */
 void na_merge_end_frame(struct na_cache *c, struct na_frame *frame);
+/* The structure alone: its memory has gone back. */
+void na_merge_forget_frame(struct na_cache *c, struct na_frame *frame);
 /* Nothing lived on it, and its memory went back. Under the lock. */
 void na_merge_emptied(struct na_cache *c, struct na_frame *frame);
 void na_merge_filled(struct na_cache *c, struct na_frame *frame); /* and comes again. Under the lock */

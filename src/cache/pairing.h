@@ -44,7 +44,8 @@ struct na_pack {
 	struct na_merge *made[NA_PACK_RUN]; /* records of the run's spans, not theirs yet */
 	bool merged;			    /* a bin */
 	bool no_frames;			    /* merged spans are left as they are */
-	uint32_t private;		    /* spans claimed that were not merged */
+	bool plenty;	  /* na_cover() has found mappings for every unit, and has placed one by one */
+	uint32_t private; /* spans claimed that were not merged */
 	uint32_t span_count, item_count, bin_count, open_count;
 	uint32_t next_bin, next_item;		/* where merging goes on */
 	uint32_t run, run_count, run_most;	/* items that follow each other, and begin frames */
@@ -121,5 +122,11 @@ int na_runs_merge(struct na_pack *w);
 /* Which units go where, of what is private and no frames that were there; then does it, from next_bin and next_item on. */
 int na_runs_plan(struct na_pack *w);
 int na_runs_go(struct na_pack *w);
+
+/* staging.c. The same by way of frames of their own, for whole passes where other threads run: whether that is expected to be faster, and doing it. */
+enum na_staging { NA_STAGING_AUTO, NA_STAGING_NEVER, NA_STAGING_ALWAYS };
+extern enum na_staging na_staging; /* tests choose */
+bool na_staging_pays(const struct na_pack *w);
+int na_staging_go(struct na_pack *w);
 
 #endif

@@ -319,7 +319,9 @@ static int merge_private(struct na_pack *w)
 	if (w->item_count + w->bin_count < 2 || !w->item_count)
 		return 0;
 	rc = na_cover(w);
-	return rc < 0 ? rc : na_runs_go(w);
+	if (rc < 0)
+		return rc;
+	return na_staging_pays(w) ? na_staging_go(w) : na_runs_go(w);
 }
 
 /* ---- frames that become one ---- */

@@ -481,6 +481,7 @@ struct na_os na_os = {
 	.file_make = na_memfile_make,
 	.file_close = na_memfile_close,
 	.file_write = na_memfile_write,
+	.file_read = na_memfile_read,
 	.file_punch = na_memfile_punch,
 	.file_map = na_memfile_map,
 	.file_unmap = na_memfile_unmap,

@@ -145,6 +145,26 @@ int na_memfile_write(const struct na_memfile *file, const void *from, size_t siz
 	return finish(rc, saved);
 }
 
+int na_memfile_read(const struct na_memfile *file, void *to, size_t size, uint64_t at)
+{
+	int saved = begin(), rc = look(file);
+
+	while (rc == 0 && size) {
+		ssize_t n = pread(file->fd, to, size, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			rc = n < 0 ? -errno : -EIO;
+			break;
+		}
+		to = (char *)to + n;
+		at += (uint64_t)n;
+		size -= (size_t)n;
+	}
+	return finish(rc, saved);
+}
+
 int na_memfile_punch(const struct na_memfile *file, uint64_t at, size_t size)
 {
 	int saved = begin(), rc = look(file);

@@ -29,6 +29,8 @@ bool na_memfile_is_ours(const struct na_memfile *file);
 int na_memfile_close(const struct na_memfile *file);
 /* Gives the file memory and contents at the offset. */
 int na_memfile_write(const struct na_memfile *file, const void *from, size_t size, uint64_t at);
+/* All of it must be there. */
+int na_memfile_read(const struct na_memfile *file, void *to, size_t size, uint64_t at);
 /* Its memory there goes back; it reads as zero then. */
 int na_memfile_punch(const struct na_memfile *file, uint64_t at, size_t size);
 /* A range of the file, shared, in place of whatever pages are at `to`; on failure these are as they were, if the file is still ours and the range right: kernels

@@ -109,6 +109,7 @@ struct na_os {
 	int (*file_make)(const char *name, struct na_memfile *out);
 	int (*file_close)(const struct na_memfile *file);
 	int (*file_write)(const struct na_memfile *file, const void *from, size_t size, uint64_t at);
+	int (*file_read)(const struct na_memfile *file, void *to, size_t size, uint64_t at);
 	int (*file_punch)(const struct na_memfile *file, uint64_t at, size_t size);
 	int (*file_map)(const struct na_memfile *file, uint64_t at, size_t size, void **to);
 	int (*file_unmap)(void *at, size_t size);

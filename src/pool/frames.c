@@ -85,6 +85,11 @@ int na_frames_write(const struct na_pool *pool, const void *contents, size_t byt
 	return 0;
 }
 
+int na_frames_read(const struct na_pool *pool, void *to, size_t bytes, uint64_t at)
+{
+	return na_os.file_read(&file_of(pool)->os, to, bytes, at);
+}
+
 int na_frames_map(const struct na_pool *pool, uint64_t at, size_t bytes, void *to)
 {
 	return na_os.file_map(&file_of(pool)->os, at, bytes, &to);

@@ -20,6 +20,8 @@
 int na_frames_write(const struct na_pool *pool, const void *contents, size_t bytes, uint64_t *at);
 /* So that the next na_frames_write() of so many bytes makes no call but to write. 0 or -errno. */
 int na_frames_ready(const struct na_pool *pool, size_t bytes);
+/* What is there. 0 or -errno. */
+int na_frames_read(const struct na_pool *pool, void *to, size_t bytes, uint64_t at);
 /* That part of the file in place of the pages at `to`; on failure these are as they were. */
 int na_frames_map(const struct na_pool *pool, uint64_t at, size_t bytes, void *to);
 /* The same where no thread may write just now: os/hold.h. */

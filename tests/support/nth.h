@@ -64,6 +64,7 @@ NTH_WRAP(move, -EPERM, (void **pages, const int *nodes, int *status, size_t coun
 NTH_WRAP(resident, -ENOMEM, (void *at, size_t size, unsigned char *map), (at, size, map))
 NTH_WRAP(file_make, -EMFILE, (const char *name, struct na_memfile *out), (name, out))
 NTH_WRAP(file_write, -ENOSPC, (const struct na_memfile *file, const void *from, size_t size, uint64_t at), (file, from, size, at))
+NTH_WRAP(file_read, -EIO, (const struct na_memfile *file, void *to, size_t size, uint64_t at), (file, to, size, at))
 NTH_WRAP(file_punch, -ENOSPC, (const struct na_memfile *file, uint64_t at, size_t size), (file, at, size))
 NTH_WRAP(file_map, -ENOMEM, (const struct na_memfile *file, uint64_t at, size_t size, void **to), (file, at, size, to))
 NTH_WRAP(file_switch, -ENOMEM, (const struct na_memfile *file, uint64_t at, size_t size, void *to), (file, at, size, to))
@@ -100,6 +101,7 @@ static void nth_begin(long n, int mode)
 	na_os.resident = nth_resident;
 	na_os.file_make = nth_file_make;
 	na_os.file_write = nth_file_write;
+	na_os.file_read = nth_file_read;
 	na_os.file_punch = nth_file_punch;
 	na_os.file_map = nth_file_map;
 	na_os.file_unmap = nth_file_unmap;

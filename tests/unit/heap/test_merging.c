@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "cache/merge.h"
+#include "cache/pairing.h"
 #include "heap/groups.h"
 #include "heap/merging.h"
 #include "heap/named.h"
@@ -161,10 +161,13 @@ static void blocks_live_on(void)
 		struct child c;
 		char what[60];
 
+		/* Both ways, whichever this machine would choose. */
+		na_staging = i % 2 ? NA_STAGING_NEVER : NA_STAGING_ALWAYS;
 		snprintf(what, sizeof(what), "blocks of %zu bytes", sizes[i]);
 		child_run(lives_on, &sizes[i], &c);
 		CHILD_GOOD(&c, what);
 	}
+	na_staging = NA_STAGING_AUTO;
 }
 
 /* ---- the order in which slots are given out ---- */
@@ -925,6 +928,9 @@ int main(void)
 	RUN(blocks_that_may_not_move);
 	RUN(a_closed_descriptor);
 	RUN(few_mappings);
+	na_staging = NA_STAGING_NEVER;
 	nth_scenario("merging", merging, no_pool);
+	na_staging = NA_STAGING_ALWAYS;
+	nth_scenario("merging by way of the file", merging, no_pool);
 	return check_result();
 }
