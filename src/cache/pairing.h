@@ -123,10 +123,10 @@ int na_runs_merge(struct na_pack *w);
 int na_runs_plan(struct na_pack *w);
 int na_runs_go(struct na_pack *w);
 
-/* staging.c. The same by way of frames of their own, for whole passes where other threads run: whether that is expected to be faster, and doing it. */
+/* staging.c. The same by way of frames of their own, for whole passes where other threads run: whether calls are so slow now that it is faster, and doing it. */
 enum na_staging { NA_STAGING_AUTO, NA_STAGING_NEVER, NA_STAGING_ALWAYS };
 extern enum na_staging na_staging; /* tests choose */
-bool na_staging_pays(const struct na_pack *w);
+bool na_staging_is_slow(const struct na_pack *w);
 int na_staging_go(struct na_pack *w);
 
 #endif

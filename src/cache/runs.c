@@ -139,10 +139,12 @@ static int end_run(struct na_pack *w)
 	rc = na_pair_prepare_run(w);
 	if (rc == 0)
 		rc = na_pair_map_run(w, (const char *)na_pair_address(w, &w->items[w->run]), na_frames_map, &at);
-	if (rc == 0)
+	if (rc == 0) {
 		join_run(w, at);
-	else
+		na_os.populate((void *)na_pair_address(w, &w->items[w->run]), (size_t)w->run_count * w->unit_bytes);
+	} else {
 		na_pair_give_up_run(w);
+	}
 	end_step(w, begin, w->run_count);
 	w->run_count = 0;
 	return rc;
@@ -311,6 +313,7 @@ int na_runs_go(struct na_pack *w)
 
 static int merge_private(struct na_pack *w)
 {
+	bool slow;
 	int rc = 0;
 
 	each_frame(w, add_bin);
@@ -318,10 +321,13 @@ static int merge_private(struct na_pack *w)
 	find_private(w);
 	if (w->item_count + w->bin_count < 2 || !w->item_count)
 		return 0;
+	slow = na_staging_is_slow(w);
 	rc = na_cover(w);
 	if (rc < 0)
 		return rc;
-	return na_staging_pays(w) ? na_staging_go(w) : na_runs_go(w);
+	/* Milliseconds later: whoever runs beside us does not all the time. */
+	slow = slow || na_staging_is_slow(w);
+	return slow && (w->plenty || na_staging == NA_STAGING_ALWAYS) ? na_staging_go(w) : na_runs_go(w);
 }
 
 /* ---- frames that become one ---- */

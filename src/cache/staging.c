@@ -27,11 +27,13 @@
 
 enum na_staging na_staging = NA_STAGING_AUTO;
 
-/* The shortest of some. On scratch memory. */
-static bool interrupts_somebody(const struct na_pack *w)
+/* The shortest of some, for this thread may lose the processor. On scratch memory. */
+bool na_staging_is_slow(const struct na_pack *w)
 {
 	uint64_t least = UINT64_MAX;
 
+	if (na_staging != NA_STAGING_AUTO || w->limits->deadline || w->item_count < LEAST)
+		return na_staging == NA_STAGING_ALWAYS;
 	for (int i = 0; i < PROBES; i++) {
 		uint64_t begin, ns;
 
@@ -43,13 +45,6 @@ static bool interrupts_somebody(const struct na_pack *w)
 		least = ns < least ? ns : least;
 	}
 	return least > SLOW;
-}
-
-bool na_staging_pays(const struct na_pack *w)
-{
-	if (w->limits->deadline || na_staging == NA_STAGING_NEVER)
-		return false;
-	return na_staging == NA_STAGING_ALWAYS || (w->plenty && w->item_count >= LEAST && interrupts_somebody(w));
 }
 
 /* ---- into the file ---- */
