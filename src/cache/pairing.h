@@ -122,6 +122,11 @@ int na_runs_merge(struct na_pack *w);
 /* Which units go where, of what is private and no frames that were there; then does it, from next_bin and next_item on. */
 int na_runs_plan(struct na_pack *w);
 int na_runs_go(struct na_pack *w);
+/* Every unit of a frame, whose contents are there already, onto another one. */
+int na_runs_move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *from);
+
+/* rehoming.c. Frames on other nodes than the pool's come home. */
+int na_rehome(struct na_pack *w);
 
 /* staging.c. The same by way of frames of their own, for whole passes where other threads run: whether calls are so slow now that it is faster, and doing it. */
 enum na_staging { NA_STAGING_AUTO, NA_STAGING_NEVER, NA_STAGING_ALWAYS };

@@ -337,8 +337,7 @@ static char *unit_at(const struct na_pack *w, const struct na_unit *u)
 	return (char *)u->of->span->base + (size_t)u->index * w->unit_bytes;
 }
 
-/* Every unit of a frame onto another one. */
-static int move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *from)
+int na_runs_move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *from)
 {
 	while (from->units) {
 		struct na_unit *u = from->units;
@@ -369,7 +368,7 @@ static void store_frame(struct na_pack *w, const struct na_frame *to, const stru
 static int join_frames(struct na_pack *w, struct na_frame *to, struct na_frame *from)
 {
 	store_frame(w, to, from);
-	return move_frame(w, to, from);
+	return na_runs_move_frame(w, to, from);
 }
 
 static int merge_bin(struct na_pack *w, const struct na_pack_bin *bin)
@@ -418,6 +417,8 @@ int na_runs_merge(struct na_pack *w)
 	for (uint32_t i = 0; i < w->span_count; i++)
 		na_pair_purge(w, w->spans[i]);
 	if (w->per > 1)
+		rc = na_rehome(w);
+	if (w->per > 1 && rc == 0)
 		rc = merge_private(w);
 	if (w->per > 1 && rc == 0)
 		rc = merge_frames(w);
