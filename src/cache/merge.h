@@ -133,9 +133,9 @@ int na_merge_slice(struct na_cache *c, unsigned int cls, struct na_merge_limits 
 void na_merge_slice_end(void);
 extern uint64_t na_merge_epoch; /* counts up whenever frames end, or a cache is emptied */
 /* Bytes that a perfect packing of the cache's partial spans would free, class by class, and, if `units` is not NULL, how many units of grain 1 they have;
- * the same of one class. */
+ * the same of one class, for merging while threads write: 0 if that is not worth it yet, as less than three quarters of what its spans hold can be won. */
 uint64_t na_merge_winnable(struct na_cache *c, uint64_t *units);
-uint64_t na_merge_winnable_of(struct na_cache *c, unsigned int cls);
+uint64_t na_merge_winnable_held(struct na_cache *c, unsigned int cls);
 /* Retired spans get private memory and go back to the pool. 0, or -errno: the rest stays as it is. */
 int na_merge_restore(struct na_cache *c);
 /* Everything of a cache ends: contents are nobody's any more (a reset), or kept (na_merge_part(), in a forked child: each span gets memory of its own with its

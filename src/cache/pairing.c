@@ -450,9 +450,10 @@ void na_pair_begin(struct na_pack *w, struct na_cache *c, unsigned int cls, stru
 	w->run_most = w->run_most ? w->run_most : 1;
 }
 
-/* PTHREAD_STACK_MIN. Larger blocks may be threads' stacks, in which the C library keeps what the kernel writes and wakes at the thread's end: by the page,
- * if who joins it sleeps on a futex that is not private, and not at all while the page is away. */
-#define LARGEST_HELD 16384
+/* Of larger blocks free pages go back by themselves (pages.c), and merging wins no more than their ends. They may be threads' stacks, too (from
+ * PTHREAD_STACK_MIN on), in which the C library keeps what the kernel writes and wakes at the thread's end: by the page, if who joins it sleeps on a futex that is
+ * not private, and not at all while the page is away. */
+#define LARGEST_HELD (NA_PAGE / 2)
 
 int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits *limits)
 {
@@ -485,46 +486,50 @@ int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits 
 	return rc;
 }
 
-/* Of a class; under the lock. */
-static uint64_t winnable(const struct na_kind *kind, unsigned int cls, uint64_t *units)
+/* Of a class, and what its spans hold for it; under the lock. */
+static uint64_t winnable(const struct na_kind *kind, unsigned int cls, uint64_t *units, uint64_t *held)
 {
 	uint32_t bytes = na_merge_unit_pages(cls) * (uint32_t)NA_PAGE;
-	uint64_t held = 0, live = 0, n = 0;
+	uint64_t live = 0, n = 0;
 	const struct na_span *span = kind->partial;
 
+	*held = 0;
 	for (; span; span = span->next == kind->partial ? NULL : span->next) {
 		if (na_span_merge(span) || na_span_carved(span) != span->slots)
 			continue;
 		n += span->slices * NA_SLICE / bytes;
-		held += span->slices * NA_SLICE;
+		*held += span->slices * NA_SLICE;
 		live += (uint64_t)span->used * span->size;
 	}
 	if (units)
 		*units += bytes / na_class_size(cls) > 1 ? n : 0;
 	live = (live + NA_PAGE - 1) & ~(uint64_t)(NA_PAGE - 1);
-	return held > live ? held - live : 0;
+	return *held > live ? *held - live : 0;
 }
 
-uint64_t na_merge_winnable_of(struct na_cache *c, unsigned int cls)
+/* Pages come to the file once, and do not merge again: what is merged while it is still dense costs most and wins least, for good. */
+uint64_t na_merge_winnable_held(struct na_cache *c, unsigned int cls)
 {
-	uint64_t bytes;
+	uint64_t bytes, held;
 
+	if (na_class_size(cls) > LARGEST_HELD)
+		return 0;
 	na_lock(&c->lock);
-	bytes = winnable(&c->kind[cls], cls, NULL);
+	bytes = winnable(&c->kind[cls], cls, NULL, &held);
 	na_unlock(&c->lock);
-	return bytes;
+	return bytes >= held / 4 * 3 ? bytes : 0;
 }
 
 /* The lock once, and again after each class that has partial spans, so that nobody waits for more than one walk. */
 uint64_t na_merge_winnable(struct na_cache *c, uint64_t *units)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, held;
 
 	na_lock(&c->lock);
 	for (unsigned int cls = 0; cls < NA_CLASSES; cls++) {
 		if (!c->kind[cls].partial)
 			continue;
-		sum += winnable(&c->kind[cls], cls, units);
+		sum += winnable(&c->kind[cls], cls, units, &held);
 		na_unlock(&c->lock);
 		na_lock(&c->lock);
 	}

@@ -126,7 +126,7 @@ static bool too_late(void)
 /* As far as there is time; the class is through when no rounds are left. */
 static int merge_class(struct na_cache *c, unsigned int cls)
 {
-	uint64_t winnable = state.rounds ? 0 : na_merge_winnable_of(c, cls);
+	uint64_t winnable = state.rounds ? 0 : na_merge_winnable_held(c, cls);
 	int rc = 0;
 
 	if (winnable >= LEAST_WIN)
@@ -218,7 +218,8 @@ uint64_t na_concurrent_winnable(void)
 	if (!wanted() || na_options.harden)
 		return 0;
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
-		sum += na_merge_winnable(c, NULL);
+		for (unsigned int cls = 0; cls < NA_CLASSES; cls++)
+			sum += na_merge_winnable_held(c, cls);
 	return sum;
 }
 
