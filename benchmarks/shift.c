@@ -198,6 +198,7 @@ int main(int argc, char **argv)
 	size_t peak = (argc > 3 ? strtoul(argv[3], NULL, 0) : 96) << 20;
 	bool slices = strcmp(way, "defragment") == 0 || strcmp(way, "compress") == 0, concurrent = strcmp(way, "concurrent") == 0;
 	double before, began, took, most = 0;
+	movable_stats_t moved;
 
 	if ((!slices && !concurrent && strcmp(way, "raw") && strcmp(way, "movable")) || steps < SAMPLES || steps > 60000 || !peak) {
 		fprintf(stderr, "usage: shift raw|concurrent|movable|defragment|compress [STEPS (50 to 60000) [PEAK in MiB [SEED]]]\n");
@@ -245,8 +246,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "shift: cannot tell where malloc comes from\n");
 		return 1;
 	}
-	printf("{\"way\":\"%s\",\"malloc\":\"%s\",\"steps\":%d,\"operations\":%zu,\"seconds\":%.4f,\"lost\":%zu,\"blocks\":%zu,\"live\":%zu,\"end\":%.0f,\"peak\":%.0f,\"series\":[",
-	       way, from.dli_fname, steps, operations, took, lost, count, live, series[SAMPLES][0], most);
+	get_movable_statistics(&moved);
+	printf("{\"way\":\"%s\",\"malloc\":\"%s\",\"steps\":%d,\"operations\":%zu,\"seconds\":%.4f,\"lost\":%zu,\"blocks\":%zu,\"live\":%zu,\"end\":%.0f,\"peak\":%.0f,\"moves\":%zu,\"moved\":%zu,\"moving\":%.4f,\"series\":[",
+	       way, from.dli_fname, steps, operations, took, lost, count, live, series[SAMPLES][0], most, moved.moves, moved.moved_bytes,
+	       (double)moved.move_time / 1e6);
 	for (int i = 0; i <= SAMPLES; i++)
 		printf("%s[%.0f,%.0f]", i ? "," : "", series[i][0], series[i][1]);
 	printf("]}\n");

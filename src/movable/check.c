@@ -133,7 +133,7 @@ static void check_free(struct check *k, struct na_movable_space *s)
 /* A chunk's sums, against its headers. Under the space's lock. */
 static void check_chunk(struct check *k, struct na_movable_chunk *c)
 {
-	size_t live = 0, at = NA_CHUNK_HEAD - 8;
+	size_t live = 0, at = NA_CHUNK_HEAD - 8, last = NA_WINDOWS;
 	uint32_t blocks = 0;
 	uint64_t *head = (uint64_t *)c->base;
 
@@ -145,8 +145,13 @@ static void check_chunk(struct check *k, struct na_movable_chunk *c)
 		return;
 	while (at < c->used) {
 		uint64_t header = atomic_load_explicit(na_header_of(c->base + at + 8), memory_order_relaxed);
-		size_t stride = na_header_stride(header);
+		size_t stride = na_header_stride(header), window = at / NA_WINDOW;
 
+		if (window != last && c->first[window] != at % NA_WINDOW / 8 + 1) {
+			fault(k, "movable blocks: the chunk at %p is wrong about its headers", (void *)c->base);
+			return;
+		}
+		last = window;
 		if (stride == 0 || stride > c->used - at) {
 			fault(k, "movable blocks: the header at %p is damaged", (void *)(c->base + at));
 			return;

@@ -17,6 +17,7 @@
 #define BLOCK_UNITS 4
 #define FIRST_MEAN  (20u << 8) /* nanoseconds a unit, times 256, before anything was measured */
 #define FEW_BLOCKS  8
+#define STREAMS	    8
 #define BATCH_BYTES ((size_t)128 << 10)
 #define NA_CAPACITY (NA_MOVABLE_CHUNK - NA_CHUNK_HEAD)
 
@@ -109,7 +110,7 @@ static struct na_movable_chunk *choose(struct na_movable_space *space, const str
 		na_movable_bucket_out(c);
 		c->state = NA_CHUNK_VICTIM;
 		space->victim = c;
-		space->walked = NA_CHUNK_HEAD - 8;
+		space->walked = space->scouted = NA_CHUNK_HEAD - 8;
 	}
 	na_unlock(&space->lock);
 	return c;
@@ -133,6 +134,41 @@ static void leave(struct na_movable_space *space, struct run *r, bool whole)
 	na_unlock(&space->lock);
 }
 
+/* Reads the headers of the next windows, several at a time, and asks for what the walk wants next. The walk by itself would wait for one line of memory
+ * after another, for each header leads to the next. */
+static void scout(struct na_movable_space *space)
+{
+	const struct na_movable_chunk *c = space->victim;
+	size_t at[STREAMS], end[STREAMS], w = space->scouted / NA_WINDOW, n = 0, busy;
+
+	for (; w < NA_WINDOWS && n < STREAMS; w++) {
+		if (!c->first[w])
+			continue;
+		at[n] = w * NA_WINDOW + (size_t)(c->first[w] - 1) * 8;
+		end[n] = (w + 1) * NA_WINDOW < c->used ? (w + 1) * NA_WINDOW : c->used;
+		n++;
+	}
+	space->scouted = w * NA_WINDOW;
+	do {
+		busy = 0;
+		for (size_t i = 0; i < n; i++) {
+			uint64_t header;
+
+			if (at[i] >= end[i])
+				continue;
+			header = atomic_load_explicit(na_header_of(c->base + at[i] + 8), memory_order_relaxed);
+			if (na_header_lives(header)) {
+				__builtin_prefetch(na_movable_at(header & NA_HEADER_TRANSIT));
+				__builtin_prefetch((void *)na_about_of(na_movable_at(header & NA_HEADER_TRANSIT)));
+			}
+			/* 0: the program has written over it */
+			at[i] = na_header_stride(header) ? at[i] + na_header_stride(header) : end[i];
+			__builtin_prefetch((void *)(c->base + at[i]));
+			busy++;
+		}
+	} while (busy);
+}
+
 /* Blocks of the victim from where the walk is, up to a batch and so many units and bytes. */
 static size_t gather(struct na_movable_space *space, uint64_t units, uint64_t bytes, struct na_movable_block *out)
 {
@@ -142,10 +178,15 @@ static size_t gather(struct na_movable_space *space, uint64_t units, uint64_t by
 
 	while (space->walked < c->used && n < NA_MOVABLE_BATCH) {
 		uintptr_t at = c->base + space->walked + 8;
-		uint64_t header = atomic_load_explicit(na_header_of(at), memory_order_relaxed);
-		size_t stride = na_header_stride(header);
-		memory_handle_t handle = na_header_handle(header);
+		uint64_t header;
+		size_t stride;
+		memory_handle_t handle;
 
+		if (space->walked >= space->scouted)
+			scout(space);
+		header = atomic_load_explicit(na_header_of(at), memory_order_relaxed);
+		stride = na_header_stride(header);
+		handle = na_header_handle(header);
 		if (stride == 0 || stride > c->used - space->walked) { /* the program has written over it */
 			space->walked = c->used;
 			break;

@@ -205,9 +205,15 @@ void na_movable_compact(uint64_t bytes, uint64_t deadline_ns, unsigned int least
 
 /* Bytes that a perfect packing would free. Any thread. */
 uint64_t na_movable_winnable(void);
-/* What the pools of movable blocks keep for reuse; and gives back of it until it is `most` bytes, or a run more. No lock held. */
+/* What the pools of movable blocks keep for reuse; and gives back of it until it is `most` bytes, or a run more, but for the reserve: what is about to be
+ * wanted again would be given back and faulted in anew. No lock held. */
 uint64_t na_movable_kept(void);
 uint64_t na_movable_purge(uint64_t most);
+/* Reckons the reserve anew, at the end of each pass: as many bytes of chunks as the program took since the last time, and else a quarter less than before; at
+ * most an eighth of what lives, and a chunk. Whether there is one. */
+bool na_movable_reckon(void);
+/* Whether the program has taken chunks of late, so that what is half dead may soon be dead by itself. */
+bool na_movable_is_busy(void);
 /* Gives back the pages of the table of which all entries are free: bytes. For whole passes: it walks all that are free, 10 ns each. No lock held. */
 uint64_t na_movable_trim_table(void);
 /* What movable blocks hold, and what of it is dead or not used yet. */

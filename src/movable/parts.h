@@ -18,6 +18,8 @@
 #define NA_CHUNK_HEAD	 128 /* bytes before the first block */
 #define NA_CHUNK_MAGIC	 UINT64_C(0x6d6f7661626c6521)
 #define NA_BUCKETS	 64
+#define NA_WINDOW	 ((size_t)32 << 10) /* of a chunk: the first header in it is known */
+#define NA_WINDOWS	 (NA_MOVABLE_CHUNK / NA_WINDOW)
 #define NA_STRIPES	 64
 #define NA_BLOCK_ALIGNED 4096 /* from this size on blocks begin on a line */
 
@@ -42,6 +44,7 @@ struct na_movable_chunk { /* all under the space's lock but what is constant */
 	uint32_t pass; /* the mover's: in which it was evacuated as far as pins let it */
 	uint8_t bucket;
 	uint8_t state;
+	uint16_t first[NA_WINDOWS]; /* in eights from the window's front, and 1 more; 0: there is none */
 };
 
 struct na_movable_space {
@@ -50,13 +53,16 @@ struct na_movable_space {
 	/* under the lock, as all that follows */
 	struct na_movable_chunk *open, *dest, *victim, *solo, *empty;
 	struct na_movable_chunk *bucket[NA_BUCKETS];
-	size_t walked;		     /* offset in the victim up to which it was evacuated; the mover's lock */
+	size_t walked,
+		scouted; /* offset in the victim up to which it was evacuated, and headers were read ahead; the mover's lock */
 	uint64_t chunks, held, live; /* packed chunks; bytes of all chunks; bytes of strides in packed ones */
 	uint64_t solo_bytes;	     /* bytes held by solo chunks */
 	uint64_t blocks, bytes;	     /* live, as asked for; images apart */
 	uint64_t free_entry;	     /* index; 0: none */
 	uint64_t fresh, fresh_end;   /* indices never used */
 	uint32_t closed;	     /* pass in which the mover took the open chunk */
+	uint64_t wanted;	     /* bytes of chunks that the program took since the last reckoning */
+	_Atomic uint64_t reserve;    /* bytes that slices do not purge; relaxed: a hint */
 	uint32_t futile, skip;	     /* cleaning that won nothing; allocations of chunks that do without */
 };
 

@@ -15,8 +15,10 @@
 #include "movable/parts.h"
 #include "os/os.h"
 
-#define CLEAN_LEAST (4 * NA_MOVABLE_CHUNK) /* dead bytes that are not worth a look */
-#define SKIP_MOST   64
+#define CLEAN_LEAST   (4 * NA_MOVABLE_CHUNK) /* dead bytes that are not worth a look */
+#define SKIP_MOST     64
+#define RESERVE_SHARE 8	 /* of what lives: more is not kept for chunks to come */
+#define BUSY_SHARE    64 /* of what lives: who takes less of chunks from pass to pass is at rest */
 
 struct na_movable_space na_movable_spaces[NA_MAX_POOLS];
 void (*na_movable_wanted)(void);
@@ -168,6 +170,14 @@ static void unmake(struct na_movable_chunk *c)
 	na_arena_give(&na_movable_arena, c, sizeof(*c));
 }
 
+static void note_first(struct na_movable_chunk *c)
+{
+	uint16_t *first = &c->first[c->used / NA_WINDOW];
+
+	if (!*first)
+		*first = (uint16_t)(c->used % NA_WINDOW / 8 + 1);
+}
+
 /* Room in a chunk; 0: none. A gap before an aligned block gets a header of its own, of a dead block. */
 static uintptr_t bump(struct na_movable_chunk *c, size_t size)
 {
@@ -180,6 +190,7 @@ static uintptr_t bump(struct na_movable_chunk *c, size_t size)
 	gap = size >= NA_BLOCK_ALIGNED ? -(header + 8) & 63 : 0;
 	if (c->used + gap + stride > c->length)
 		return 0;
+	note_first(c);
 	if (gap)
 		atomic_store_explicit((_Atomic uint64_t *)header, na_header_dead(gap), memory_order_relaxed);
 	header += gap;
@@ -239,6 +250,7 @@ static int extend(struct na_movable_space *space, struct na_movable_chunk **whic
 		c->state = which == &space->dest ? NA_CHUNK_DEST : NA_CHUNK_OPEN;
 		space->chunks++;
 		space->held += c->length;
+		space->wanted += mover ? 0 : c->length;
 		*which = c;
 		*at = bump(c, size);
 		c = NULL;
@@ -304,6 +316,7 @@ struct na_movable_space *na_movable_retire(uintptr_t at, size_t size)
 	space->live -= stride;
 	if (c->state == NA_CHUNK_OPEN && c->blocks == 0) {
 		c->used = NA_CHUNK_HEAD - 8; /* from the front again */
+		memset(c->first, 0, sizeof(c->first));
 	} else if (c->state == NA_CHUNK_CLOSED && c->blocks == 0) {
 		na_movable_bucket_out(c);
 		na_movable_emptied(c);
@@ -328,14 +341,57 @@ uint64_t na_movable_kept(void)
 	return slices * NA_SLICE;
 }
 
+bool na_movable_reckon(void)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		struct na_movable_space *space = &na_movable_spaces[i];
+		uint64_t most, reserve = atomic_load_explicit(&space->reserve, memory_order_relaxed) / 4 * 3;
+
+		na_lock(&space->lock);
+		most = space->live / RESERVE_SHARE + NA_MOVABLE_CHUNK;
+		reserve = space->wanted > reserve ? space->wanted : reserve;
+		space->wanted = 0;
+		na_unlock(&space->lock);
+		reserve = reserve < most ? reserve : most;
+		if (reserve < NA_MOVABLE_CHUNK)
+			reserve = 0;
+		atomic_store_explicit(&space->reserve, reserve, memory_order_relaxed);
+		any |= reserve != 0;
+	}
+	return any;
+}
+
+bool na_movable_is_busy(void)
+{
+	bool busy = false;
+
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		struct na_movable_space *space = &na_movable_spaces[i];
+		uint64_t reserve = atomic_load_explicit(&space->reserve, memory_order_relaxed);
+
+		na_lock(&space->lock);
+		busy |= (space->wanted > reserve ? space->wanted : reserve) > space->live / BUSY_SHARE;
+		na_unlock(&space->lock);
+	}
+	return busy;
+}
+
 uint64_t na_movable_purge(uint64_t most)
 {
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < na_pool_count && bytes < most; i++) {
-		struct na_named *n = atomic_load_explicit(&na_movable_spaces[i].named, memory_order_acquire);
+		struct na_movable_space *space = &na_movable_spaces[i];
+		struct na_named *n = atomic_load_explicit(&space->named, memory_order_acquire);
+		struct na_pool *pool = n ? na_group_pool(n) : NULL;
+		uint64_t reserve = atomic_load_explicit(&space->reserve, memory_order_relaxed), kept;
 
-		bytes += n ? na_pool_purge_some(na_group_pool(n), most - bytes) : 0;
+		kept = pool ? atomic_load_explicit(&pool->dirty_slices, memory_order_relaxed) * NA_SLICE : 0;
+		if (kept > reserve)
+			bytes +=
+				na_pool_purge_some(pool, most - bytes < kept - reserve ? most - bytes : kept - reserve);
 	}
 	return bytes;
 }

@@ -15,9 +15,10 @@
 #include "os/os.h"
 
 #define LEAST_WIN   ((uint64_t)2 << 20) /* less is not worth a pass */
-#define LEAST_DEAD  16			/* 64ths of a chunk: what slices evacuate */
-#define BUSY_MS	    2			/* between two slices of a pass */
-#define IDLE_MS	    100			/* between two looks */
+#define LEAST_DEAD  16			/* 64ths of a chunk: what slices evacuate where the program is at rest */
+#define LEAST_BUSY  32	/* ... and where it allocates: what is half dead dies on, so copying it is mostly in vain */
+#define BUSY_MS	    2	/* between two slices of a pass */
+#define IDLE_MS	    100 /* between two looks */
 #define PURGE_PIECE ((uint64_t)256 << 10)
 #define FIRST_PURGE (40u * 1000) /* nanoseconds that a piece takes, before one was measured */
 
@@ -26,7 +27,7 @@ struct pass {
 	uint64_t deadline; /* 0: none */
 	uint64_t bytes;	   /* that may still be moved in this slice */
 	bool whole;
-	bool left_out;	/* there was something to purge, of which no piece was expected to fit: that is not in vain */
+	bool left_out; /* there was something to purge, of which no piece was expected to fit, or that is kept for now: that is not in vain */
 	bool asked;	/* may wait for whoever moves blocks: a slice may not, for its thread may be restoring one */
 	bool quiescent; /* no thread writes to blocks, nor does a transfer: for steps that need it */
 	/* of the pass */
@@ -106,9 +107,10 @@ uint64_t na_defrag_due(bool near)
 static bool compact(struct pass *p)
 {
 	struct na_movable_slice s;
+	unsigned int least = na_movable_is_busy() ? LEAST_BUSY : LEAST_DEAD;
 
-	na_movable_compact(p->whole ? UINT64_MAX : p->bytes, p->deadline, p->whole ? NA_FULL_LEAST : LEAST_DEAD,
-			   p->asked, &s);
+	na_movable_compact(p->whole ? UINT64_MAX : p->bytes, p->deadline, p->whole ? NA_FULL_LEAST : least, p->asked,
+			   &s);
 	p->moved_blocks += s.moves;
 	p->moved_bytes += s.bytes;
 	p->refused += s.refused;
@@ -229,6 +231,7 @@ static void log_merging(const struct pass *p)
 
 static void end(struct pass *p)
 {
+	p->left_out |= na_movable_reckon();
 	count(&passes, 1);
 	count(&purged, p->purged);
 	count(&moved_blocks, p->moved_blocks);

@@ -86,8 +86,55 @@ static void the_check_finds_headers_and_sums(void **unused)
 	c->space->chunks++;
 	assert_true(na_movable_check(NULL, NULL));
 	c->space->chunks--;
+	c->first[0]++; /* where the look ahead begins */
+	assert_true(na_movable_check(NULL, NULL));
+	c->first[0]--;
 	assert_int_equal(na_movable_check(NULL, NULL), 0);
 	na_movable_release(h);
+}
+
+/* ---- what slices leave to the pools ---- */
+
+/* What the program takes of chunks is kept for it while it goes on, up to an eighth of what lives and a chunk, and goes back when it does not. */
+static void chunks_that_are_wanted_again_are_kept(void **unused)
+{
+	static memory_handle_t blocks[20000];
+	struct na_movable_space *space = na_movable_here();
+	struct na_movable_slice slice;
+	uint64_t reserve;
+	int passes = 0;
+
+	(void)unused;
+	na_movable_purge(UINT64_MAX);
+	for (int i = 0; i < 20000; i++)
+		blocks[i] = make(2000, i);
+	assert_true(na_movable_is_busy());
+	for (int i = 0; i < 20000; i++)
+		if (i % 3)
+			assert_int_equal(na_movable_release(blocks[i]), 0);
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+	na_movable_compact(UINT64_MAX, 0, NA_FULL_LEAST, true, &slice);
+	assert_true(slice.won >= 20 << 20);
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+	assert_true(na_movable_reckon());
+	reserve = space->live / 8 + NA_MOVABLE_CHUNK;
+	assert_int_equal(atomic_load(&space->reserve), reserve); /* 38 MiB were taken */
+	assert_true(na_movable_is_busy());
+	na_movable_purge(UINT64_MAX);
+	assert_true(na_movable_kept() + NA_SLICE > reserve && na_movable_kept() < reserve + NA_SLICE);
+	while (na_movable_reckon()) {
+		na_movable_purge(UINT64_MAX);
+		assert_true(na_movable_kept() + NA_SLICE <= reserve);
+		assert_true(++passes < 20);
+	}
+	assert_true(passes > 0);
+	assert_false(na_movable_is_busy());
+	na_movable_purge(UINT64_MAX);
+	assert_int_equal(na_movable_kept(), 0);
+	for (int i = 0; i < 20000; i += 3) {
+		expect(blocks[i], 2000, i & 255);
+		assert_int_equal(na_movable_release(blocks[i]), 0);
+	}
 }
 
 /* ---- images, by a codec that keeps copies ---- */
@@ -362,6 +409,7 @@ int main(void)
 		cmocka_unit_test(an_entry_wears_out_and_no_stale_handle_is_ever_taken),
 		cmocka_unit_test(handles_of_all_sorts_are_refused),
 		cmocka_unit_test(free_pages_of_the_table_go_back),
+		cmocka_unit_test(chunks_that_are_wanted_again_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
