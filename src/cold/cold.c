@@ -25,6 +25,9 @@ static _Atomic bool on;		       /* release once everything is there; acquire */
 static _Atomic int refused = -EAGAIN;  /* relaxed */
 static _Atomic uint32_t age_ms;	       /* relaxed */
 static _Atomic uint32_t phases;	       /* relaxed: an age of movable blocks; 0: EPOCHS */
+static _Atomic uint32_t ended;	       /* relaxed: phases, since it was last looked at */
+static struct na_lock aging;	       /* for some stores; innermost but for the table's */
+static uint32_t aged;		       /* under it: epochs since all blocks were last looked at */
 static uint64_t next_epoch, next_tick; /* ns; the maintenance thread's, as all that follows */
 static uint32_t last_age;
 
@@ -93,7 +96,7 @@ int na_cold_stop(void)
 void na_cold_phase_ended(void)
 {
 	if (na_cold_runs() && atomic_load_explicit(&phases, memory_order_relaxed))
-		na_movable_next_epoch();
+		atomic_fetch_add_explicit(&ended, 1, memory_order_relaxed);
 }
 
 /* Of movable blocks, in epochs. */
@@ -102,6 +105,36 @@ static uint8_t age_of_movables(void)
 	uint32_t n = atomic_load_explicit(&phases, memory_order_relaxed);
 
 	return (uint8_t)(n ? n : EPOCHS);
+}
+
+/* Phases that have ended are epochs, but no more between two looks at a block than its age, a byte, can tell from none: what is cut off makes a block
+ * look younger, never older. */
+static void age_by_phases(void)
+{
+	uint32_t n = atomic_load_explicit(&phases, memory_order_relaxed), more;
+
+	if (!n)
+		return;
+	na_lock(&aging);
+	more = atomic_exchange_explicit(&ended, 0, memory_order_relaxed);
+	if (more > 256 - n - aged)
+		more = 256 - n - aged;
+	aged += more;
+	na_movable_add_epochs((uint8_t)more);
+	na_unlock(&aging);
+}
+
+/* A part of the table; as na_cold_movables_slice(). */
+static uint64_t look(uint8_t age, uint64_t deadline, bool breath, bool *round)
+{
+	uint64_t bytes = na_cold_movables_slice(age, deadline, breath, round);
+
+	if (*round) {
+		na_lock(&aging);
+		aged = 0;
+		na_unlock(&aging);
+	}
+	return bytes;
 }
 
 uint32_t na_cold_tick(uint64_t now_ns)
@@ -120,10 +153,11 @@ uint32_t na_cold_tick(uint64_t now_ns)
 	next_tick = now_ns + (age / EPOCHS < TICK_MS ? age / EPOCHS + 1 : TICK_MS) * UINT64_C(1000000);
 	if (now_ns >= next_epoch) {
 		if (!atomic_load_explicit(&phases, memory_order_relaxed))
-			na_movable_next_epoch();
+			na_movable_add_epochs(1);
 		next_epoch = now_ns + (uint64_t)age * 1000000 / EPOCHS;
 	}
-	na_cold_movables_slice(age_of_movables(), half, true, &round);
+	age_by_phases();
+	look(age_of_movables(), half, true, &round);
 	na_raw_slice(na_os_now_ns(), half + SLICE_NS / 2);
 	return (uint32_t)((next_tick - now_ns) / 1000000) + 1;
 }
@@ -134,12 +168,13 @@ static uint64_t make_room(uint64_t bytes)
 	const uint8_t ages[] = { age_of_movables(), 1, 0, 0 };
 	uint64_t freed = na_kept_drop_all(), deadline = na_os_now_ns() + ROOM_NS;
 
+	age_by_phases();
 	for (int i = 0; i < 4 && freed < bytes; i++) {
 		bool round = false;
 		uint64_t before = freed;
 
 		while (!round && freed < bytes && na_os_now_ns() < deadline) {
-			uint64_t got = na_cold_movables_slice(ages[i], na_os_now_ns() + SLICE_NS, false, &round);
+			uint64_t got = look(ages[i], na_os_now_ns() + SLICE_NS, false, &round);
 
 			freed += got;
 			if (got) /* what was kept for reuse stands against the next image */

@@ -146,7 +146,7 @@ bool na_movable_trylock(void);
 void na_movable_unlock(void);
 
 /* Epochs are counted by whoever ages blocks. */
-void na_movable_next_epoch(void);
+void na_movable_add_epochs(uint8_t n);
 
 /* The next block of at least `least` bytes that was not pinned for `age` epochs or more and is in memory, from *cursor on (0: the first), of at most
  * `most` entries that are looked at. Those that were pinned since the last look are marked, and so are fresh ones: they are found

@@ -62,9 +62,9 @@ void na_movable_lock_after_fork(bool child)
 		na_unlock(&mover);
 }
 
-void na_movable_next_epoch(void)
+void na_movable_add_epochs(uint8_t n)
 {
-	atomic_fetch_add_explicit(&epoch, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&epoch, n, memory_order_relaxed);
 }
 
 static void describe(struct na_movable_entry *e, uint64_t index, uint64_t where, struct na_movable_block *out)

@@ -6,7 +6,7 @@
  * The mover's lock is held throughout, but the program's function is called with it: it may pin and unpin, which takes no such lock. (A pin of a
  * compressed block may want memory, and what makes room tries the lock.)
  *
- * New handles: their entries lie one after the other. The old entry ends only after the copy was made, and before anybody can know of the new one.
+ * New handles: their entries lie one after the other, in pages of the table that had been given back, or that are new. The old entry ends only after the copy was made, and before anybody can know of the new one.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,20 +14,68 @@
 #include "movable/parts.h"
 #include "os/os.h"
 
-#define RANGE 4096 /* fresh entries at a time */
+#define RANGE	   4096 /* fresh entries at a time */
+#define TRIM_SHARE 4	/* of the table: after so many new handles it is looked for pages that are free again */
 
 struct order {
-	uint64_t fresh, fresh_end;
+	uint64_t fresh, fresh_end; /* entries that are the caller's, one after the other, and used nowhere */
+	uint64_t generation;	   /* of their handles */
 	bool renew;
 };
 
+static uint64_t renewed; /* entries that orders have taken since they last trimmed the table; the mover's lock */
+
+/* From the free list, in no order: where nothing else is left, a new handle is still what the caller asked for. */
+static uint64_t any_entry(uint64_t *generation)
+{
+	struct na_movable_space *space = na_movable_here();
+	uint64_t index;
+
+	na_lock(&space->lock);
+	index = na_movable_take_entry(space);
+	na_unlock(&space->lock);
+	if (index)
+		*generation =
+			na_where_generation(atomic_load_explicit(&na_movable_at(index)->where, memory_order_relaxed));
+	return index;
+}
+
+static void more_entries(struct order *o)
+{
+	uint64_t count = NA_TABLE_PAGE;
+
+	o->fresh = na_movable_take_purged(&o->generation);
+	if (!o->fresh) {
+		o->fresh = na_movable_fresh(count = RANGE);
+		o->generation = 1;
+	}
+	renewed += o->fresh ? count : 0;
+	if (!o->fresh) {
+		o->fresh = any_entry(&o->generation);
+		count = 1;
+	}
+	o->fresh_end = o->fresh ? o->fresh + count : 0;
+}
+
 static uint64_t next_entry(struct order *o)
 {
-	if (o->fresh == o->fresh_end) {
-		o->fresh = na_movable_fresh(RANGE);
-		o->fresh_end = o->fresh ? o->fresh + RANGE : 0;
-	}
+	if (o->fresh == o->fresh_end)
+		more_entries(o);
 	return o->fresh ? o->fresh++ : 0;
+}
+
+/* What earlier orders have left free is to be had again before the table grows on, though the program asks for no whole pass: 10 ns an entry of the table, for each
+ * fourth of it that was renewed. */
+static void trim_if_due(void)
+{
+	bool due;
+
+	na_movable_lock();
+	due = renewed > na_movable_top() / TRIM_SHARE;
+	renewed = due ? 0 : renewed;
+	na_movable_unlock();
+	if (due)
+		na_movable_trim_table();
 }
 
 /* What was not used of the last range. */
@@ -37,7 +85,8 @@ static void give_rest(struct order *o)
 
 	na_lock(&space->lock);
 	for (uint64_t i = o->fresh_end; i-- > o->fresh;) {
-		atomic_store_explicit(&na_movable_at(i)->where, na_where(1, 0, NA_MOVABLE_FREE), memory_order_release);
+		atomic_store_explicit(&na_movable_at(i)->where, na_where(o->generation, 0, NA_MOVABLE_FREE),
+				      memory_order_release);
 		na_movable_give_entry(space, i);
 	}
 	na_unlock(&space->lock);
@@ -49,7 +98,7 @@ static int renew(struct order *o, const struct na_movable_block *b, memory_handl
 	struct na_movable_space *space = na_movable_chunk_of((uintptr_t)b->at, b->size)->space;
 	struct na_movable_entry *old = na_movable_entry(b->handle), *e;
 	uint64_t where = b->word, index = next_entry(o), generation = na_where_generation(where);
-	memory_handle_t handle = na_handle(1, index);
+	memory_handle_t handle = na_handle(o->generation, index);
 	uint64_t about;
 	uintptr_t at;
 
@@ -71,7 +120,7 @@ static int renew(struct order *o, const struct na_movable_block *b, memory_handl
 	about = atomic_load_explicit(na_about_of(old), memory_order_relaxed) & (NA_ABOUT_SIZE | NA_ABOUT_NOTED);
 	if (about)
 		atomic_store_explicit(na_about_of(e), na_about_folded(about), memory_order_relaxed);
-	atomic_store_explicit(&e->where, na_where(1, at, NA_MOVABLE_HERE), memory_order_release);
+	atomic_store_explicit(&e->where, na_where(o->generation, at, NA_MOVABLE_HERE), memory_order_release);
 	*kept = handle;
 	na_movable_retire((uintptr_t)b->at, b->size);
 	if (b->noted && na_movable_hooks.forget) {
@@ -143,6 +192,8 @@ int na_movable_order(const compaction_order_t *order, compaction_result_t *out)
 	memset(out, 0, sizeof(*out));
 	if (rc < 0)
 		return rc;
+	if (o.renew)
+		trim_if_due();
 	na_movable_lock();
 	begin = na_os_now_ns();
 	rc = na_movable_fence_pins();

@@ -117,6 +117,8 @@ uint64_t na_movable_fresh(uint64_t count);
 /* The page's memory has gone. No lock. */
 void na_movable_page_purged(uint64_t page, uint64_t generation);
 uint64_t na_movable_pages_purged(void);
+/* The first entry of such a page, all of which is the caller's now, and the generation of its next handles; 0: there is none. */
+uint64_t na_movable_take_purged(uint64_t *generation);
 void na_movable_table_before_fork(void);
 void na_movable_table_after_fork(bool child);
 

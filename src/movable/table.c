@@ -209,8 +209,7 @@ uint64_t na_movable_pages_purged(void)
 	return atomic_load_explicit(&purged, memory_order_relaxed);
 }
 
-/* The first entry of such a page, which is the caller's now; 0: there is none. */
-static uint64_t take_purged(uint64_t *generation)
+uint64_t na_movable_take_purged(uint64_t *generation)
 {
 	uint64_t page = 0;
 
@@ -243,7 +242,7 @@ static void give_page(struct na_movable_space *space, uint64_t first, uint64_t g
 
 int na_movable_more(struct na_movable_space *space)
 {
-	uint64_t generation, first = take_purged(&generation), count = RANGE;
+	uint64_t generation, first = na_movable_take_purged(&generation), count = RANGE;
 
 	if (first) {
 		give_page(space, first, generation);

@@ -325,6 +325,31 @@ static void what_is_written_meanwhile_stays(void **unused)
 	expect_fault(NULL);
 }
 
+/* Ages are bytes: as many phases as make one come round, between two looks, must not make a block look fresh. */
+static void many_phases_at_once_are_not_none(void **unused)
+{
+	struct na_cold_settings by_phases = settings;
+	memory_handle_t h = allocate_movable(SIZE);
+	struct na_movable_entry *e = na_movable_entry(h);
+
+	(void)unused;
+	by_phases.phases = 3;
+	assert_int_equal(na_cold_start(&by_phases), 0);
+	contents_fill(pin_memory(h), SIZE, CONTENTS_FLOATS, 3);
+	unpin_memory(h);
+	while (na_where_state(atomic_load(&e->where)) == NA_MOVABLE_HERE)
+		usleep(1000); /* until it was looked at once */
+	assert_int_equal(na_where_state(atomic_load(&e->where)), NA_MOVABLE_WATCHED);
+	for (int i = 0; i < 256; i++)
+		na_cold_phase_ended();
+	for (int i = 0; i < 10000 && movable_node(h) != -1; i++)
+		usleep(2000);
+	assert_int_equal(movable_node(h), -1);
+	expect_contents(h);
+	assert_int_equal(release_movable(h), MEMORY_ERROR_NONE);
+	assert_int_equal(na_cold_start(&settings), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +359,7 @@ int main(void)
 		cmocka_unit_test(images_of_raw_blocks),
 		cmocka_unit_test(raw_blocks_are_answered_for_meanwhile),
 		cmocka_unit_test(large_blocks_with_breath),
+		cmocka_unit_test(many_phases_at_once_are_not_none),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -93,6 +93,94 @@ static void the_check_finds_headers_and_sums(void **unused)
 	na_movable_release(h);
 }
 
+/* A page of the table that goes back remembers its entries' last generations too: what is worn out then is used no more, and nothing stale is taken. */
+static void entries_of_a_page_that_went_back_wear_out(void **unused)
+{
+	enum { COUNT = 4 * NA_TABLE_PAGE };
+	static memory_handle_t old[COUNT], last[COUNT];
+	int of_last = 0;
+
+	(void)unused;
+	for (int i = 0; i < COUNT; i++)
+		old[i] = make(32, i);
+	for (int i = 0; i < COUNT; i++) { /* as if one in seven had been used 2^18 - 3 times */
+		struct na_movable_entry *e = na_movable_entry(old[i]);
+		uint64_t index = na_movable_index(old[i]), at = na_where_payload(e->where);
+
+		if (i % 7 == 0) {
+			old[i] = na_handle(NA_GENERATION_LAST - 1, index);
+			e->where = na_where(NA_GENERATION_LAST - 1, at, NA_MOVABLE_HERE);
+			na_movable_settle_header(at, 32, old[i]);
+		}
+	}
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(release_movable(old[i]), MEMORY_ERROR_NONE);
+	assert_true(na_movable_trim_table() >= 3 * NA_PAGE);
+	for (int i = 0; i < COUNT; i++) {
+		last[i] = make(32, i % 100);
+		of_last += na_handle_generation(last[i]) == NA_GENERATION_LAST;
+	}
+	assert_true(of_last >= 3 * (int)NA_TABLE_PAGE);
+	for (int i = 0; i < COUNT; i++) {
+		assert_null(pin_memory(old[i]));
+		expect(last[i], 32, i % 100);
+		assert_int_equal(release_movable(last[i]), MEMORY_ERROR_NONE);
+	}
+	na_movable_trim_table();
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+	for (int i = 0; i < COUNT; i++) {
+		memory_handle_t h = make(32, 1);
+
+		for (int k = 0; k < 2; k++) {
+			memory_handle_t stale = k ? old[i] : last[i];
+
+			if (na_handle_generation(last[i]) == NA_GENERATION_LAST)
+				assert_true(na_movable_index(h) != na_movable_index(last[i]));
+			assert_null(pin_memory(stale));
+			assert_int_equal(release_movable(stale), MEMORY_ERROR_CORRUPTION);
+		}
+		assert_int_equal(release_movable(h), MEMORY_ERROR_NONE);
+	}
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+}
+
+/* ---- orders that renew handles, again and again ---- */
+
+static memory_handle_t *in_turn(void *array)
+{
+	return next_handle_in_array(array);
+}
+
+/* A table that takes in what orders leave free does not grow by what they renew. */
+static void many_orders_do_not_use_the_table_up(void **unused)
+{
+	enum { COUNT = 5000, ORDERS = 200 };
+	static memory_handle_t blocks[COUNT], first[COUNT];
+	uint64_t top;
+
+	(void)unused;
+	for (int i = 0; i < COUNT; i++)
+		blocks[i] = first[i] = make(32, i % 100);
+	top = na_movable_top();
+	for (int k = 0; k < ORDERS; k++) {
+		memory_handle_array_t array = { .handle = blocks, .count = COUNT };
+		compaction_order_t order = { .next = in_turn, .closure = &array, .renew_handles = true };
+		compaction_result_t done;
+
+		assert_int_equal(compact_in_order(&order, &done), MEMORY_ERROR_NONE);
+		assert_int_equal(done.blocks, COUNT);
+	}
+	assert_true(na_movable_top() < top + 6 * COUNT); /* of 200 times COUNT that were renewed */
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+	for (int i = 0; i < COUNT; i++) {
+		assert_null(pin_memory(first[i]));
+		expect(blocks[i], 32, i % 100);
+		assert_int_equal(release_movable(blocks[i]), MEMORY_ERROR_NONE);
+	}
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+}
+
 /* ---- what slices leave to the pools ---- */
 
 /* What the program takes of chunks is kept for it while it goes on, up to an eighth of what lives and a chunk, and goes back when it does not. */
@@ -286,7 +374,7 @@ static void cold_blocks_are_those_that_nobody_pins(void **unused)
 
 	(void)unused;
 	for (int epoch = 0; epoch < 3; epoch++) {
-		na_movable_next_epoch();
+		na_movable_add_epochs(1);
 		expect(warm, 9000, 2);
 		found = 0;
 		cursor = 0;
@@ -409,6 +497,8 @@ int main(void)
 		cmocka_unit_test(an_entry_wears_out_and_no_stale_handle_is_ever_taken),
 		cmocka_unit_test(handles_of_all_sorts_are_refused),
 		cmocka_unit_test(free_pages_of_the_table_go_back),
+		cmocka_unit_test(entries_of_a_page_that_went_back_wear_out),
+		cmocka_unit_test(many_orders_do_not_use_the_table_up),
 		cmocka_unit_test(chunks_that_are_wanted_again_are_kept),
 	};
 
