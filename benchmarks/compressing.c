@@ -27,8 +27,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cold/movables.h"
 #include "compression/image.h"
+#include "compression/raw.h"
 #include "heap/heap.h"
+#include "os/os.h"
 #include "support/contents.h"
 
 #define BLOCK  ((size_t)4 << 20)
@@ -199,6 +202,144 @@ static void pins(void)
 	release_movable(h);
 }
 
+/* ---- slices ---- */
+
+/* For which somebody else may have to wait: wall time, and the thread's own, of which other programs take nothing. */
+#define SLICES 20000
+static struct slices {
+	double wall[SLICES], own[SLICES], began, own_began;
+	int n;
+} slices;
+
+static double own(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static void slice_begins(void)
+{
+	slices.own_began = own();
+	slices.began = now();
+}
+
+static void slice_ends(void)
+{
+	double wall = now() - slices.began;
+
+	if (slices.n == SLICES)
+		return;
+	slices.own[slices.n] = own() - slices.own_began;
+	slices.wall[slices.n++] = wall;
+}
+
+static bool next_slice(void *unused)
+{
+	(void)unused;
+	slice_ends();
+	slice_begins();
+	return true;
+}
+
+static void print_slices(const char *name, const char *end)
+{
+	int n = slices.n;
+	double wall = median(slices.wall, n), ours = median(slices.own, n);
+
+	printf("\"%s\": {\"count\": %d, \"wall_us\": {\"median\": %.1f, \"p99\": %.1f, \"most\": %.1f}, "
+	       "\"own_us\": {\"median\": %.1f, \"p99\": %.1f, \"most\": %.1f}}%s",
+	       name, n, wall / 1e3, slices.wall[n * 99 / 100] / 1e3, slices.wall[n - 1] / 1e3, ours / 1e3, slices.own[n * 99 / 100] / 1e3,
+	       slices.own[n - 1] / 1e3, end);
+	slices.n = 0;
+}
+
+/* What repeats is compressed by LZ4, at a quarter of the others' speed: all kinds count the same. */
+static void small_blocks(void)
+{
+	enum { COUNT = 3000 };
+	static memory_handle_t handles[COUNT];
+	uint64_t seed = 1;
+	bool round;
+
+	for (int i = 0; i < COUNT; i++) {
+		size_t size = 4096 << contents_next(&seed) % 5;
+
+		handles[i] = allocate_movable(size);
+		contents_fill(pin_memory(handles[i]), size, i % CONTENTS_KINDS, (uint64_t)i);
+		unpin_memory(handles[i]);
+	}
+	for (int turns = 0; turns < 2; turns++)
+		do {
+			slice_begins();
+			na_cold_movables_slice(0, na_os_now_ns() + NA_IMAGE_SLICE_NS, true, &round);
+			slice_ends();
+		} while (!round);
+	print_slices("small_blocks", ", ");
+	for (int i = 0; i < COUNT; i++)
+		release_movable(handles[i]);
+}
+
+static void parts_of_large_blocks(void)
+{
+	const struct na_breath breath = { next_slice, NULL };
+	memory_hints_t plain = { 0 };
+	void *p = optimized_allocate(BLOCK, &plain);
+
+	for (int i = 0; i < rounds; i++)
+		for (int kind = 0; kind < CONTENTS_KINDS; kind++) {
+			struct na_image *image = NULL;
+
+			contents_fill(p, BLOCK, kind, (uint64_t)i);
+			slice_begins();
+			if (na_image_make(na_segment_of(p)->pool, p, BLOCK, &effort, &breath, &image) == 0) {
+				slice_ends();
+				na_image_drop(image);
+			}
+		}
+	print_slices("parts_of_large_blocks", ", ");
+	return_to_pool(p);
+}
+
+/* By themselves, or the maintenance thread would take some of them, and the lock. */
+static void raw_blocks(void)
+{
+	const struct na_raw_settings settings = { .effort = effort, .age_ms = 1 };
+	compression_config_t config = { .algorithm = COMPRESSION_LZ4, .level = COMPRESSION_BALANCED, .enable_cache = true, .cold_after = 3600000 };
+	memory_hints_t cold = { .lifetime = LIFETIME_LONG, .priority = PRIORITY_LOW };
+	bool granted = na_cold_stop() == 0 && na_raw_start(&settings) == 0;
+	void *p = optimized_allocate(BLOCK, &cold);
+	uint64_t bytes;
+
+	contents_fill(p, BLOCK, CONTENTS_FLOATS, 1);
+	for (int i = 0; granted && i < rounds; i++) {
+		touch_memory(p);
+		usleep(20000);
+		do {
+			slice_begins();
+			bytes = na_raw_slice(na_os_now_ns(), na_os_now_ns() + NA_IMAGE_SLICE_NS);
+			slice_ends();
+		} while (bytes);
+		slices.n--;
+	}
+	if (slices.n > 0)
+		print_slices("raw_blocks", "},\n");
+	else
+		printf("\"raw_blocks\": {\"unavailable\": \"the kernel does not let us answer page faults\"}},\n");
+	return_to_pool(p);
+	na_raw_stop();
+	initialize_memory_compression(&config);
+}
+
+static void measure_slices(void)
+{
+	printf("\"slices\": {\"budget_us\": %d, ", NA_IMAGE_SLICE_NS / 1000);
+	small_blocks();
+	parts_of_large_blocks();
+	raw_blocks();
+}
+
 /* ---- faults ---- */
 
 static struct {
@@ -308,6 +449,7 @@ int main(int argc, char **argv)
 		engine(kind, kind == CONTENTS_KINDS - 1);
 	printf("],\n");
 	pins();
+	measure_slices();
 	faults();
 	return 0;
 }

@@ -14,6 +14,7 @@
 
 static struct na_cold_settings settings; /* words that are read relaxed: a slice goes by the old or the new */
 static uint64_t cursor;			 /* the mover's lock */
+static uint64_t pace = 1024;		 /* the mover's lock: ns a KiB takes, a running mean */
 
 static size_t least_size(void)
 {
@@ -120,56 +121,84 @@ static int compress(struct na_movable_block *b, bool breath)
 	return rc;
 }
 
-static uint64_t compress_taken(struct na_movable_block *blocks, size_t n, bool breath)
+/* Blocks that are taken at once, for one barrier; `from`: the cursor before each. */
+struct batch {
+	struct na_movable_block blocks[BATCH];
+	uint64_t from[BATCH], tried; /* bytes */
+	size_t n;
+};
+
+/* Those that probably end in time, the first in any case; the others are given back, and are next. */
+static uint64_t compress_taken(struct batch *t, uint64_t until_ns, bool breath, bool *round)
 {
 	uint64_t bytes = 0;
+	bool over = false;
 	int rc = 0;
 
-	if (n == 0 || na_movable_take(blocks, n) <= 0)
+	t->tried = 0;
+	if (t->n == 0 || na_movable_take(t->blocks, t->n) <= 0)
 		return 0;
-	for (size_t i = 0; i < n; i++) {
-		if (!blocks[i].at)
+	for (size_t i = 0; i < t->n; i++) {
+		if (!over && t->tried && na_os_now_ns() + t->blocks[i].size * pace / 1024 > until_ns) {
+			over = true;
+			cursor = t->from[i];
+			*round = false;
+		}
+		if (!t->blocks[i].at)
 			continue;
-		if (rc == -ENOMEM) {
-			na_movable_give_back(&blocks[i]);
+		if (over || rc == -ENOMEM) {
+			na_movable_give_back(&t->blocks[i]);
 			continue;
 		}
-		rc = compress(&blocks[i], breath);
-		bytes += rc == 0 ? blocks[i].size : 0;
+		rc = compress(&t->blocks[i], breath);
+		bytes += rc == 0 ? t->blocks[i].size : 0;
+		t->tried += t->blocks[i].size;
 	}
 	return bytes;
 }
 
-/* Cold blocks, from the cursor on. */
-static size_t gather(struct na_movable_block *blocks, size_t most, uint8_t age, bool *round)
+/* Cold blocks, from the cursor on, that will probably be compressed in so many ns; at least one. */
+static void gather(struct batch *t, uint8_t age, uint64_t ns, bool *round)
 {
 	uint64_t now = na_os_now_ns(), bytes = 0;
-	size_t n = 0;
 
-	while (n < most && bytes < NA_PIECE * BATCH) {
-		int rc = na_movable_next_cold(&cursor, LOOK, age, least_size(), &blocks[n]);
+	for (t->n = 0; t->n < BATCH;) {
+		struct na_movable_block *next = &t->blocks[t->n];
+		int rc;
 
+		t->from[t->n] = cursor;
+		rc = na_movable_next_cold(&cursor, LOOK, age, least_size(), next);
 		*round = rc == -ENOENT;
 		if (rc <= 0)
 			break;
-		if (na_kept_is_vain(blocks[n].handle, now))
+		if (na_kept_is_vain(next->handle, now))
 			continue;
-		bytes += blocks[n].size;
-		n++;
+		bytes += next->size;
+		if (t->n && bytes * pace / 1024 > ns) {
+			cursor = t->from[t->n];
+			break;
+		}
+		t->n++;
 	}
-	return n;
 }
 
+/* The mover's lock is held for a slice at a time, or, of a large block, until it breathes. */
 uint64_t na_cold_movables_slice(uint8_t age, uint64_t deadline_ns, bool breath, bool *round)
 {
-	struct na_movable_block blocks[BATCH];
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, began = na_os_now_ns(), now;
+	struct batch t;
 
 	*round = false;
-	while (!*round && na_os_now_ns() < deadline_ns) {
+	for (; !*round && began < deadline_ns; began = now) {
+		uint64_t hold = deadline_ns - began < NA_IMAGE_SLICE_NS ? deadline_ns - began : NA_IMAGE_SLICE_NS;
+
 		if (!na_movable_trylock())
 			break;
-		bytes += compress_taken(blocks, gather(blocks, BATCH, age, round), breath);
+		gather(&t, age, hold, round);
+		bytes += compress_taken(&t, began + hold, breath, round);
+		now = na_os_now_ns();
+		if (t.tried >= 1024)
+			pace = pace - pace / 8 + (now - began) * 1024 / t.tried / 8;
 		na_movable_unlock();
 	}
 	return bytes;

@@ -153,19 +153,43 @@ static int add_piece(struct na_workspace *w, const struct na_pool *home, struct 
 	return 0;
 }
 
-/* After a part. A workspace's lock comes after all that who is asked may take. */
-static int rest(struct na_workspace **w, const struct na_breath *breath)
+/* How long it has gone on, and what a piece takes (a running mean). */
+struct pace {
+	uint64_t since, last, piece;
+};
+
+static bool another_fits(struct pace *p)
+{
+	uint64_t now = na_os_now_ns(), took = now - p->last;
+
+	p->piece = p->piece ? (3 * p->piece + took) / 4 : took;
+	p->last = now;
+	return now - p->since + p->piece <= NA_IMAGE_SLICE_NS;
+}
+
+/* A workspace's lock comes after all that who is asked may take. */
+static int rest(struct na_workspace **w, const struct na_breath *breath, struct pace *p)
 {
 	bool on;
 
 	na_workspace_give(*w);
 	on = may_go_on(breath);
 	*w = na_workspace_take();
+	p->since = p->last = na_os_now_ns();
 	return on ? 0 : -EAGAIN;
 }
 
+/* The hash goes on when the part, or the block, is at its end. */
+static void hash_part(struct na_image *image, const char *block, uint32_t i, uint64_t so_far)
+{
+	size_t at = (size_t)(i / PART_PIECES) * NA_IMAGE_PART;
+
+	if ((i + 1) % PART_PIECES == 0 || i + 1 == image->pieces)
+		image->contents = hash_on(image->contents, block + at, so_far - at);
+}
+
 static int add_pieces(struct na_workspace **w, const struct na_pool *home, struct na_plan *plan, struct na_image *image,
-		      const char *block, const struct na_breath *breath)
+		      const char *block, const struct na_breath *breath, struct pace *pace)
 {
 	uint64_t length = header_size(image->pieces);
 	int rc;
@@ -173,14 +197,12 @@ static int add_pieces(struct na_workspace **w, const struct na_pool *home, struc
 	for (uint32_t i = 0; i < image->pieces; i++) {
 		uint64_t so_far = (uint64_t)i * NA_PIECE + piece_size(image, i);
 
-		rc = i && i % PART_PIECES == 0 ? rest(w, breath) : 0;
+		rc = i && breath && !another_fits(pace) ? rest(w, breath, pace) : 0;
 		if (rc == 0)
 			rc = add_piece(*w, home, plan, image, i, block);
 		if (rc < 0)
 			return rc;
-		if ((i + 1) % PART_PIECES == 0 || i + 1 == image->pieces)
-			image->contents = hash_on(image->contents, block + (size_t)(i / PART_PIECES) * NA_IMAGE_PART,
-						  so_far - (size_t)(i / PART_PIECES) * NA_IMAGE_PART);
+		hash_part(image, block, i, so_far);
 		length += image->piece[i].code.length;
 		/* Not worth going on; in the end, not worth keeping. */
 		if ((i < SURE && i + 1 < image->pieces && length * 10 > so_far * 9) ||
@@ -191,8 +213,9 @@ static int add_pieces(struct na_workspace **w, const struct na_pool *home, struc
 }
 
 static int make(struct na_workspace **w, const struct na_pool *home, const void *block, size_t size,
-		const struct na_effort *effort, const struct na_breath *breath, struct na_image **out)
+		const struct na_effort *effort, const struct na_breath *breath, uint64_t began, struct na_image **out)
 {
+	struct pace pace = { .since = began, .last = began };
 	uint32_t pieces = (uint32_t)((size + NA_PIECE - 1) / NA_PIECE);
 	struct na_image *image;
 	struct na_plan plan;
@@ -206,7 +229,7 @@ static int make(struct na_workspace **w, const struct na_pool *home, const void 
 		return -ENOMEM;
 	memset(image, 0, header_size(pieces));
 	*image = (struct na_image){ .magic = MAGIC, .size = size, .pieces = pieces, .bytes = bytes_of(image) };
-	rc = add_pieces(w, home, &plan, image, block, breath);
+	rc = add_pieces(w, home, &plan, image, block, breath, &pace);
 	if (rc < 0) {
 		free_all(image);
 		return rc;
@@ -226,7 +249,7 @@ int na_image_make(const struct na_pool *home, const void *block, size_t size, co
 	if (size == 0 || size >> 46)
 		return -ENODATA;
 	w = na_workspace_take();
-	rc = make(&w, home, block, size, effort, breath, out);
+	rc = make(&w, home, block, size, effort, breath, began, out);
 	na_workspace_give(w);
 	na_image_count_made(rc ? 0 : (*out)->pieces, na_os_now_ns() - began);
 	if (rc == -ENODATA)

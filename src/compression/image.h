@@ -37,7 +37,9 @@ struct na_image {
 #define NA_IMAGE_GAIN_NUMERATOR	  4 /* what is not 4/3 smaller is not kept */
 #define NA_IMAGE_GAIN_DENOMINATOR 3
 
-/* Asked between two parts of a large block (NA_IMAGE_PART), with nothing locked: false ends it with -EAGAIN. */
+/* Asked before a further piece that would probably end later than a slice after it was asked last, and between parts (NA_IMAGE_PART) that are compared, with
+ * nothing locked: false ends it with -EAGAIN. */
+#define NA_IMAGE_SLICE_NS 200000
 struct na_breath {
 	bool (*go_on)(void *closure);
 	void *closure;

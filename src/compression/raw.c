@@ -2,6 +2,7 @@
 #include "compression/raw.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/options.h"
@@ -11,7 +12,8 @@
 #include "os/os.h"
 #include "pool/away.h"
 
-#define TABLE (NA_RAW_MOST * sizeof(struct na_raw_block *))
+#define YIELDS 100 /* until whoever waits for the lock has it */
+#define TABLE  (NA_RAW_MOST * sizeof(struct na_raw_block *))
 
 struct na_raw na_raw = { .faults = { -1, -1 } };
 
@@ -25,6 +27,17 @@ void na_raw_unlock(void)
 {
 	atomic_store_explicit(&na_raw.owner, 0, memory_order_relaxed);
 	na_unlock(&na_raw.lock);
+}
+
+void na_raw_let_go(void)
+{
+	bool wanted = atomic_load_explicit(&na_raw.lock.word, memory_order_relaxed) == 2;
+
+	na_raw_unlock();
+	for (int i = 0; wanted && i < YIELDS; i++) {
+		sched_yield();
+		wanted = atomic_load_explicit(&na_raw.lock.word, memory_order_relaxed) == 0;
+	}
 }
 
 bool na_raw_runs(void)
@@ -430,7 +443,7 @@ static uint64_t step(uint32_t age, bool backoff, bool *more)
 			bytes = size;
 	}
 	na_workspace_give(w);
-	na_raw_unlock();
+	na_raw_let_go();
 	return bytes;
 }
 

@@ -4,15 +4,12 @@
  * is free; under it a block's pieces stay, and payloads with them. The lock is let go every 64 pieces, to whoever waits for it: a page that is asked for
  * meanwhile waits for about 0.1 ms. Of a block that took another's place meanwhile only the rest is looked at; what it has was made just now.
  */
-#include <sched.h>
-
 #include "base/log.h"
 #include "compression/raw.h"
 #include "compression/raw_parts.h"
 #include "heap/heap.h"
 
-#define AT_ONCE 64  /* pieces */
-#define YIELDS	100 /* until whoever waits for the lock has it */
+#define AT_ONCE 64 /* pieces */
 
 struct telling {
 	void (*tell)(const char *text, void *closure);
@@ -51,18 +48,6 @@ static uintptr_t check_some(const struct na_raw_block *b, uint32_t i, struct tel
 	return (uintptr_t)b->base + (i < b->pieces ? (size_t)i * NA_RAW_PIECE : b->size);
 }
 
-/* Who sleeps for the lock is woken, and would find it taken again before he runs. relaxed: a hint. */
-static void let_go(void)
-{
-	bool wanted = atomic_load_explicit(&na_raw.lock.word, memory_order_relaxed) == 2;
-
-	na_raw_unlock();
-	for (int i = 0; wanted && i < YIELDS; i++) {
-		sched_yield();
-		wanted = atomic_load_explicit(&na_raw.lock.word, memory_order_relaxed) == 0;
-	}
-}
-
 size_t na_raw_check(void (*tell)(const char *text, void *closure), void *closure)
 {
 	struct telling t = { tell, closure, 0 };
@@ -78,7 +63,7 @@ size_t na_raw_check(void (*tell)(const char *text, void *closure), void *closure
 			base = (uintptr_t)b->base;
 			at = check_some(b, at > base ? (uint32_t)((at - base) / NA_RAW_PIECE) : 0, &t);
 		}
-		let_go();
+		na_raw_let_go();
 	} while (b);
 	return t.faults;
 }

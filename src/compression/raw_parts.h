@@ -58,6 +58,8 @@ extern struct na_raw na_raw;
 
 void na_raw_lock(void);
 void na_raw_unlock(void);
+/* For who takes it again at once: whoever sleeps for the lock is woken, and would find it taken before he runs. relaxed: a hint. */
+void na_raw_let_go(void);
 
 /* Under the lock. */
 size_t na_raw_place(uintptr_t at);		/* of the first record that ends behind it: up to na_raw.count */
