@@ -81,6 +81,8 @@ static TARGET size_t split_32(const uint8_t *from, size_t n, uint8_t *const *pla
 		for (unsigned int k = 0; k < WIDTH; k++) {
 			__m256i now = GET(from + i * WIDTH + 32 * k), more = _mm256_sub_epi64(now, last);
 
+			if (k % 2 == 0)
+				__builtin_prefetch(from + i * WIDTH + 32 * k + NA_PLANES_AHEAD);
 			v[k] = _mm256_sub_epi64(more, rise);
 			last = now;
 			rise = more;

@@ -38,7 +38,7 @@ static inline size_t na_plane_place(size_t i, size_t n, unsigned int width)
 	return i - i % NA_PLANES_GROUP + unit % 2 * 16 + unit / 2 * some + i % some;
 }
 
-/* Lines that will be written are asked for so many bytes ahead, by the way; a piece is seldom the last of its block. */
+/* Lines of elements that will be read or written are asked for so many bytes ahead; a piece is seldom the last of its block. */
 #define NA_PLANES_AHEAD 2048
 
 /* `n` elements of `width` bytes to and from `width` planes of n bytes. */
