@@ -211,7 +211,7 @@ static void touched(char **at)
 int main(int argc, char **argv)
 {
 	size_t rounds = argc > 3 ? strtoul(argv[3], NULL, 0) : 41;
-	char **plain, **turned;
+	char **plain = NULL, **turned = NULL;
 	memory_pool_t *a, *b;
 
 	block = argc > 1 ? strtoul(argv[1], NULL, 0) : 64;
