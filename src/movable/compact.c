@@ -18,6 +18,7 @@
 #define FIRST_MEAN  (20u << 8) /* nanoseconds a unit, times 256, before anything was measured */
 #define FEW_BLOCKS  8
 #define STREAMS	    8
+#define SMALL	    256 /* bytes a block: the processor itself reads on from header to header */
 #define BATCH_BYTES ((size_t)128 << 10)
 #define NA_CAPACITY (NA_MOVABLE_CHUNK - NA_CHUNK_HEAD)
 
@@ -110,7 +111,8 @@ static struct na_movable_chunk *choose(struct na_movable_space *space, const str
 		na_movable_bucket_out(c);
 		c->state = NA_CHUNK_VICTIM;
 		space->victim = c;
-		space->walked = space->scouted = NA_CHUNK_HEAD - 8;
+		space->walked = NA_CHUNK_HEAD - 8;
+		space->scouted = c->blocks && c->live / c->blocks < SMALL ? c->length : space->walked;
 	}
 	na_unlock(&space->lock);
 	return c;
