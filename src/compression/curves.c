@@ -58,17 +58,6 @@ static void join_plain(const uint8_t *const *planes, size_t i, size_t n, bool fi
 #include "compression/planes_avx2.h"
 #include "compression/rotate_x86.def"
 
-/* In the planes: of all elements at once that are negative, which the last plane says. */
-static inline TARGET INLINE void fold(__m256i *v)
-{
-	__m256i negative = _mm256_cmpgt_epi8(_mm256_setzero_si256(), v[WIDTH - 1]);
-
-	UNROLL
-	for (unsigned int k = 0; k < WIDTH - 1; k++)
-		v[k] = _mm256_xor_si256(v[k], negative);
-	v[WIDTH - 1] = _mm256_xor_si256(v[WIDTH - 1], _mm256_and_si256(negative, _mm256_set1_epi8(INT8_MAX)));
-}
-
 static TARGET size_t split_32(const uint8_t *from, size_t n, uint8_t *const *planes)
 {
 	__m256i last = _mm256_setzero_si256(), rise = last;
@@ -90,7 +79,7 @@ static TARGET size_t split_32(const uint8_t *from, size_t n, uint8_t *const *pla
 		UNROLL
 		for (int round = 0; round < 4; round++)
 			rotate_32(v, WIDTH);
-		fold(v);
+		fold(v, WIDTH);
 		UNROLL
 		for (unsigned int k = 0; k < WIDTH; k++)
 			PUT(planes[k] + i, v[k]);
@@ -113,7 +102,7 @@ static TARGET size_t join_32(const uint8_t *const *planes, size_t n, bool first,
 		UNROLL
 		for (unsigned int k = 0; k < WIDTH; k++)
 			v[k] = GET(planes[k] + i);
-		fold(v);
+		fold(v, WIDTH);
 		UNROLL
 		for (unsigned int bit = 1; bit < WIDTH; bit *= 2)
 			rotate_32(v, WIDTH);

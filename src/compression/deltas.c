@@ -13,17 +13,7 @@
  * elements of each. So that a sum is one addition for all sections, and waits for the one before only, an element of each comes to lie in a register;
  * SIDES registers at a time, whose elements follow one another. */
 #define SIDES(width) (16 / (width))
-
-static inline TARGET INLINE __m256i fold(__m256i v, unsigned int width)
-{
-	const __m256i zero = _mm256_setzero_si256();
-
-	return width == 8
-		       ? _mm256_xor_si256(v,
-					  _mm256_and_si256(_mm256_cmpgt_epi64(zero, v), _mm256_set1_epi64x(INT64_MAX)))
-		       : _mm256_xor_si256(v,
-					  _mm256_and_si256(_mm256_cmpgt_epi32(zero, v), _mm256_set1_epi32(INT32_MAX)));
-}
+#define AHEAD	     64 /* elements of a section: four rounds */
 
 /* Registers of one element of each section, to registers of neighbours of one section. */
 static inline TARGET INLINE void cross(__m256i *v, unsigned int width)
@@ -69,11 +59,12 @@ static inline TARGET INLINE void split_some(const uint8_t *p, size_t each, bool 
 		const uint8_t *at = width == 8 ? p + k / 4 * each * 8 + (size_t)(k % 4) * 16 : p + k * each * 4;
 		__m256i a = GET2(at, far), b = before(at, far, first && k == 0, width);
 
-		v[k] = fold(width == 8 ? _mm256_sub_epi64(a, b) : _mm256_sub_epi32(a, b), width);
+		v[k] = width == 8 ? _mm256_sub_epi64(a, b) : _mm256_sub_epi32(a, b);
 	}
 	UNROLL
 	for (int round = 0; round < 4; round++)
 		rotate_32(v, width);
+	fold(v, width);
 }
 
 static inline TARGET INLINE void split_round(const uint8_t *p, size_t i, size_t each, bool first, unsigned int width,
@@ -127,13 +118,13 @@ static inline TARGET INLINE void join_round(const uint8_t *const *planes, size_t
 	}
 	UNROLL
 	for (unsigned int side = 0; side < SIDES(width); side++) {
+		fold(v[side], width);
 		UNROLL
 		for (unsigned int bit = 1; bit < width; bit *= 2)
 			rotate_32(v[side], width);
 		UNROLL
 		for (unsigned int k = 0; k < width; k++) {
-			*sum = width == 8 ? _mm256_add_epi64(*sum, fold(v[side][k], 8))
-					  : _mm256_add_epi32(*sum, fold(v[side][k], 4));
+			*sum = width == 8 ? _mm256_add_epi64(*sum, v[side][k]) : _mm256_add_epi32(*sum, v[side][k]);
 			v[side][k] = *sum;
 		}
 		UNROLL
@@ -147,14 +138,30 @@ static inline TARGET INLINE void join_round(const uint8_t *const *planes, size_t
 	}
 }
 
+/* The lines of all sections that will be written some rounds later, in this block or the next. */
+static inline TARGET INLINE void ask_ahead(uint8_t *to, size_t i, size_t each, unsigned int width)
+{
+	size_t next = i + AHEAD;
+
+	to += next < each ? next * width : NA_DELTAS_BLOCK + (next - each) * width;
+	UNROLL
+	for (unsigned int s = 0; s < 2 * SIDES(width); s++, to += each * width) {
+		__builtin_prefetch(to, 1);
+		if (width == 8)
+			__builtin_prefetch(to + 64, 1);
+	}
+}
+
 static inline TARGET INLINE size_t join_deltas_width(const uint8_t *const *planes, size_t n, unsigned int width,
 						     const uint8_t *starts, uint8_t *to)
 {
 	size_t each = NA_SECTION(n, width);
 	__m256i sum = _mm256_loadu_si256((const __m256i *)(const void *)starts);
 
-	for (size_t i = 0; i < each; i += 16)
+	for (size_t i = 0; i < each; i += 16) {
+		ask_ahead(to, i, each, width);
 		join_round(planes, i, each, width, &sum, to);
+	}
 	return 2 * SIDES(width) * each;
 }
 

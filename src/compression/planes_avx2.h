@@ -5,6 +5,7 @@
 #define NA_COMPRESSION_PLANES_AVX2_H
 
 #include <immintrin.h>
+#include <stdint.h>
 
 #ifndef UNROLL
 #if defined(__clang__)
@@ -34,5 +35,16 @@
 		_mm_storeu_si128((__m128i *)(void *)((p) + (far)), _mm256_extracti128_si256(v, 1));                    \
 	} while (0)
 #define NAME(x) x##_32
+
+/* Turns over all bits but the sign of the elements that are negative, in their planes, of which the last says which these are. */
+static inline TARGET INLINE void fold(__m256i *v, unsigned int width)
+{
+	__m256i negative = _mm256_cmpgt_epi8(_mm256_setzero_si256(), v[width - 1]);
+
+	UNROLL
+	for (unsigned int k = 0; k < width - 1; k++)
+		v[k] = _mm256_xor_si256(v[k], negative);
+	v[width - 1] = _mm256_xor_si256(v[width - 1], _mm256_and_si256(negative, _mm256_set1_epi8(INT8_MAX)));
+}
 
 #endif
