@@ -23,6 +23,7 @@
 #include "harden/lost.h"
 #include "heap/heap.h"
 #include "heap/hooks.h"
+#include "heap/streams.h"
 #include "hints/prefetch.h"
 #include "kernels/tune.h"
 #include "kernels/tune_file.h"
@@ -238,6 +239,8 @@ static __attribute__((constructor)) void start(void)
 	if (na_options.harden || na_options.memory_errors)
 		na_lost_start();
 	na_os_at_fork(before_fork, in_parent, in_child);
+	if (na_options.defrag_concurrent != NA_CONCURRENT_OFF)
+		na_streams_look();
 	if (na_options.sample_bytes || na_options.profile[0])
 		na_life_start_sampling(0);
 	if (na_options.profile[0])

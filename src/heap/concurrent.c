@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cache/merge.h"
 #include "heap/merging.h"
+#include "heap/streams.h"
 #include "os/hold.h"
 #include "os/os.h"
 
@@ -123,10 +124,15 @@ static bool too_late(void)
 	return state.limits.deadline && na_os_now_ns() >= state.limits.deadline;
 }
 
+static uint64_t winnable_of(struct na_cache *c, unsigned int cls)
+{
+	return na_streams_in(cls) ? 0 : na_merge_winnable_held(c, cls);
+}
+
 /* As far as there is time; the class is through when no rounds are left. */
 static int merge_class(struct na_cache *c, unsigned int cls)
 {
-	uint64_t winnable = state.rounds ? 0 : na_merge_winnable_held(c, cls);
+	uint64_t winnable = state.rounds ? 0 : winnable_of(c, cls);
 	int rc = 0;
 
 	if (winnable >= LEAST_WIN)
@@ -219,7 +225,7 @@ uint64_t na_concurrent_winnable(void)
 		return 0;
 	for (struct na_cache *c = na_cache_first(); c; c = c->next_all)
 		for (unsigned int cls = 0; cls < NA_CLASSES; cls++)
-			sum += na_merge_winnable_held(c, cls);
+			sum += winnable_of(c, cls);
 	return sum;
 }
 
