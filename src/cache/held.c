@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cache/pairing.h"
+#include "os/hold.h"
 #include "os/os.h"
 #include "pool/frames.h"
 
@@ -94,12 +95,14 @@ static uint32_t switch_run(struct na_pack *w, int *rc)
 /* Nothing but the kernel between begin and end. How many units are on their frames. */
 static uint32_t hold_run(struct na_pack *w, int *rc)
 {
-	size_t bytes = (size_t)w->run_count * w->unit_bytes;
+	size_t bytes = (size_t)w->run_count * w->unit_bytes, fresh = 0;
 	void *at = address_of(w, 0);
 	const void *from = at;
 	uint32_t n = 0;
 
-	*rc = na_frames_ready(w->c->pool, bytes);
+	for (uint32_t i = 0; i < w->run_count; i++)
+		fresh += frame_of(w, i)->mapped ? 0 : w->unit_bytes;
+	*rc = fresh ? na_frames_ready(w->c->pool, fresh) : 0;
 	if (*rc == 0)
 		*rc = na_os.hold_begin(w->limits->hold, at, bytes, &from);
 	if (*rc < 0)
@@ -107,6 +110,8 @@ static uint32_t hold_run(struct na_pack *w, int *rc)
 	*rc = copy_run(w, from);
 	if (*rc == 0)
 		n = switch_run(w, rc);
+	if (*rc == -EEXIST) /* na_memfile_switch() */
+		na_hold_give_up("another mapping has come there");
 	na_os.hold_end(w->limits->hold, (size_t)n * w->unit_bytes);
 	return n;
 }
@@ -142,7 +147,8 @@ static int merge_run(struct na_pack *w)
 
 	if (rc == 0)
 		n = hold_run(w, &rc);
-	join_run(w, n);
+	if (n)
+		join_run(w, n);
 	if (n < w->run_count)
 		give_up_run(w, n);
 	return rc;

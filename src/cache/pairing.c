@@ -395,7 +395,7 @@ void na_pair_give_up_run(struct na_pack *w)
 	na_pair_unmake_records(w, w->run_count);
 }
 
-int na_pair_map_run(struct na_pack *w, const char *from, na_pair_map *map, uint64_t *at)
+int na_pair_map_run(struct na_pack *w, const char *from, uint64_t *at)
 {
 	size_t bytes = (size_t)w->run_count * w->unit_bytes;
 	int rc;
@@ -410,7 +410,7 @@ int na_pair_map_run(struct na_pack *w, const char *from, na_pair_map *map, uint6
 	rc = na_frames_write(w->c->pool, w->page, bytes, at);
 	if (rc < 0)
 		return rc;
-	rc = map(w->c->pool, *at, bytes, (void *)na_pair_address(w, &w->items[w->run]));
+	rc = na_frames_map(w->c->pool, *at, bytes, (void *)na_pair_address(w, &w->items[w->run]));
 	if (rc < 0)
 		na_frames_punch(w->c->pool, *at, bytes);
 	return rc;

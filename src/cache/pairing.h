@@ -48,7 +48,7 @@ struct na_pack {
 	uint32_t private; /* spans claimed that were not merged */
 	uint32_t span_count, item_count, bin_count, open_count;
 	uint32_t next_bin, next_item;		/* where merging goes on */
-	uint32_t run, run_count, run_most;	/* items that follow each other, and begin frames */
+	uint32_t run, run_count, run_most;	/* items that follow each other */
 	uint32_t per, words, unit_bytes, units; /* of a unit; of a span */
 	void *memory;
 	size_t memory_bytes;
@@ -94,7 +94,7 @@ void na_pair_empty_frame(struct na_pack *w, struct na_frame *frame);
 /* A private unit (`frame` NULL) or a frame, by its host, becomes an item; whatever lives in it, or only if some of it does, and not all. */
 void na_pair_add(struct na_pack *w, struct na_span *span, uint32_t index, struct na_frame *frame, bool any);
 
-/* Runs: items that follow each other in memory, each the first of its frame, which come to the file by one call. Whether the i-th item lies behind the one before;
+/* Runs: items that follow each other in memory. At rest each is the first of its frame, and they come to the file by one call. Whether the i-th item lies behind the one before;
  * whether it is one run with those of w->run; it becomes the last of them. */
 bool na_pair_continues(const struct na_pack *w, uint32_t i);
 bool na_pair_may_add(const struct na_pack *w, uint32_t i);
@@ -107,9 +107,8 @@ struct na_merge *na_pair_record(const struct na_pack *w, uint32_t first, uint32_
 #define NA_PAIR_NOWHERE UINT64_MAX /* `at` of a frame that is not in the file yet */
 int na_pair_prepare_run(struct na_pack *w);
 void na_pair_give_up_run(struct na_pack *w);
-/* A run's contents, at `from`, into the file, and the file in their place, by `map`. No lock. */
-typedef int na_pair_map(const struct na_pool *pool, uint64_t at, size_t bytes, void *to);
-int na_pair_map_run(struct na_pack *w, const char *from, na_pair_map *map, uint64_t *at);
+/* A run's contents, at `from`, into the file, and the file in their place. No lock. */
+int na_pair_map_run(struct na_pack *w, const char *from, uint64_t *at);
 void na_pair_join_run(struct na_pack *w, uint64_t at);
 /* Whether there may be so many more edges between mappings. */
 bool na_pair_has_mappings(const struct na_pack *w, uint64_t more);

@@ -153,9 +153,13 @@ static struct na_span *best_partial(const struct na_cache *c, struct na_kind *ki
 
 	*has_free = false;
 	for (int i = 0; span && i < LOOK; i++, span = span->next) {
-		if (span->used == na_span_carved(span))
+		uint32_t off = na_popcount(na_turn_bits(c, span));
+
+		if (span->used + off == na_span_carved(span)) {
 			na_cache_collect(span);
-		if (span->used + na_popcount(na_turn_bits(c, span)) < na_span_carved(span)) {
+			off = na_popcount(na_turn_bits(c, span));
+		}
+		if (span->used + off < na_span_carved(span)) {
 			*has_free = true;
 			return span;
 		}

@@ -138,7 +138,7 @@ static int end_run(struct na_pack *w)
 		return 0;
 	rc = na_pair_prepare_run(w);
 	if (rc == 0)
-		rc = na_pair_map_run(w, (const char *)na_pair_address(w, &w->items[w->run]), na_frames_map, &at);
+		rc = na_pair_map_run(w, (const char *)na_pair_address(w, &w->items[w->run]), &at);
 	if (rc == 0) {
 		join_run(w, at);
 		na_os.populate((void *)na_pair_address(w, &w->items[w->run]), (size_t)w->run_count * w->unit_bytes);

@@ -123,7 +123,7 @@ static int stage_run(struct na_pack *w, uint32_t first, uint32_t count)
 	w->run_count = count;
 	rc = make_frames(w);
 	if (rc == 0)
-		rc = na_pair_map_run(w, (const char *)na_pair_address(w, &w->items[first]), na_frames_map, &at);
+		rc = na_pair_map_run(w, (const char *)na_pair_address(w, &w->items[first]), &at);
 	if (rc == 0)
 		join(w, at);
 	else

@@ -25,12 +25,13 @@
 /* Whether caches that have `merges` turn; written when a program arms or ends merging, read by any, relaxed: sooner or later is as good. */
 extern _Atomic bool na_turns_armed;
 
-/* Of blocks of threads in the concurrent mode only. */
+/* Of blocks of threads in the concurrent mode only, which the hardened mode does not have. */
 static inline bool na_turns(const struct na_cache *c)
 {
 	if (atomic_load_explicit(&c->state, memory_order_relaxed) == NA_CACHE_NAMED)
 		return c->merges && atomic_load_explicit(&na_turns_armed, memory_order_relaxed);
-	return __atomic_load_n(&na_options.defrag_concurrent, __ATOMIC_RELAXED) != NA_CONCURRENT_OFF;
+	return __atomic_load_n(&na_options.defrag_concurrent, __ATOMIC_RELAXED) != NA_CONCURRENT_OFF &&
+	       !na_options.harden;
 }
 
 /* The slot that comes first, less than 64; those before it are put off. */

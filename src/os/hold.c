@@ -7,7 +7,7 @@
  * something else there takes that lock for writing, so whoever is to wait is queued by then, and UFFDIO_WAKE on the addresses, which needs no mapping of
  * ours there any more, lets all of them retry: they find the new mapping. The kernel itself wakes nobody when a mapping is replaced.
  *
- * What undoes a hold must not fail. It is tried again, for a tenth of a second at most, then done in another way (hold_move.c); if there is none left the process ends with
+ * What undoes a hold must not fail. It is tried again, a thousand times at most, then done in another way (hold_move.c); if there is none left the process ends with
  * a message: never with other contents, nor with threads that wait for ever.
  */
 #include "os/hold.h"
@@ -17,7 +17,6 @@
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -45,7 +44,7 @@ static int open_faults(uint64_t feature, int *out)
 		close(fd);
 		fd = high;
 	}
-	if (ioctl(fd, UFFDIO_API, &api) < 0)
+	if (na_hold_control(fd, UFFDIO_API, &api) < 0)
 		rc = errno == EINVAL ? -ENOSYS : -errno;
 	if (rc < 0)
 		close(fd);
@@ -54,15 +53,23 @@ static int open_faults(uint64_t feature, int *out)
 	return rc;
 }
 
+/* A program that has closed it may have a file of its own under that number. */
+static bool is_ours(int fd)
+{
+	struct uffdio_range page = { (uintptr_t)&na_os & ~(uintptr_t)(NA_PAGE - 1), NA_PAGE };
+
+	return fd >= 0 && na_hold_control(fd, UFFDIO_WAKE, &page) == 0;
+}
+
 int na_hold_watch(const struct na_hold *h, void *at, size_t size, uint64_t mode)
 {
 	struct uffdio_register r = { .range = { (uintptr_t)at, size }, .mode = mode };
 	struct uffdio_range range = r.range;
-	int rc = ioctl(h->fd, UFFDIO_REGISTER, &r) < 0 ? -errno : 0;
+	int rc = na_hold_control(h->fd, UFFDIO_REGISTER, &r) < 0 ? -errno : 0;
 
-	/* Of several mappings the first may be registered already. */
-	if (rc < 0)
-		ioctl(h->fd, UFFDIO_UNREGISTER, &range);
+	/* Of several mappings the first may be registered already; of other failures nothing is, or (-EBUSY) by somebody else. */
+	if (rc == -ENOMEM)
+		na_hold_control(h->fd, UFFDIO_UNREGISTER, &range);
 	return rc;
 }
 
@@ -70,7 +77,7 @@ void na_hold_wake(const struct na_hold *h)
 {
 	struct uffdio_range range = { (uintptr_t)h->at, h->size };
 
-	ioctl(h->fd, UFFDIO_WAKE, &range);
+	na_hold_control(h->fd, UFFDIO_WAKE, &range);
 }
 
 /* And who waits there tries again: the kernel wakes those of missing pages only. What stayed registered would be waited for, once its memory has gone back:
@@ -80,9 +87,10 @@ void na_hold_unwatch(struct na_hold *h, size_t from)
 	struct uffdio_range range = { (uintptr_t)h->at + from, h->size - from };
 	int tries = 0;
 
-	while (ioctl(h->fd, UFFDIO_UNREGISTER, &range) < 0 && (errno == ENOMEM || errno == EAGAIN))
-		if (!na_hold_again(&tries)) {
-			close(h->fd);
+	while (na_hold_control(h->fd, UFFDIO_UNREGISTER, &range) < 0)
+		if ((errno != ENOMEM && errno != EAGAIN) || !na_hold_again(&tries)) {
+			if (is_ours(h->fd))
+				syscall(SYS_close, h->fd);
 			h->fd = -1;
 			return; /* which has woken everybody */
 		}
@@ -104,6 +112,9 @@ bool na_hold_again(int *tries)
 
 void na_hold_give_up(const char *why)
 {
+	struct sigaction end = { .sa_handler = SIG_DFL };
+
+	sigaction(SIGABRT, &end, NULL); /* a handler of the program's might wait for what is held */
 	na_log(NA_LOG_ERROR,
 	       "pages that were taken to be merged cannot be given back (%s: error %d): the process ends here", why,
 	       errno);
@@ -133,14 +144,6 @@ int na_hold_open(enum na_concurrent way, struct na_hold *out)
 	return rc;
 }
 
-/* A program that has closed it may have a file of its own under that number. */
-static bool is_ours(int fd)
-{
-	struct uffdio_range page = { (uintptr_t)&na_os & ~(uintptr_t)(NA_PAGE - 1), NA_PAGE };
-
-	return fd >= 0 && ioctl(fd, UFFDIO_WAKE, &page) == 0;
-}
-
 void na_hold_close(struct na_hold *hold)
 {
 	int saved = errno;
@@ -157,14 +160,13 @@ void na_hold_close(struct na_hold *hold)
 
 /* ---- userfaultfd ---- */
 
-static int set_protection(const struct na_hold *h, bool on)
+static int set_protection(const struct na_hold *h)
 {
-	struct uffdio_writeprotect w = { .range = { (uintptr_t)h->at, h->size },
-					 .mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0 };
+	struct uffdio_writeprotect w = { .range = { (uintptr_t)h->at, h->size }, .mode = UFFDIO_WRITEPROTECT_MODE_WP };
 	int rc, tries = 0;
 
 	do
-		rc = ioctl(h->fd, UFFDIO_WRITEPROTECT, &w);
+		rc = na_hold_control(h->fd, UFFDIO_WRITEPROTECT, &w);
 	while (rc < 0 && errno == EAGAIN && na_hold_again(&tries));
 	return rc < 0 ? -errno : 0;
 }
@@ -178,7 +180,7 @@ static int begin_protect(struct na_hold *h, const void **contents)
 		return rc;
 	for (size_t i = 0; i < h->size; i += NA_PAGE)
 		(void)*(volatile const char *)(h->at + i);
-	rc = set_protection(h, true);
+	rc = set_protection(h);
 	*contents = h->at;
 	if (rc < 0)
 		na_hold_unwatch(h, 0); /* and what protection there is */

@@ -47,5 +47,7 @@ int na_hold_begin(struct na_hold *hold, void *at, size_t size, const void **cont
 void na_hold_end(struct na_hold *hold, size_t replaced);
 /* Memory of pages that were replaced goes back: at the latest now. */
 void na_hold_drop(struct na_hold *hold);
+/* Ends the process: what was taken can be brought back by no means. */
+__attribute__((noreturn)) void na_hold_give_up(const char *why);
 
 #endif

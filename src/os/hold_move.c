@@ -4,7 +4,8 @@
  *
  * They must come back if they are not replaced, for nobody else has their contents. In this order, each page by the first way that works: they are moved;
  * copied (the kernel moves no page that somebody has pinned meanwhile); or the mapping `aside` itself goes to where they were, with all that is in it, which takes
- * neither memory nor a mapping there: kernels before 6.12 can leave a hole where they could not map something else. Other threads see either nothing, and
+ * no memory: kernels before 6.12 can leave a hole where they could not map something else. A hole is taken possession of first, for another thread may be
+ * about to be given these addresses. Other threads see either nothing, and
  * wait, or the contents. Pages that came back by the last way have the process's policy of memory, and are never huge.
  *
  * What was replaced stays in `aside`, which is used from its start to its end, and goes back at once, 64 pages a call: each call interrupts all processors that run
@@ -15,7 +16,6 @@
 
 #include <errno.h>
 #include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -69,14 +69,14 @@ static int take_away(const struct na_hold *h, size_t *done)
 		struct move m = moving(h, h->aside + h->used + *done, h->at + *done, length);
 		struct uffdio_zeropage z = { .range = { m.dst, NA_PAGE } };
 
-		if (ioctl(h->fd, MOVE, &m) == 0)
+		if (na_hold_control(h->fd, MOVE, &m) == 0)
 			*done += length;
 		else if (m.moved > 0)
 			*done += (size_t)m.moved;
 		else if (errno == EINVAL &&
 			 length > NA_PAGE) /* neighbours in different mappings: no call goes over both */
 			most = NA_PAGE;
-		else if (errno == ENOENT && (ioctl(h->fd, UFFDIO_ZEROPAGE, &z) == 0 || errno == EEXIST))
+		else if (errno == ENOENT && (na_hold_control(h->fd, UFFDIO_ZEROPAGE, &z) == 0 || errno == EEXIST))
 			*done += NA_PAGE;
 		else if (errno != EAGAIN || !na_hold_again(&tries))
 			return -errno;
@@ -84,11 +84,26 @@ static int take_away(const struct na_hold *h, size_t *done)
 	return 0;
 }
 
+/* Nothing is mapped there any more, and was reserved for us now; or something is; or, false, that is another thread's by now, or nothing can be had. */
+static bool is_mine(char *to, size_t size)
+{
+	unsigned char there;
+	long at;
+
+	if (syscall(SYS_mincore, to, NA_PAGE, &there) == 0 || errno != ENOMEM)
+		return true;
+	at = syscall(SYS_mmap, to, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+		     -1, 0);
+	return at == (long)(uintptr_t)to;
+}
+
 /* All pages from `done` on at once, as a mapping. */
 static bool bring_mapping(const struct na_hold *h, size_t done, size_t size)
 {
 	char *to = h->at + done;
 
+	if (!is_mine(to, size - done))
+		return false;
 	if (syscall(SYS_mremap, h->aside + h->used + done, size - done, size - done,
 		    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != (long)(uintptr_t)to)
 		return false;
@@ -104,13 +119,13 @@ static void bring_back(const struct na_hold *h, size_t done, size_t size)
 		struct move m = moving(h, h->at + done, h->aside + h->used + done, size - done);
 		struct uffdio_copy c = { .dst = m.dst, .src = m.src, .len = NA_PAGE };
 
-		if (ioctl(h->fd, MOVE, &m) == 0)
+		if (na_hold_control(h->fd, MOVE, &m) == 0)
 			return;
 		if (m.moved > 0)
 			done += (size_t)m.moved;
 		else if (errno == EAGAIN && na_hold_again(&tries))
 			continue;
-		else if (ioctl(h->fd, UFFDIO_COPY, &c) == 0 || errno == EEXIST)
+		else if (na_hold_control(h->fd, UFFDIO_COPY, &c) == 0 || errno == EEXIST)
 			done += NA_PAGE;
 		else if (bring_mapping(h, done, size))
 			return;

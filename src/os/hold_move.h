@@ -4,11 +4,17 @@
 #define NA_OS_HOLD_MOVE_H
 
 #include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "os/hold.h"
 
 #define NA_HOLD_MOVE_FEATURE ((uint64_t)1 << 16) /* UFFD_FEATURE_MOVE; older headers do not have it */
 #define NA_HOLD_TRIES	     1000
+
+/* ioctl(2), raw: a library's function of that name might wait for who waits for us. */
+#define na_hold_control(fd, request, argument) syscall(SYS_ioctl, fd, request, argument)
 
 /* Where pages are taken to. 0 or -errno. */
 int na_hold_move_open(struct na_hold *h);
@@ -23,7 +29,5 @@ void na_hold_unwatch(struct na_hold *h, size_t from);
 void na_hold_wake(const struct na_hold *h);
 /* Waits for a moment; false: it was tried often enough. */
 bool na_hold_again(int *tries);
-/* Ends the process: what was taken can be brought back by no means. */
-__attribute__((noreturn)) void na_hold_give_up(const char *why);
 
 #endif

@@ -38,7 +38,8 @@ static int look(const struct na_memfile *file)
 {
 	struct stat s;
 
-	if (fstat(file->fd, &s) < 0)
+	/* Raw, as in na_memfile_write(): they are called while pages are held, when a library's function of that name might wait for who waits for them. */
+	if (syscall(SYS_newfstatat, file->fd, "", &s, AT_EMPTY_PATH) < 0)
 		return -ESTALE;
 	return s.st_dev == file->device && s.st_ino == file->inode ? 0 : -ESTALE;
 }
@@ -130,7 +131,7 @@ int na_memfile_write(const struct na_memfile *file, const void *from, size_t siz
 	int saved = begin(), rc = look(file);
 
 	while (rc == 0 && size) {
-		ssize_t n = pwrite(file->fd, from, size, (off_t)at);
+		ssize_t n = syscall(SYS_pwrite64, file->fd, from, size, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -204,8 +205,11 @@ int na_memfile_switch(const struct na_memfile *file, uint64_t at, size_t size, v
 
 	na_os_count_call();
 	for (int tries = 0; rc == 0 && tries < TRIES; tries++) {
-		if (syscall(SYS_mmap, to, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
-			    file->fd, (off_t)at) == (long)(uintptr_t)to)
+		int fixed = tries ? MAP_FIXED_NOREPLACE
+				  : MAP_FIXED; /* what was ours is gone: another thread's may be there by now */
+
+		if (syscall(SYS_mmap, to, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | fixed, file->fd,
+			    (off_t)at) == (long)(uintptr_t)to)
 			break;
 		rc = -errno;
 		if (is_hole(to) &&

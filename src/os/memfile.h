@@ -38,7 +38,7 @@ int na_memfile_punch(const struct na_memfile *file, uint64_t at, size_t size);
  * *to is NULL. */
 int na_memfile_map(const struct na_memfile *file, uint64_t at, size_t size, void **to);
 /* The same at a place where no thread may write just now (hold.h): a raw system call, so that nobody's hook runs. It is tried again where
- * a kernel has left a hole. */
+ * a kernel has left a hole; -EEXIST: another thread's mapping is there by now, so that nothing can come back. */
 int na_memfile_switch(const struct na_memfile *file, uint64_t at, size_t size, void *to);
 /* New private zeroed memory in place of whatever is there. On failure that is as it was, or on kernels before 6.12, which check what may be committed
  * after they have unmapped, gone: not to be called where memory is not overcommitted. */

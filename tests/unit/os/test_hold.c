@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Pages that are held (os/hold.h) when the system refuses a call: whatever fails, and however often, contents are there again, nobody waits for ever, and nothing
- * is tried for ever. ioctl() and syscall(), by which hold.c speaks with the system, are this program's: a test has the calls that it names fail.
+ * is tried for ever. syscall(), by which hold.c speaks with the system, is this program's: a test has the calls that it names fail.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,6 +15,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,47 +69,78 @@ static int fail_with(int error)
 	return -1;
 }
 
+static long (*real)(long, ...);
+
+static void find_real(void)
+{
+	if (!real)
+		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+}
+
+/* By which hold.c speaks with the system, ioctl(2) as well. */
+static const struct refusal *refused_control(int fd, unsigned long request, void *argument)
+{
+	const struct refusal *r = refused(request, request == MOVE && *(uint64_t *)argument == (uintptr_t)page);
+	struct uffdio_register half;
+
+	if (r && r->half) {
+		half = *(struct uffdio_register *)argument;
+		half.range.len = NA_PAGE;
+		real(SYS_ioctl, fd, request, &half);
+	}
+	return r;
+}
+
+long syscall(long number, ...)
+{
+	const struct refusal *r;
+	va_list args;
+	long a[6];
+
+	find_real();
+	va_start(args, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	r = number == SYS_ioctl ? refused_control((int)a[0], (unsigned long)a[1], (void *)a[2]) :
+				  refused((unsigned long)number, false);
+	if (!r)
+		return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (r->half && number == SYS_mmap) /* before 6.12: what was there is gone */
+		munmap((void *)a[0], (size_t)a[1]);
+	else if (r->half && number != SYS_ioctl)
+		real(number, a[0], NA_PAGE, a[2]);
+	return fail_with(r->error);
+}
+
+/* A library's own functions of these names, as tools for input and output preload: they would wait for who waits for us. */
+static _Atomic int wrapped;
+
 int ioctl(int fd, unsigned long request, ...)
 {
-	struct uffdio_register half;
-	const struct refusal *r;
 	va_list args;
 	void *argument;
 
 	va_start(args, request);
 	argument = va_arg(args, void *);
 	va_end(args);
-	r = refused(request, request == MOVE && *(uint64_t *)argument == (uintptr_t)page);
-	if (!r)
-		return (int)syscall(SYS_ioctl, fd, request, argument);
-	if (r->half) {
-		half = *(struct uffdio_register *)argument;
-		half.range.len = NA_PAGE;
-		syscall(SYS_ioctl, fd, request, &half);
-	}
-	return fail_with(r->error);
+	find_real();
+	atomic_fetch_add(&wrapped, 1);
+	return (int)real(SYS_ioctl, fd, request, argument);
 }
 
-long syscall(long number, ...)
+ssize_t pwrite(int fd, const void *from, size_t size, off_t at)
 {
-	static long (*real)(long, ...);
-	const struct refusal *r = number == SYS_ioctl ? NULL : refused((unsigned long)number, false);
-	va_list args;
-	long a[6];
+	find_real();
+	atomic_fetch_add(&wrapped, 1);
+	return (ssize_t)real(SYS_pwrite64, fd, from, size, at);
+}
 
-	if (!real)
-		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-	va_start(args, number);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(args, long);
-	va_end(args);
-	if (!r)
-		return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-	if (r->half && number == SYS_mmap) /* before 6.12: what was there is gone */
-		munmap((void *)a[0], (size_t)a[1]);
-	else if (r->half)
-		real(number, a[0], NA_PAGE, a[2]);
-	return fail_with(r->error);
+int fstat(int fd, struct stat *out)
+{
+	find_real();
+	atomic_fetch_add(&wrapped, 1);
+	return (int)real(SYS_newfstatat, fd, "", out, AT_EMPTY_PATH);
 }
 
 static struct refusal *refuse(int i, unsigned long what, int from, int times, int error)
@@ -194,6 +228,28 @@ static int half_registered(void *argument)
 	return check_failures != 0;
 }
 
+/* Watched by somebody else, who goes on to be told. */
+static int anothers(void *argument)
+{
+	struct na_hold other;
+	const void *contents;
+
+	if (!can(*(enum na_concurrent *)argument))
+		return 0;
+	REQUIRE(na_hold_open(NA_CONCURRENT_USERFAULTFD, &other) == 0);
+	two_mappings();
+	CHECK_EQ(na_hold_begin(&other, page, HELD, &contents), 0);
+	refuse(0, UFFDIO_UNREGISTER, NEVER, 0, 0);
+	CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), -EBUSY);
+	CHECK_EQ(refusals[0].seen, 0); /* which older kernels take for the other's */
+	refuse_nothing();
+	na_hold_end(&other, 0);
+	check_untouched('a');
+	na_hold_close(&other);
+	na_hold_close(&hold);
+	return check_failures != 0;
+}
+
 /* Nothing is brought back as it should be: by moving (of the kernel's own reasons, and for there is nothing mapped any more), and by copying either. */
 static void not_back(int error, int copy_error, int times, bool hole)
 {
@@ -270,12 +326,12 @@ static int not_unregistered(void *argument)
 	enum na_concurrent way = *(enum na_concurrent *)argument;
 	const void *contents;
 
-	for (int times = 1; times <= NEVER; times += NEVER - 1) {
+	for (int round = 0; round < 3; round++) {
 		if (!can(way))
 			return 0;
 		two_mappings();
 		CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), 0);
-		refuse(0, UFFDIO_UNREGISTER, 0, times, ENOMEM);
+		refuse(0, UFFDIO_UNREGISTER, 0, round ? NEVER : 1, round == 2 ? EINVAL : ENOMEM);
 		na_hold_end(&hold, 0);
 		CHECK_MSG(refusals[0].seen < 10000, "tried %d times", refusals[0].seen);
 		refuse_nothing();
@@ -343,6 +399,14 @@ static int stays_read_only(void *argument)
 	return check_failures != 0;
 }
 
+static void take_the_place(void)
+{
+	if (!refusals[1].seen) /* when it was looked whether nothing is there */
+		return;
+	REQUIRE(mmap(page, HELD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == page);
+	page[0] = 't';
+}
+
 /* Kernels before 6.12 unmap what is there, and fail then: what was to be mapped is tried again, or nothing would be there. */
 static int switch_leaves_a_hole(void *unused)
 {
@@ -360,6 +424,13 @@ static int switch_leaves_a_hole(void *unused)
 	refuse_nothing();
 	for (size_t i = 0; i < HELD; i++)
 		CHECK(page[i] == 'a');
+	/* Another thread is given the place meanwhile: that is not mapped over. */
+	refuse(0, SYS_mmap, 0, 1, ENOMEM)->half = true;
+	refuse(1, SYS_sched_yield, 0, 1, EAGAIN);
+	in_the_middle = take_the_place;
+	CHECK_EQ(na_memfile_switch(&file, 0, HELD, page), -EEXIST);
+	refuse_nothing();
+	CHECK(page[0] == 't' && page[1] == 0);
 	na_memfile_close(&file);
 	munmap(page, HELD);
 	return check_failures != 0;
@@ -381,9 +452,11 @@ static int partly_replaced(void *argument)
 		REQUIRE(pthread_create(&thread, NULL, write_there, NULL) == 0);
 		CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), 0);
 		let_it_come();
+		atomic_store(&wrapped, 0);
 		CHECK_EQ(na_memfile_write(&file, contents, replaced, 0), 0);
 		CHECK_EQ(na_memfile_switch(&file, 0, replaced, page), 0);
 		na_hold_end(&hold, replaced);
+		CHECK_EQ(atomic_load(&wrapped), 0);
 		pthread_join(thread, NULL);
 		CHECK(page[5] == 'w');
 		for (size_t i = 6; i < HELD; i++)
@@ -403,11 +476,13 @@ static int partly_replaced(void *argument)
 /* Nothing can be done, by any means: the process ends, and says why, rather than go on with other contents or wait for ever. */
 static int hopeless(void *unused)
 {
+	const struct rlimit none = { 0, 0 };
 	const void *contents;
 
 	(void)unused;
 	if (!can(NA_CONCURRENT_MOVE))
 		return 77;
+	setrlimit(RLIMIT_CORE, &none);
 	two_mappings();
 	CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), 0);
 	refuse(0, MOVE, 0, NEVER, ENOMEM);
@@ -432,6 +507,7 @@ static void calls_fail(void)
 
 	for (size_t i = 0; i < 2; i++) {
 		good("half registered", half_registered, &ways[i]);
+		good("another's", anothers, &ways[i]);
 		good("not unregistered", not_unregistered, &ways[i]);
 		good("not protected", not_protected, &errors[i]);
 		good("stays read-only", stays_read_only, &few[i]);
