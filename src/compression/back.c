@@ -172,7 +172,8 @@ int na_raw_open(void)
 		na_raw.space = na_workspace_make();
 	if (!na_raw.space)
 		return -ENOMEM;
-	memset(na_raw.space, 1, sizeof(na_raw.space->planes)); /* there before memory is short */
+	memset(na_raw.space->planes, 1, sizeof(na_raw.space->planes)); /* there before memory is short */
+	memset(na_raw.space->deltas, 1, NA_PARTS);
 	memset(na_raw.space->piece, 1, sizeof(na_raw.space->piece));
 	rc = na_os.fault_open(&na_raw.faults);
 	if (rc < 0)

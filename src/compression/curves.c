@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Planes of second differences: planes.h. */
+#include <stddef.h>
 #include <string.h>
 
 #include "compression/planes.h"
@@ -8,7 +9,7 @@
 #define NEAR  4 /* elements: a register of 32 bytes */
 #define FAR   (2 * NEAR)
 
-static uint64_t element(const uint8_t *p, size_t i)
+static uint64_t element(const uint8_t *p, ptrdiff_t i)
 {
 	uint64_t v;
 
@@ -25,8 +26,8 @@ static uint64_t folded(uint64_t v)
 /* What the i-th is expected to be; `before`: elements that there are in front of p. */
 static uint64_t expected(const uint8_t *p, size_t i, size_t before)
 {
-	uint64_t near = i + before < NEAR ? 0 : element(p - WIDTH * NEAR, i),
-		 far = i + before < FAR ? 0 : element(p - WIDTH * FAR, i);
+	uint64_t near = i + before < NEAR ? 0 : element(p, (ptrdiff_t)i - NEAR),
+		 far = i + before < FAR ? 0 : element(p, (ptrdiff_t)i - FAR);
 
 	return 2 * near - far;
 }
@@ -34,7 +35,7 @@ static uint64_t expected(const uint8_t *p, size_t i, size_t before)
 static void split_plain(const uint8_t *from, size_t i, size_t n, uint8_t *const *planes)
 {
 	for (; i < n; i++) {
-		uint64_t v = folded(element(from, i) - expected(from, i, 0));
+		uint64_t v = folded(element(from, (ptrdiff_t)i) - expected(from, i, 0));
 
 		for (unsigned int k = 0; k < WIDTH; k++)
 			planes[k][na_plane_place(i, n, WIDTH)] = (uint8_t)(v >> (8 * NA_PLANE_BYTE(k, WIDTH)));

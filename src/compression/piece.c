@@ -252,6 +252,7 @@ static bool open_planes(struct na_workspace *w, const struct na_code *code, cons
 static bool join_planes(struct na_workspace *w, const struct na_code *code, const uint8_t *starts, struct plane *planes,
 			uint8_t *to)
 {
+	_Static_assert(NA_DELTAS_BLOCK + NA_PLANES * APART <= NA_PARTS, "room for parts");
 	unsigned int width = na_filter_width(code->filter);
 	size_t n = code->original / width, most = NA_DELTAS_BLOCK / width, count;
 	const uint8_t *parts[NA_PLANES];

@@ -7,9 +7,9 @@
  *   filter NONE     one plane, the bytes as they are
  *   filter PLANES   element width 4 or 8: a plane for each byte of an element, then the bytes left over
  *   filter DELTAS   the same of differences of neighbours (index ramps, smooth fields)
- *   filter CURVES   the same of differences of these, of elements of 8 bytes (smooth fields)
+ *   filter CURVES   the same of second differences, with the elements 4 and 8 before, of elements of 8 bytes (smooth fields)
  *
- * In front of all planes is a table of their lengths, two bytes each, and what deltas start from.
+ * In front of all planes is a table of their lengths, two bytes each, and behind it, of DELTAS only, what they start from.
  *
  * Each plane is RAW, BITS (bits.h: of groups of bytes the bits that vary) or LZ4 (LZ4's block). BITS costs next to
  * nothing; LZ4 must save a fifth more, and is tried on the planes of which the plan has not learnt that it does not. So a plane in which nothing

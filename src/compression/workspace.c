@@ -48,7 +48,8 @@ int na_workspace_start(void)
 	w = na_workspace_make();
 	if (!w)
 		return -ENOMEM;
-	memset(w, 1, sizeof(w->planes)); /* what a restoration needs */
+	memset(w->planes, 1, sizeof(w->planes)); /* what a restoration needs */
+	memset(w->deltas, 1, NA_PARTS);
 	na_lock(&table[0].lock);
 	if (!space_of(0)) {
 		atomic_store_explicit(&table[0].space, w, memory_order_release);

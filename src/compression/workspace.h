@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What compressing or restoring a piece needs besides the piece: buffers and LZ4's state, 700 KiB of addresses of which a restoration
- * touches 64 KiB. Too much for a thread's stack, and it may not come from malloc: there are a few, mapped when first needed, each with a
+ * touches 88 KiB. Too much for a thread's stack, and it may not come from malloc: there are a few, mapped when first needed, each with a
  * lock. Who finds all taken waits for one; who finds that no more can be mapped shares those that there are.
  *
  * The first is there, and touched, from na_workspace_start() on, so that restoring never fails for want of memory. The thread that answers
@@ -20,10 +20,11 @@
 
 #define NA_PIECE ((size_t)64 << 10)
 #define NA_SLACK 4096 /* lengths of planes, a tail, and what packing a plane may take more than it has */
+#define NA_PARTS (NA_DELTAS_BLOCK + NA_SLACK) /* of `deltas`: what a restoration unpacks to */
 
 struct na_workspace {
 	uint8_t planes[NA_PIECE + NA_SLACK];
-	uint8_t deltas[NA_PIECE];	     /* of a sample; and what LZ4 makes of a plane */
+	uint8_t deltas[NA_PIECE]; /* of a sample; what LZ4 makes of a plane; parts of planes when restoring */
 	uint8_t out[2][NA_PIECE + NA_SLACK]; /* payloads; two, where two filters compete */
 	uint8_t piece[NA_PIECE];	     /* for who restores to elsewhere */
 	uint8_t sample[NA_PIECE / 8];

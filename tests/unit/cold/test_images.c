@@ -181,6 +181,8 @@ static bool answered_between(uint8_t *p)
 	assert_int_equal(compress_memory(p), MEMORY_ERROR_NONE);
 	b = na_raw.blocks[0];
 	assert_ptr_equal(b->block, p);
+	for (uint32_t i = 0; i < b->pieces; i++)
+		assert_int_equal(b->piece[i].state, NA_RAW_AWAY);
 	meeting = (struct meeting){ .page = p + MANY / 2 };
 	assert_int_equal(pthread_create(&thread, NULL, ask, NULL), 0);
 	*(uint8_t *)b->piece[1].payload ^= 1;
@@ -195,12 +197,13 @@ static bool answered_between(uint8_t *p)
 static void raw_blocks_are_answered_for_meanwhile(void **unused)
 {
 	memory_hints_t cold = { .lifetime = LIFETIME_LONG, .priority = PRIORITY_LOW };
-	uint8_t *p = optimized_allocate(MANY, &cold);
+	uint8_t *p;
 	int attempts = 0;
 
 	(void)unused;
 	if (na_cold_raw_refused() < 0)
 		skip();
+	p = optimized_allocate(MANY, &cold);
 	contents_fill(p, MANY, CONTENTS_FLOATS, 3);
 	while (!answered_between(p))
 		assert_true(++attempts < ATTEMPTS);

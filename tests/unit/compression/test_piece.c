@@ -174,7 +174,7 @@ static void pack_and_unpack(const struct na_bits_way *way, const uint8_t *from, 
 
 static void bits_are_packed_alike_in_all_ways(void **state)
 {
-	static uint8_t from[20000];
+	static uint8_t from[NA_PIECE];
 	uint64_t seed = 4;
 	uint8_t varies;
 
@@ -184,7 +184,7 @@ static void bits_are_packed_alike_in_all_ways(void **state)
 		uint8_t mask = (uint8_t)contents_next(&seed);
 
 		for (size_t i = 0; i < n; i++) /* runs of one byte, and some bits of noise */
-			from[i] = i / 700 % 3 ? 7 : (uint8_t)(contents_next(&seed) & mask);
+			from[i] = i / (round % 4 ? 700 : 15000) % 3 ? 7 : (uint8_t)(contents_next(&seed) & mask);
 		for (int i = 0; i < NA_BITS_WAYS; i++)
 			if (na_bits_ways[i].runs())
 				pack_and_unpack(&na_bits_ways[i], from, n, na_bits_measure(from, n, &varies));
@@ -398,6 +398,36 @@ static void fuzzed_payloads_touch_nothing_else(void **state)
 	}
 }
 
+/* Planes whose parts of 16 KiB are one byte, another one, mixed from that byte on, and that byte again: what is not written again must be it. */
+static void parts_of_one_byte_are_told_from_one_another(void **state)
+{
+	static uint64_t from[NA_PIECE / 8];
+	static uint8_t payload[NA_PIECE + NA_SLACK];
+	const size_t part = NA_DELTAS_BLOCK / 8;
+	struct na_plan plan = { .effort = balanced, .filter = NA_FILTER_PLANES8, .second = NA_FILTER_PLANES8 };
+	struct na_code code;
+	uint64_t seed = 5;
+	unsigned int length;
+
+	(void)state;
+	for (size_t i = 0; i < NA_PIECE / 8; i++)
+		from[i] = (i < part ? 1 : i / part == 2 && i % part >= 64 ? contents_next(&seed) % 8 : 2) *
+			  UINT64_C(0x0101010101010101);
+	memcpy(payload, na_piece_compress(w, &plan, from, NA_PIECE, &code), NA_PIECE);
+	assert_int_equal(code.modes, 0xaaaa); /* NA_PLANE_BITS, all */
+	assert_int_equal(restored(&code, payload, NA_PIECE, from), 0);
+	/* A run that is longer than the plane; a plane that is longer than what it stands for. */
+	length = payload[14] | (unsigned int)payload[15] << 8;
+	payload[code.length - 1]++;
+	assert_int_equal(decoded(&code, payload), -EBADMSG);
+	payload[code.length - 1]--;
+	memcpy(payload + code.length, "\2\0\0", 3);
+	payload[14] = (uint8_t)(length + 3);
+	payload[15] = (uint8_t)((length + 3) >> 8);
+	code.length += 3;
+	assert_int_equal(decoded(&code, payload), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +440,7 @@ int main(void)
 		cmocka_unit_test(every_flipped_bit_is_found),
 		cmocka_unit_test(truncated_payloads_are_refused_whatever_the_checksum_says),
 		cmocka_unit_test(fuzzed_payloads_touch_nothing_else),
+		cmocka_unit_test(parts_of_one_byte_are_told_from_one_another),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
