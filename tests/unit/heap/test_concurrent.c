@@ -193,6 +193,59 @@ static void threads_end(void)
 	CHILD_GOOD(&c, "blocks of threads that have ended");
 }
 
+/* ---- neighbours ---- */
+
+static size_t longest;
+static bool every_eighth_is_pinned;
+
+static int begin_looking_on(struct na_hold *h, void *at, size_t size, const void **contents)
+{
+	longest = size > longest ? size : longest;
+	for (size_t i = 0; every_eighth_is_pinned && i < size; i += NA_PAGE)
+		if (((uintptr_t)at + i) / NA_PAGE % 8 == 0)
+			return -EBUSY;
+	return na_hold_begin(h, at, size, contents);
+}
+
+/* They are held together, and one that is pinned leaves the others to be merged. */
+static int come_together(void *unused)
+{
+	struct na_concurrent_figures f;
+	uint64_t all, most;
+
+	(void)unused;
+	na_os.hold_begin = begin_looking_on;
+	scatter(40000, 64, 8);
+	all = merge().mapped_bytes;
+	CHECK_MSG(longest >= 4 * NA_PAGE && longest <= 64 << 10, "%zu bytes at most", longest);
+	na_concurrent_figures(&f);
+	CHECK_EQ(f.busy, 0);
+	check_blocks();
+	free_blocks();
+	na_heap_flush();
+	na_merging_restore();
+	every_eighth_is_pinned = true;
+	scatter(40000, 64, 8);
+	most = merge().mapped_bytes;
+	CHECK_MSG(most >= all / 4 * 3 && most < all, "%llu bytes of addresses of %llu", (unsigned long long)most, (unsigned long long)all);
+	na_concurrent_figures(&f);
+	CHECK_MSG(f.busy >= 40000 * 64 / NA_PAGE / 8 / 2 && f.busy <= 40000 * 64 / NA_PAGE / 8 * 2, "%llu were pinned", (unsigned long long)f.busy);
+	check_blocks();
+	validate();
+	free_blocks();
+	return check_failures != 0;
+}
+
+static void neighbours_come_together(void)
+{
+	struct child c;
+
+	if (!can(NA_CONCURRENT_MOVE) && !can(NA_CONCURRENT_MPROTECT))
+		return;
+	child_run(come_together, NULL, &c);
+	CHILD_GOOD(&c, "neighbours");
+}
+
 /* ---- who comes to a page that is held ---- */
 
 #define HELD (4 * NA_PAGE)
@@ -696,6 +749,7 @@ int main(void)
 	na_heap_start();
 	RUN(blocks_live_on);
 	RUN(threads_end);
+	RUN(neighbours_come_together);
 	RUN(pages_are_held);
 	RUN(pinned_pages_stay);
 	RUN(faults_are_the_programs);
