@@ -380,30 +380,57 @@ KERNEL_INLINE_ void kernel_paths_(void *const *start, size_t first, size_t last,
 		}
 }
 
+/* Few that begin near each other are not worth judging. Left early, so that it is no loop of vectors for two lists. */
+KERNEL_INLINE_ int kernel_near_(void *const *start, size_t paths)
+{
+	uintptr_t low = UINTPTR_MAX, high = 0;
+
+	if (paths >= KERNEL_PROBES)
+		return 0;
+	for (size_t i = 0; i < paths; i++) {
+		uintptr_t at = (uintptr_t)start[i];
+
+		if (!at)
+			continue;
+		low = at < low ? at : low;
+		high = at > high ? at : high;
+		if (high - low >= 65536)
+			return 0;
+	}
+	return 1;
+}
+
+/* With no cell there is one chunk, and nothing of the run is kept while it is walked. */
 KERNEL_INLINE_ void kernel_walk_(kernel_site_t *site, void *const *start, size_t paths, size_t at_once,
 				 void *(*step)(void *node, size_t path, void *context), void *context)
 {
-	kernel_run_t run = kernel_plain_(0, paths);
+	kernel_run_t run;
+	size_t from = 0, until = paths, distance = at_once ? at_once : 1;
+	int watched = 0;
 
-	run.distance = at_once ? at_once : 1;
-	if (!at_once && paths > 1) {
+	if (!at_once && !kernel_near_(start, paths)) {
 		const void *probe[KERNEL_PROBES];
-		uintptr_t low = UINTPTR_MAX, high = 0;
 
-		/* Few that begin near each other are not worth judging. */
-		for (size_t i = 0; i < (paths < KERNEL_PROBES ? paths : KERNEL_PROBES); i++) {
-			low = (uintptr_t)start[i] < low ? (uintptr_t)start[i] : low;
-			high = (uintptr_t)start[i] > high ? (uintptr_t)start[i] : high;
-		}
-		if (paths >= KERNEL_PROBES || high - low >= 65536) {
-			for (size_t i = 0; i < KERNEL_PROBES; i++)
-				probe[i] = start[paths < KERNEL_PROBES ? i % paths : kernel_place_(i, 0, paths)];
-			begin_kernel_group(&run, site, probe);
-		}
+		for (size_t i = 0, next = 0; i < KERNEL_PROBES; i++, next = next + 1 < paths ? next + 1 : 0)
+			probe[i] = start[paths < KERNEL_PROBES ? next : kernel_place_(i, 0, paths)];
+		run = kernel_plain_(0, paths);
+		run.distance = 1;
+		begin_kernel_group(&run, site, probe);
+		until = run.until;
+		distance = run.distance;
+		watched = run.cell != NULL;
 	}
-	for (; run.from < paths; kernel_next_(&run, run.until))
-		kernel_paths_(start, run.from, run.until, run.distance < KERNEL_AT_ONCE ? run.distance : KERNEL_AT_ONCE,
-			      step, context);
+	for (;;) {
+		kernel_paths_(start, from, until, distance < KERNEL_AT_ONCE ? distance : KERNEL_AT_ONCE, step, context);
+		if (__builtin_expect(!watched, 1))
+			return;
+		kernel_next_(&run, until);
+		from = run.from;
+		if (from >= paths)
+			return;
+		until = run.until;
+		distance = run.distance;
+	}
 }
 
 /* Many paths through lists or trees at once, from start[p] (NULL: none) on. step(node, path, context) does what is to be done at a node

@@ -112,7 +112,7 @@ typedef double kernel_four_f64_ __attribute__((vector_size(32)));
 	do {                                                                                                           \
 		kernel_four_##v##_ sums_ = { 0 }, of_, by_;                                                            \
                                                                                                                        \
-		for (; to - k >= 4; k += 4) {                                                                          \
+		for (; k + 4 <= to; k += 4) {                                                                          \
 			__builtin_memcpy(&of_, entry + k, sizeof(of_));                                                \
 			by_ = (kernel_four_##v##_){ x[column[k]], x[column[k + 1]], x[column[k + 2]], x[column[k + 3]] }; \
 			of_ *= by_;                                                                                    \
@@ -125,7 +125,7 @@ typedef double kernel_four_f64_ __attribute__((vector_size(32)));
 		d = sums_[3];                                                                                          \
 	} while (0)
 #define KERNEL_CSR_ONES_(v)                                                                                            \
-	for (; to - k >= 4; k += 4) {                                                                                  \
+	for (; k + 4 <= to; k += 4) {                                                                                  \
 		KERNEL_CSR_PART_(a, k);                                                                                \
 		KERNEL_CSR_PART_(b, k + 1);                                                                            \
 		KERNEL_CSR_PART_(c, k + 2);                                                                            \

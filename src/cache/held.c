@@ -110,8 +110,10 @@ static uint32_t hold_run(struct na_pack *w, int *rc)
 	*rc = copy_run(w, from);
 	if (*rc == 0)
 		n = switch_run(w, rc);
-	if (*rc == -EEXIST) /* na_memfile_switch() */
+	if (*rc == -EEXIST) { /* na_memfile_switch() */
+		errno = EEXIST;
 		na_hold_give_up("another mapping has come there");
+	}
 	na_os.hold_end(w->limits->hold, (size_t)n * w->unit_bytes);
 	return n;
 }

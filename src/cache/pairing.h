@@ -11,8 +11,9 @@
 
 struct na_pack_item {
 	struct na_span *span;
-	struct na_frame *frame; /* all that is on it, by its host; NULL: a private unit */
-	uint32_t index;		/* unit of the span */
+	struct na_frame
+		*frame; /* all that is on it, by its host; NULL: a private unit (staging.c: or its own, on the way) */
+	uint32_t index; /* unit of the span */
 	uint32_t live;
 	uint32_t next; /* in the same bin; NONE */
 	uint32_t bin;

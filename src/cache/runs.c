@@ -140,8 +140,8 @@ static int end_run(struct na_pack *w)
 	if (rc == 0)
 		rc = na_pair_map_run(w, (const char *)na_pair_address(w, &w->items[w->run]), &at);
 	if (rc == 0) {
-		join_run(w, at);
 		na_os.populate((void *)na_pair_address(w, &w->items[w->run]), (size_t)w->run_count * w->unit_bytes);
+		join_run(w, at); /* behind it: some are emptied */
 	} else {
 		na_pair_give_up_run(w);
 	}
@@ -412,16 +412,17 @@ int na_runs_plan(struct na_pack *w)
 
 int na_runs_merge(struct na_pack *w)
 {
-	int rc = 0;
+	int rc = 0, home = 0;
 
 	for (uint32_t i = 0; i < w->span_count; i++)
 		na_pair_purge(w, w->spans[i]);
-	if (w->per > 1)
-		rc = na_rehome(w);
-	if (w->per > 1 && rc == 0)
+	if (w->per > 1) {
+		home = na_rehome(w); /* what wins memory does not wait for it */
 		rc = merge_private(w);
+	}
 	if (w->per > 1 && rc == 0)
 		rc = merge_frames(w);
+	rc = rc < 0 ? rc : home;
 	if (rc < 0)
 		na_merge_count(&na_merge_figures.refused, 1);
 	return rc;

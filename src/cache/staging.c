@@ -6,7 +6,8 @@
  * so nobody is interrupted. (Contents are therefore read from the file, not through the addresses.) Whoever reads blocks meanwhile sees them at every moment; dropping pages by
  * one process_madvise(2) before they are mapped anew would be as fast, but a reader would find zeros.
  *
- * A call that fails leaves units on frames of their own, or private, with their contents.
+ * A call that fails leaves units on frames of their own, or private, with their contents (but see na_memfile_map() for kernels before 6.12). Where files may only be so large it is not
+ * done: every unit takes room in the file, whose places are given out once.
  *
  * Cost: of a unit a write, a read, and the mapping; of up to 64 neighbours one interruption. Where no other thread runs that is a third more than without, so a pass
  * measures first what an interruption takes. Only in whole passes, and where units are placed one by one: where they go by runs, a mapping has several anyway, and by this way neighbours
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #include "cache/pairing.h"
+#include "os/memfile.h"
 #include "os/os.h"
 #include "pool/frames.h"
 
@@ -34,6 +36,8 @@ bool na_staging_is_slow(const struct na_pack *w)
 
 	if (na_staging != NA_STAGING_AUTO || w->limits->deadline || w->item_count < LEAST)
 		return na_staging == NA_STAGING_ALWAYS;
+	if (na_memfile_most() != UINT64_MAX)
+		return false;
 	for (int i = 0; i < PROBES; i++) {
 		uint64_t begin, ns;
 
@@ -277,17 +281,17 @@ static void empty_first(struct na_pack *w, uint32_t i)
 
 int na_staging_go(struct na_pack *w)
 {
-	int rc = stage(w);
+	int rc = stage(w), moved = 0; /* what has come there goes on, even if not all has */
 
-	for (uint32_t i = 0, n; i < w->item_count && rc == 0; i += n) {
+	for (uint32_t i = 0, n; i < w->item_count && moved == 0; i += n) {
 		n = 1;
 		if (w->items[i].bin == NONE || !*own_frame(w, i))
 			continue;
 		n = staged_from(w, i);
-		rc = move_staged(w, i, i + n);
+		moved = move_staged(w, i, i + n);
 	}
 	for (uint32_t i = 0; i < w->item_count; i++)
 		if (w->items[i].bin != NONE && is_first(w, i))
 			empty_first(w, i);
-	return rc;
+	return rc < 0 ? rc : moved;
 }

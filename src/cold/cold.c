@@ -26,8 +26,8 @@ static _Atomic int refused = -EAGAIN;  /* relaxed */
 static _Atomic uint32_t age_ms;	       /* relaxed */
 static _Atomic uint32_t phases;	       /* relaxed: an age of movable blocks; 0: EPOCHS */
 static _Atomic uint32_t ended;	       /* relaxed: phases, since it was last looked at */
-static struct na_lock aging;	       /* for some stores; innermost but for the table's */
-static uint32_t aged;		       /* under it: epochs since all blocks were last looked at */
+static struct na_lock aging;	       /* for some stores; innermost */
+static uint32_t aged, aged_before;     /* under it: epochs in this round over all blocks, and in the one before */
 static uint64_t next_epoch, next_tick; /* ns; the maintenance thread's, as all that follows */
 static uint32_t last_age;
 
@@ -111,14 +111,15 @@ static uint8_t age_of_movables(void)
  * look younger, never older. */
 static void age_by_phases(void)
 {
-	uint32_t n = atomic_load_explicit(&phases, memory_order_relaxed), more;
+	uint32_t n = atomic_load_explicit(&phases, memory_order_relaxed), more, room;
 
 	if (!n)
 		return;
 	na_lock(&aging);
 	more = atomic_exchange_explicit(&ended, 0, memory_order_relaxed);
-	if (more > 256 - n - aged)
-		more = 256 - n - aged;
+	room = 256 - n > aged + aged_before ? 256 - n - aged - aged_before : 0;
+	if (more > room)
+		more = room;
 	aged += more;
 	na_movable_add_epochs((uint8_t)more);
 	na_unlock(&aging);
@@ -131,6 +132,7 @@ static uint64_t look(uint8_t age, uint64_t deadline, bool breath, bool *round)
 
 	if (*round) {
 		na_lock(&aging);
+		aged_before = aged;
 		aged = 0;
 		na_unlock(&aging);
 	}
@@ -220,10 +222,15 @@ void na_cold_before_fork_inner(void)
 {
 	na_kept_before_fork();
 	na_workspace_before_fork();
+	na_lock(&aging);
 }
 
 void na_cold_after_fork_inner(bool child)
 {
+	if (child)
+		na_lock_reset(&aging);
+	else
+		na_unlock(&aging);
 	na_workspace_after_fork(child);
 	na_kept_after_fork(child);
 }

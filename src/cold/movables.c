@@ -14,6 +14,7 @@
 
 static struct na_cold_settings settings; /* words that are read relaxed: a slice goes by the old or the new */
 static uint64_t cursor;			 /* the mover's lock */
+#define PACE_LEAST 64			 /* or it could not rise again */
 static uint64_t pace = 1024;		 /* the mover's lock: ns a KiB takes, a running mean */
 
 static size_t least_size(void)
@@ -182,6 +183,15 @@ static void gather(struct batch *t, uint8_t age, uint64_t ns, bool *round)
 	}
 }
 
+/* One in which the thread was kept waiting does not count for all that it took. */
+static void learn(uint64_t sample)
+{
+	uint64_t most = 4 * pace;
+
+	pace += (sample < most ? sample : most) / 8 - pace / 8;
+	pace = pace < PACE_LEAST ? PACE_LEAST : pace;
+}
+
 /* The mover's lock is held for a slice at a time, or, of a large block, until it breathes. */
 uint64_t na_cold_movables_slice(uint8_t age, uint64_t deadline_ns, bool breath, bool *round)
 {
@@ -198,7 +208,7 @@ uint64_t na_cold_movables_slice(uint8_t age, uint64_t deadline_ns, bool breath, 
 		bytes += compress_taken(&t, began + hold, breath, round);
 		now = na_os_now_ns();
 		if (t.tried >= 1024)
-			pace = pace - pace / 8 + (now - began) * 1024 / t.tried / 8;
+			learn((now - began) * 1024 / t.tried);
 		na_movable_unlock();
 	}
 	return bytes;

@@ -57,7 +57,7 @@ static int open_hold(void)
 	enum na_concurrent way = asked == NA_CONCURRENT_AUTO ? NA_CONCURRENT_MOVE : (enum na_concurrent)asked;
 	int rc;
 
-	if (state.hold.way == way) {
+	if (state.hold.way == way && (way == NA_CONCURRENT_MPROTECT || state.hold.fd >= 0)) {
 		/* A program may have closed the descriptor, or put its own handler in the place of ours. */
 		if (way != NA_CONCURRENT_MPROTECT)
 			return 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Size classes of what the C library allocates for a stdio stream. A forked child writes to the lock of each open stream, before any handler of ours can run, and on a
- * merged page it would write to its parent's: so these classes are left out of the concurrent mode. They are found by opening streams and looking where they lie, for
- * sizes differ from library to library. What popen(3) allocates has no class here: one cannot be opened without a process.
+ * Size classes of what the C library writes to in a forked child before any handler of ours can run: on a merged page it would write to its parent's, so they are left out of the
+ * concurrent mode. It resets the lock of each open stream, and sets to zero what other threads have by keys from 32 on (pthread_setspecific(3); 32 keys are a block of
+ * 512 bytes). Streams are found by opening some and looking where they lie, for sizes differ from library to library; what cannot be opened is taken for any that
+ * they may have. What popen(3) allocates has no class here: one cannot be opened without a process.
  */
 #ifndef NA_HEAP_STREAMS_H
 #define NA_HEAP_STREAMS_H

@@ -12,29 +12,59 @@
 /* The four parts are a register of their own, or two. */
 typedef double four_f64 __attribute__((vector_size(32)));
 typedef float four_f32 __attribute__((vector_size(16)));
+typedef double two_f64 __attribute__((vector_size(16)));
 
 #define ALWAYS static inline __attribute__((always_inline))
 
-/* The rest goes to the parts that are its turn; most rows of stencils and of blocks have none. */
-#define ROW(V, v, I, i)                                                                                                \
-	ALWAYS V row_##v##_##i(const I *column, const V *entry, const V *x, size_t k, size_t to)                       \
+/* What is left goes to the parts that are its turn; most rows of stencils and of blocks have none. */
+#define ROW_END                                                                                                        \
+	if (k < to) {                                                                                                  \
+		a += entry[k] * x[column[k]];                                                                          \
+		if (k + 1 < to)                                                                                        \
+			b += entry[k + 1] * x[column[k + 1]];                                                          \
+		if (k + 2 < to)                                                                                        \
+			c += entry[k + 2] * x[column[k + 2]];                                                          \
+	}                                                                                                              \
+	return (a + b) + (c + d);
+
+/* A row that begins behind its end has no entries, as in a plain loop. */
+#define ROW(name, V, v, I, i)                                                                                          \
+	ALWAYS V name##_row_##v##_##i(const I *column, const V *entry, const V *x, size_t k, size_t to)                \
 	{                                                                                                              \
 		four_##v sums = { 0 }, of;                                                                             \
+		V a, b, c, d;                                                                                          \
                                                                                                                        \
-		for (; to - k >= 4; k += 4) {                                                                          \
+		for (; k + 4 <= to; k += 4) {                                                                          \
 			memcpy(&of, entry + k, sizeof(of));                                                            \
 			sums += of * (four_##v){ x[column[k]], x[column[k + 1]], x[column[k + 2]], x[column[k + 3]] }; \
 		}                                                                                                      \
-		if (k < to) {                                                                                          \
-			sums[0] += entry[k] * x[column[k]];                                                            \
-			if (k + 1 < to)                                                                                \
-				sums[1] += entry[k + 1] * x[column[k + 1]];                                            \
-			if (k + 2 < to)                                                                                \
-				sums[2] += entry[k + 2] * x[column[k + 2]];                                            \
-		}                                                                                                      \
-		return (sums[0] + sums[1]) + (sums[2] + sums[3]);                                                      \
+		a = sums[0], b = sums[1], c = sums[2], d = sums[3];                                                    \
+		ROW_END                                                                                                \
 	}
-NA_KERNEL_TYPES(ROW)
+/* Where registers have 16 bytes: one of 32 would lie in memory. */
+#define ROW_OF_TWO(name, V, v, I, i)                                                                                   \
+	ALWAYS V name##_row_##v##_##i(const I *column, const V *entry, const V *x, size_t k, size_t to)                \
+	{                                                                                                              \
+		two_##v low = { 0 }, high = { 0 }, first, second;                                                      \
+		V a, b, c, d;                                                                                          \
+                                                                                                                       \
+		for (; k + 4 <= to; k += 4) {                                                                          \
+			memcpy(&first, entry + k, sizeof(first));                                                      \
+			memcpy(&second, entry + k + 2, sizeof(second));                                                \
+			low += first * (two_##v){ x[column[k]], x[column[k + 1]] };                                    \
+			high += second * (two_##v){ x[column[k + 2]], x[column[k + 3]] };                              \
+		}                                                                                                      \
+		a = low[0], b = low[1], c = high[0], d = high[1];                                                      \
+		ROW_END                                                                                                \
+	}
+#define ROW_ANY_f64(V, v, I, i) ROW_OF_TWO(any, V, v, I, i)
+#define ROW_ANY_f32(V, v, I, i) ROW(any, V, v, I, i)
+#define ROW_ANY(V, v, I, i)	ROW_ANY_##v(V, v, I, i)
+#define ROW_WIDE(V, v, I, i)	ROW(wide, V, v, I, i)
+NA_KERNEL_TYPES(ROW_ANY)
+#ifdef __x86_64__
+NA_KERNEL_TYPES(ROW_WIDE)
+#endif
 
 /* The row's own elements `d` ahead, up to the last entry of all. */
 #define FETCH(x, column, from, to, d, last)                                                                            \
@@ -49,7 +79,7 @@ NA_KERNEL_TYPES(ROW)
 				      const V *x, size_t until)                                                        \
 	{                                                                                                              \
 		do                                                                                                     \
-			y[r] = row_##v##_##i(column, entry, x, (size_t)start[r], (size_t)start[r + 1]);                \
+			y[r] = name##_row_##v##_##i(column, entry, x, (size_t)start[r], (size_t)start[r + 1]);         \
 		while (++r < rows && (size_t)start[r] < until);                                                        \
 		return r;                                                                                              \
 	}                                                                                                              \
@@ -61,7 +91,7 @@ NA_KERNEL_TYPES(ROW)
 			size_t from = (size_t)start[r], to = (size_t)start[r + 1];                                     \
                                                                                                                        \
 			FETCH(x, column, from, to, d, last);                                                           \
-			y[r] = row_##v##_##i(column, entry, x, from, to);                                              \
+			y[r] = name##_row_##v##_##i(column, entry, x, from, to);                                       \
 		} while (++r < rows && (size_t)start[r] < until);                                                      \
 		return r;                                                                                              \
 	}

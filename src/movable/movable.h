@@ -210,8 +210,10 @@ uint64_t na_movable_winnable(void);
 uint64_t na_movable_kept(void);
 uint64_t na_movable_purge(uint64_t most);
 /* Reckons the reserve anew, at the end of each pass: as many bytes of chunks as the program took since the last time, and else a quarter less than before; at
- * most an eighth of what lives, and a chunk. Whether there is one. */
+ * most an eighth of what lives, and a chunk. Whether there is one, or was one until now: the pass that it bound is not the last. */
 bool na_movable_reckon(void);
+/* Before the first of a row of passes: what was taken until now says nothing of what is about to be wanted. */
+void na_movable_forget_wanted(void);
 /* Whether the program has taken chunks of late, so that what is half dead may soon be dead by itself. */
 bool na_movable_is_busy(void);
 /* Gives back the pages of the table of which all entries are free: bytes. For whole passes: it walks all that are free, 10 ns each. No lock held. */

@@ -6,7 +6,8 @@
  * The mover's lock is held throughout, but the program's function is called with it: it may pin and unpin, which takes no such lock. (A pin of a
  * compressed block may want memory, and what makes room tries the lock.)
  *
- * New handles: their entries lie one after the other, in pages of the table that had been given back, or that are new. The old entry ends only after the copy was made, and before anybody can know of the new one.
+ * New handles: their entries lie one after the other, in pages of the table that had been given back, or that are new. The old entry ends only after the copy was
+ * made, and before anybody can know of the new one.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,15 +26,19 @@ struct order {
 
 static uint64_t renewed; /* entries that orders have taken since they last trimmed the table; the mover's lock */
 
-/* From the free list, in no order: where nothing else is left, a new handle is still what the caller asked for. */
+/* From a free list, this node's first, in no order: where nothing else is left, a new handle is still what the caller asked for. */
 static uint64_t any_entry(uint64_t *generation)
 {
-	struct na_movable_space *space = na_movable_here();
-	uint64_t index;
+	uint32_t here = (uint32_t)(na_movable_here() - na_movable_spaces);
+	uint64_t index = 0;
 
-	na_lock(&space->lock);
-	index = na_movable_take_entry(space);
-	na_unlock(&space->lock);
+	for (uint32_t i = 0; i < na_pool_count && !index; i++) {
+		struct na_movable_space *space = &na_movable_spaces[(here + i) % na_pool_count];
+
+		na_lock(&space->lock);
+		index = na_movable_take_entry(space);
+		na_unlock(&space->lock);
+	}
 	if (index)
 		*generation =
 			na_where_generation(atomic_load_explicit(&na_movable_at(index)->where, memory_order_relaxed));

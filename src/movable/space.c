@@ -347,7 +347,8 @@ bool na_movable_reckon(void)
 
 	for (uint32_t i = 0; i < na_pool_count; i++) {
 		struct na_movable_space *space = &na_movable_spaces[i];
-		uint64_t most, reserve = atomic_load_explicit(&space->reserve, memory_order_relaxed) / 4 * 3;
+		uint64_t most, before = atomic_load_explicit(&space->reserve, memory_order_relaxed),
+			       reserve = before / 4 * 3;
 
 		na_lock(&space->lock);
 		most = space->live / RESERVE_SHARE + NA_MOVABLE_CHUNK;
@@ -358,9 +359,21 @@ bool na_movable_reckon(void)
 		if (reserve < NA_MOVABLE_CHUNK)
 			reserve = 0;
 		atomic_store_explicit(&space->reserve, reserve, memory_order_relaxed);
-		any |= reserve != 0;
+		any |= before || reserve;
 	}
 	return any;
+}
+
+void na_movable_forget_wanted(void)
+{
+	for (uint32_t i = 0; i < na_pool_count; i++) {
+		struct na_movable_space *space = &na_movable_spaces[i];
+
+		na_lock(&space->lock);
+		space->wanted = 0;
+		na_unlock(&space->lock);
+		atomic_store_explicit(&space->reserve, 0, memory_order_relaxed);
+	}
 }
 
 bool na_movable_is_busy(void)
@@ -392,6 +405,8 @@ uint64_t na_movable_purge(uint64_t most)
 		if (kept > reserve)
 			bytes +=
 				na_pool_purge_some(pool, most - bytes < kept - reserve ? most - bytes : kept - reserve);
+		else if (pool && na_pool_keeps_huge(pool)) /* which are in no reserve, and go first */
+			bytes += na_pool_purge_some(pool, 1);
 	}
 	return bytes;
 }

@@ -249,6 +249,16 @@ uint64_t na_pool_purge_some(struct na_pool *pool, uint64_t most)
 	return purge(pool, true, most);
 }
 
+bool na_pool_keeps_huge(struct na_pool *pool)
+{
+	bool keeps;
+
+	na_lock(&pool->lock);
+	keeps = pool->huge_kept_bytes != 0;
+	na_unlock(&pool->lock);
+	return keeps;
+}
+
 /* The pool's ith segment and how many slices it has now; NULL past the last. Another thread may be giving empty ones back. */
 static struct na_segment *segment_at(struct na_pool *pool, uint32_t i, uint32_t *slices)
 {

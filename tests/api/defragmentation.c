@@ -97,6 +97,34 @@ static void slices(void)
 	gather();
 }
 
+/* A program at rest: what it took before it asked for slices is no reason to leave chunks alone that are more than half alive, or to keep free ones for it. */
+static void more_than_half_alive(void)
+{
+	defrag_config_t config = { .threshold = 0.3, .slice_time = 100000 };
+	defrag_stats_t before;
+	bool more = true;
+
+	for (size_t i = 0; i < COUNT; i++) {
+		blocks[i] = allocate_movable(2000);
+		REQUIRE(blocks[i]);
+	}
+	for (size_t i = 0; i < COUNT; i++)
+		if (i % 20 >= 11) {
+			GOOD(release_movable(blocks[i]));
+			blocks[i] = 0;
+		}
+	before = stats();
+	GOOD(start_defragmentation(&config));
+	for (int n = 0; more && n < 10000; n++)
+		GOOD(run_defragmentation_slice(&more));
+	CHECK_MSG(stats().won_bytes - before.won_bytes > 12 * MIB, "%zu bytes won of 17 MiB that are dead", stats().won_bytes - before.won_bytes);
+	GOOD(stop_defragmentation());
+	for (size_t i = 0; i < COUNT; i++)
+		if (blocks[i])
+			GOOD(release_movable(blocks[i]));
+	GOOD(trigger_defragmentation());
+}
+
 /* All is pinned: a pass wins nothing, and is not made again. */
 static void futile(void)
 {
@@ -195,6 +223,7 @@ int main(void)
 	arguments();
 	whole_passes_and_their_log();
 	slices();
+	more_than_half_alive();
 	futile();
 	in_the_background();
 	by_the_pool();

@@ -381,6 +381,24 @@ static void paths_through_a_tree(void)
 	}
 }
 
+/* A few lists, of which one has nothing: those that lie near each other are not judged, those that do not are. */
+static void few_paths(void)
+{
+	static struct node far[2][4096], near[8];
+	void *start[5];
+	struct seen seen;
+
+	for (int apart = 0; apart < 2; apart++) {
+		memset(&seen, 0, sizeof(seen));
+		for (size_t p = 0; p < 5; p++)
+			start[p] = p == 2 ? NULL : apart ? &far[p % 2][p * 100] : &near[p];
+		walk_paths(start, 5, 0, take_step, &seen);
+		CHECK_EQ(seen.count, 4);
+		walk_paths(start, 0, 0, take_step, &seen);
+		CHECK_EQ(seen.count, 4);
+	}
+}
+
 static void add(void *node, void *sum)
 {
 	struct node *at = node;
@@ -513,6 +531,7 @@ int main(void)
 	RUN(strides_and_wide_elements);
 	RUN(lists_in_their_order);
 	RUN(paths_through_a_tree);
+	RUN(few_paths);
 	RUN(one_list_with_jumps);
 	RUN(keys_are_found_where_they_are);
 	RUN(what_is_wrong_is_refused);

@@ -2,7 +2,7 @@
 /*
  * Open streams and fork, in the concurrent mode. A child of fork resets the locks of all open streams, before any handler runs: were one on a merged page, the parent's would
  * be reset, under the thread that holds it. Here a hundred streams of each kind lie among blocks of their size, sparsely; three threads lock them and look whether they are alone
- * with it; pages are merged, and the program forks all the time. Other blocks hold what was written, in the parent and in each child.
+ * with it, and whether what they have by a key is still there; pages are merged, and the program forks all the time. Other blocks hold what was written, in the parent and in each child.
  *
  *	streams [forks [seed]]
  */
@@ -86,13 +86,36 @@ static void verify_all(void)
 			verify(&blocks[i]);
 }
 
+/* Keys from 32 on are in a block of 512 bytes, of the thread that sets the first of them; here among others most of which go again. */
+#define KEYS 36
+
+static pthread_key_t keys[KEYS];
+
+static void set_key(void *value)
+{
+	static __thread void *among[AMONG * 16];
+
+	for (int i = 0; i < AMONG * 16; i++) {
+		among[i] = malloc(512);
+		if (i == AMONG * 8 && pthread_setspecific(keys[KEYS - 1], value))
+			fail("pthread_setspecific", NULL);
+	}
+	for (int i = 0; i < AMONG * 16; i++)
+		if (i % 16 != 3)
+			free(among[i]);
+}
+
 static void *use(void *argument)
 {
 	uint64_t state = (uint64_t)(uintptr_t)argument;
 
+	set_key(argument);
+
 	while (!atomic_load(&over)) {
 		struct stream *s = &streams[atomic_load(&entered) / 32 % STREAMS]; /* threads meet, at each in turn */
 
+		if (pthread_getspecific(keys[KEYS - 1]) != argument)
+			fail("what a thread has by a key is gone", NULL);
 		flockfile(s->file);
 		if (atomic_fetch_add(&s->inside, 1) != 0)
 			fail("two threads hold the lock of one stream", s->file);
@@ -137,6 +160,9 @@ int main(int argc, char **argv)
 		execv("/proc/self/exe", argv);
 		fail("execv", NULL);
 	}
+	for (int i = 0; i < KEYS; i++)
+		if (pthread_key_create(&keys[i], NULL))
+			fail("pthread_key_create", NULL);
 	alarm(120); /* a lock that was reset may never be free again */
 	open_all();
 	make_blocks();

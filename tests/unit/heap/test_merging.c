@@ -88,6 +88,22 @@ static void freed_twice_when_nothing_lives(void)
 	CHECK_EQ(na_misuse.double_frees + na_misuse.invalid_frees, before + 1);
 }
 
+/* What the memory files really have. */
+static uint64_t file_bytes(void)
+{
+	uint64_t bytes = 0;
+
+	for (int fd = 0; fd < 1024; fd++) {
+		char path[32], to[64] = "";
+		struct stat s;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (readlink(path, to, sizeof(to) - 1) > 0 && strncmp(to, "/memfd:numarena", 15) == 0 && fstat(fd, &s) == 0)
+			bytes += (uint64_t)s.st_blocks * 512;
+	}
+	return bytes;
+}
+
 static int lives_on(void *argument)
 {
 	size_t size = *(size_t *)argument;
@@ -103,6 +119,8 @@ static int lives_on(void *argument)
 	m = merge();
 	CHECK_MSG(m.off == NA_MERGING_ON, "%s", m.why);
 	CHECK(m.mapped_bytes > m.frame_bytes);
+	CHECK_MSG(file_bytes() > 0 && file_bytes() <= m.frame_bytes, "%llu bytes in the file, for %llu of frames", (unsigned long long)file_bytes(),
+		  (unsigned long long)m.frame_bytes);
 #if !defined(__SANITIZE_ADDRESS__) /* whose shadow memory grows with what is looked at */
 	after = na_procfs_pss();
 	CHECK_MSG(after * 10 < before * 9, "%llu bytes before, %llu after", (unsigned long long)before,
