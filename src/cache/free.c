@@ -183,17 +183,26 @@ void na_cache_flush_pending(struct na_cache *c)
 		flush_entry(c, (uint32_t)__builtin_ctz(c->pending_used));
 }
 
-/* `count` blocks of a span that is not c's have left this thread. */
-static void count_remote(struct na_cache *c, const struct na_span *span, uint32_t count)
-{
-	const struct na_pool *home = na_span_segment(span)->pool;
-	struct na_kind *kind = &c->kind[span->cls];
+/* What is to be known of a span that is not c's. Once its last block is sent it may be another's, and of another size. */
+struct origin {
+	const struct na_pool *home;
+	uint32_t cls, size;
+};
 
-	na_kind_hold(kind, -(int64_t)count);
+static struct origin origin_of(const struct na_span *span)
+{
+	return (struct origin){ na_span_segment(span)->pool, span->cls, span->size };
+}
+
+/* `count` blocks from there have left this thread. */
+static void count_remote(struct na_cache *c, const struct origin *from, uint32_t count)
+{
+	na_kind_hold(&c->kind[from->cls], -(int64_t)count);
 	__atomic_store_n(&c->remote, c->remote + count, __ATOMIC_RELAXED);
-	if (home != c->pool)
-		atomic_fetch_add_explicit(&c->away[home - na_pools], (int64_t)count * span->size, memory_order_relaxed);
-	c->since_published += (uint64_t)count * span->size;
+	if (from->home != c->pool)
+		atomic_fetch_add_explicit(&c->away[from->home - na_pools], (int64_t)count * from->size,
+					  memory_order_relaxed);
+	c->since_published += (uint64_t)count * from->size;
 }
 
 /* One slot waits with its neighbours to be sent; false if it waits already. */
@@ -220,7 +229,7 @@ static bool gather_remote(struct na_cache *c, struct na_span *span, uint32_t wor
 /* A block of a span that is not c's. */
 static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 {
-	struct na_pool *home = na_span_segment(span)->pool;
+	const struct origin from = origin_of(span);
 	uint32_t slot = na_slot_of(span, p), word = slot / 64;
 	uint64_t bit = UINT64_C(1) << (slot % 64);
 
@@ -229,15 +238,15 @@ static int free_remote(struct na_cache *c, struct na_span *span, const void *p)
 	if (c == &na_cache_none) { /* a thread past its end, or before its first allocation: nothing to gather in,
 				    * nor to count in */
 		send(span, word, bit);
-		__atomic_fetch_sub(&c->kind[span->cls].held, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&c->kind[from.cls].held, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&c->remote, 1, __ATOMIC_RELAXED);
-		atomic_fetch_add_explicit(&c->away[home - na_pools], span->size, memory_order_relaxed);
-		na_live_add(-(int64_t)span->size);
+		atomic_fetch_add_explicit(&c->away[from.home - na_pools], from.size, memory_order_relaxed);
+		na_live_add(-(int64_t)from.size);
 		return 0;
 	}
 	if (!gather_remote(c, span, word, bit))
 		return -EINVAL;
-	count_remote(c, span, 1);
+	count_remote(c, &from, 1);
 	return 0;
 }
 
@@ -326,6 +335,7 @@ static void close_word(struct na_cache *c, struct run *r)
 static na_entry *give_others(struct na_cache *c, struct na_span *span, na_entry *block, const na_entry *end)
 {
 	uintptr_t slice = (uintptr_t)*block >> NA_SLICE_SHIFT;
+	const struct origin from = origin_of(span);
 	struct run r = { .span = span };
 
 	for (; block < end && (uintptr_t)*block >> NA_SLICE_SHIFT == slice; block++) {
@@ -344,7 +354,7 @@ static na_entry *give_others(struct na_cache *c, struct na_span *span, na_entry 
 	}
 	close_word(c, &r);
 	if (r.freed)
-		count_remote(c, span, r.freed);
+		count_remote(c, &from, r.freed);
 	return block;
 }
 
