@@ -11,6 +11,7 @@
 #include "heap/concurrent.h"
 #include "heap/heap.h"
 #include "heap/merging.h"
+#include "movable/movable.h"
 #include "recovery/defragment.h"
 
 /* Messages are made without the C library's printf: three digits. */
@@ -78,6 +79,7 @@ memory_error_t start_defragmentation(const defrag_config_t *config)
 	na_defrag_start((enum na_defrag_mode)(NA_DEFRAG_INCREMENTAL + (int)c->strategy), c->enable_logging,
 			c->enable_background);
 	na_life_unlock_configuration(false);
+	na_movable_forget_wanted(); /* not under it: fork takes the spaces' locks first */
 	if (c->enable_background && na_maintenance_start() == 0)
 		na_maintenance_poke();
 	return MEMORY_ERROR_NONE;

@@ -366,6 +366,8 @@ bool na_movable_reckon(void)
 
 void na_movable_forget_wanted(void)
 {
+	if (!atomic_load_explicit(&na_movable_begun, memory_order_seq_cst))
+		return; /* nothing was taken, and fork does not know of the locks yet */
 	for (uint32_t i = 0; i < na_pool_count; i++) {
 		struct na_movable_space *space = &na_movable_spaces[i];
 
@@ -405,8 +407,8 @@ uint64_t na_movable_purge(uint64_t most)
 		if (kept > reserve)
 			bytes +=
 				na_pool_purge_some(pool, most - bytes < kept - reserve ? most - bytes : kept - reserve);
-		else if (pool && na_pool_keeps_huge(pool)) /* which are in no reserve, and go first */
-			bytes += na_pool_purge_some(pool, 1);
+		else if (pool)
+			bytes += na_pool_purge_huge(pool); /* in no reserve */
 	}
 	return bytes;
 }

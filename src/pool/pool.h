@@ -159,8 +159,8 @@ uint64_t na_pool_purge(struct na_pool *pool, bool all);
 
 /* Gives back free memory of any age until it is `most` bytes, or a run more. */
 uint64_t na_pool_purge_some(struct na_pool *pool, uint64_t most);
-/* Whether mappings of freed blocks are kept that have one of their own. */
-bool na_pool_keeps_huge(struct na_pool *pool);
+/* Gives back a kept mapping that a freed block had of its own; nothing else. */
+uint64_t na_pool_purge_huge(struct na_pool *pool);
 
 /* Unmaps the segments in which nothing lives and nothing is kept: for when addresses are short. Returns bytes of
  * address space. Not under any lock. */

@@ -249,14 +249,12 @@ uint64_t na_pool_purge_some(struct na_pool *pool, uint64_t most)
 	return purge(pool, true, most);
 }
 
-bool na_pool_keeps_huge(struct na_pool *pool)
+uint64_t na_pool_purge_huge(struct na_pool *pool)
 {
-	bool keeps;
+	uint64_t bytes = purge_huge(pool, true, 1);
 
-	na_lock(&pool->lock);
-	keeps = pool->huge_kept_bytes != 0;
-	na_unlock(&pool->lock);
-	return keeps;
+	atomic_fetch_add_explicit(&na_pool_purged, bytes, memory_order_relaxed);
+	return bytes;
 }
 
 /* The pool's ith segment and how many slices it has now; NULL past the last. Another thread may be giving empty ones back. */

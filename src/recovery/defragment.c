@@ -439,7 +439,6 @@ void na_defrag_start(enum na_defrag_mode m, bool log, bool in_background)
 	atomic_store_explicit(&futile, 0, memory_order_relaxed);
 	atomic_store_explicit(&mode, m, memory_order_relaxed);
 	na_merging_arm(m == NA_DEFRAG_COORDINATED);
-	na_movable_forget_wanted();
 	atomic_store_explicit(&stopped, m == NA_DEFRAG_OFF, memory_order_relaxed);
 }
 
