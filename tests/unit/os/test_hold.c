@@ -84,7 +84,7 @@ static const struct refusal *refused_control(int fd, unsigned long request, void
 	struct uffdio_register half;
 
 	if (r && r->half) {
-		half = *(struct uffdio_register *)argument;
+		memcpy(&half, argument, _IOC_SIZE(request)); /* all of them begin with the range */
 		half.range.len = NA_PAGE;
 		real(SYS_ioctl, fd, request, &half);
 	}
@@ -95,11 +95,11 @@ long syscall(long number, ...)
 {
 	const struct refusal *r;
 	va_list args;
-	long a[6];
+	long a[6] = { 0 };
 
 	find_real();
 	va_start(args, number);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < (number == SYS_mmap || number == SYS_futex ? 6 : 5); i++) /* a sixth would lie in memory */
 		a[i] = va_arg(args, long);
 	va_end(args);
 	r = number == SYS_ioctl ? refused_control((int)a[0], (unsigned long)a[1], (void *)a[2]) :
