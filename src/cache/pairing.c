@@ -308,7 +308,7 @@ void na_pair_copy(const struct na_pack *w, char *to, const struct na_span *span,
 
 char *na_pair_host(const struct na_pack *w, const struct na_frame *frame)
 {
-	return (char *)frame->host->of->span->base + (size_t)frame->host->index * w->unit_bytes;
+	return na_pair_unit_at(w, frame->host);
 }
 
 /* ---- the first units of frames, those that follow each other at once ---- */
@@ -316,6 +316,11 @@ char *na_pair_host(const struct na_pack *w, const struct na_frame *frame)
 uintptr_t na_pair_address(const struct na_pack *w, const struct na_pack_item *item)
 {
 	return item->span->base + (uintptr_t)item->index * w->unit_bytes;
+}
+
+char *na_pair_unit_at(const struct na_pack *w, const struct na_unit *u)
+{
+	return (char *)u->of->span->base + (size_t)u->index * w->unit_bytes;
 }
 
 bool na_pair_continues(const struct na_pack *w, uint32_t i)
@@ -361,23 +366,26 @@ struct na_merge *na_pair_record(const struct na_pack *w, uint32_t first, uint32_
 	return w->made[i] ? w->made[i] : na_span_merge(w->items[first + i].span);
 }
 
+struct na_frame *na_pair_make_frame(const struct na_pack *w)
+{
+	struct na_frame *frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
+
+	if (frame)
+		*frame = (struct na_frame){ .at = NA_PAIR_NOWHERE, .bytes = w->unit_bytes };
+	return frame;
+}
+
 int na_pair_prepare_run(struct na_pack *w)
 {
 	int rc = na_pair_make_records(w, w->run, w->run_count);
 
 	for (uint32_t i = 0; i < w->run_count && rc == 0; i++) {
 		struct na_pack_bin *bin = &w->bins[w->items[w->run + i].bin];
-		struct na_frame *frame;
 
-		if (bin->frame)
-			continue;
-		frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
-		if (!frame)
+		if (!bin->frame)
+			bin->frame = na_pair_make_frame(w);
+		if (!bin->frame)
 			return -ENOMEM;
-		memset(frame, 0, sizeof(*frame));
-		frame->bytes = w->unit_bytes;
-		frame->at = NA_PAIR_NOWHERE;
-		bin->frame = frame;
 	}
 	return rc;
 }

@@ -83,6 +83,7 @@ bool na_pair_is_lost(const struct na_pack *w, const struct na_span *span, uint32
 /* Private units in which nothing lives go back. */
 void na_pair_purge(struct na_pack *w, struct na_span *span);
 uintptr_t na_pair_address(const struct na_pack *w, const struct na_pack_item *item);
+char *na_pair_unit_at(const struct na_pack *w, const struct na_unit *u);
 /* Live slots of a unit, whose contents are at `from`, to where they lie in a frame. */
 void na_pair_copy(const struct na_pack *w, char *to, const struct na_span *span, uint32_t index, const char *from);
 /* Where a frame that is there can be written. */
@@ -104,8 +105,10 @@ void na_pair_add_to_run(struct na_pack *w, uint32_t i);
 int na_pair_make_records(struct na_pack *w, uint32_t first, uint32_t count);
 void na_pair_unmake_records(struct na_pack *w, uint32_t count);
 struct na_merge *na_pair_record(const struct na_pack *w, uint32_t first, uint32_t i);
+/* A frame of a unit's size that is not in the file yet; NULL: no memory. */
+#define NA_PAIR_NOWHERE UINT64_MAX /* its `at` */
+struct na_frame *na_pair_make_frame(const struct na_pack *w);
 /* Records, and frames for items whose bin has none, for a run; those are given up after a failure, if nobody maps them. */
-#define NA_PAIR_NOWHERE UINT64_MAX /* `at` of a frame that is not in the file yet */
 int na_pair_prepare_run(struct na_pack *w);
 void na_pair_give_up_run(struct na_pack *w);
 /* A run's contents, at `from`, into the file, and the file in their place. No lock. */

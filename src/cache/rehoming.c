@@ -32,19 +32,16 @@ static void compose(struct na_pack *w, const struct na_frame *frame)
 {
 	memset(w->page, 0, w->unit_bytes);
 	for (const struct na_unit *u = frame->units; u; u = u->next)
-		na_pair_copy(w, w->page, u->of->span, u->index,
-			     (const char *)u->of->span->base + (size_t)u->index * w->unit_bytes);
+		na_pair_copy(w, w->page, u->of->span, u->index, na_pair_unit_at(w, u));
 }
 
 static int move_home(struct na_pack *w, struct na_frame *from)
 {
-	struct na_frame *to = na_arena_take(&w->c->pool->arena, sizeof(*to), NULL);
+	struct na_frame *to = na_pair_make_frame(w);
 	int rc;
 
 	if (!to)
 		return -ENOMEM;
-	memset(to, 0, sizeof(*to));
-	to->bytes = w->unit_bytes;
 	compose(w, from);
 	rc = na_frames_write(w->c->pool, w->page, w->unit_bytes, &to->at);
 	if (rc < 0) {
@@ -93,7 +90,7 @@ static int look(struct na_pack *w, struct chunk *chunk)
 
 static void add(const struct na_pack *w, struct chunk *chunk, const struct na_unit *host)
 {
-	char *at = (char *)host->of->span->base + (size_t)host->index * w->unit_bytes;
+	char *at = na_pair_unit_at(w, host);
 
 	for (uint32_t done = 0; done < w->unit_bytes; done += NA_PAGE) {
 		chunk->frame[chunk->count] = host->frame;

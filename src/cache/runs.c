@@ -332,17 +332,12 @@ static int merge_private(struct na_pack *w)
 
 /* ---- frames that become one ---- */
 
-static char *unit_at(const struct na_pack *w, const struct na_unit *u)
-{
-	return (char *)u->of->span->base + (size_t)u->index * w->unit_bytes;
-}
-
 int na_runs_move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *from)
 {
 	while (from->units) {
 		struct na_unit *u = from->units;
 		bool ended;
-		int rc = na_frames_map(w->c->pool, to->at, to->bytes, unit_at(w, u));
+		int rc = na_frames_map(w->c->pool, to->at, to->bytes, na_pair_unit_at(w, u));
 
 		if (rc < 0)
 			return rc;
@@ -362,7 +357,7 @@ int na_runs_move_frame(struct na_pack *w, struct na_frame *to, struct na_frame *
 static void store_frame(struct na_pack *w, const struct na_frame *to, const struct na_frame *from)
 {
 	for (const struct na_unit *u = from->units; u; u = u->next)
-		na_pair_copy(w, na_pair_host(w, to), u->of->span, u->index, unit_at(w, u));
+		na_pair_copy(w, na_pair_host(w, to), u->of->span, u->index, na_pair_unit_at(w, u));
 }
 
 static int join_frames(struct na_pack *w, struct na_frame *to, struct na_frame *from)

@@ -78,12 +78,10 @@ static int make_frames(struct na_pack *w)
 	int rc = na_pair_make_records(w, w->run, w->run_count);
 
 	for (uint32_t i = 0; i < w->run_count && rc == 0; i++) {
-		struct na_frame *frame = na_arena_take(&w->c->pool->arena, sizeof(*frame), NULL);
+		struct na_frame *frame = na_pair_make_frame(w);
 
 		if (!frame)
 			return -ENOMEM;
-		memset(frame, 0, sizeof(*frame));
-		frame->bytes = w->unit_bytes;
 		*own_frame(w, w->run + i) = frame;
 	}
 	return rc;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Planes of second differences: planes.h. */
-#include <stddef.h>
 #include <string.h>
 
 #include "compression/planes.h"
@@ -9,25 +8,11 @@
 #define NEAR  4 /* elements: a register of 32 bytes */
 #define FAR   (2 * NEAR)
 
-static uint64_t element(const uint8_t *p, ptrdiff_t i)
-{
-	uint64_t v;
-
-	memcpy(&v, p + WIDTH * i, WIDTH);
-	return v;
-}
-
-/* The same both ways: of negative ones all bits but the sign are turned over. */
-static uint64_t folded(uint64_t v)
-{
-	return v ^ (v >> 63 ? INT64_MAX : 0);
-}
-
 /* What the i-th is expected to be; `before`: elements that there are in front of p. */
 static uint64_t expected(const uint8_t *p, size_t i, size_t before)
 {
-	uint64_t near = i + before < NEAR ? 0 : element(p, (ptrdiff_t)i - NEAR),
-		 far = i + before < FAR ? 0 : element(p, (ptrdiff_t)i - FAR);
+	uint64_t near = i + before < NEAR ? 0 : na_element(p, (ptrdiff_t)i - NEAR, WIDTH),
+		 far = i + before < FAR ? 0 : na_element(p, (ptrdiff_t)i - FAR, WIDTH);
 
 	return 2 * near - far;
 }
@@ -35,7 +20,7 @@ static uint64_t expected(const uint8_t *p, size_t i, size_t before)
 static void split_plain(const uint8_t *from, size_t i, size_t n, uint8_t *const *planes)
 {
 	for (; i < n; i++) {
-		uint64_t v = folded(element(from, (ptrdiff_t)i) - expected(from, i, 0));
+		uint64_t v = na_folded(na_element(from, (ptrdiff_t)i, WIDTH) - expected(from, i, 0), WIDTH);
 
 		for (unsigned int k = 0; k < WIDTH; k++)
 			planes[k][na_plane_place(i, n, WIDTH)] = (uint8_t)(v >> (8 * NA_PLANE_BYTE(k, WIDTH)));
@@ -49,7 +34,7 @@ static void join_plain(const uint8_t *const *planes, size_t i, size_t n, bool fi
 
 		for (unsigned int k = 0; k < WIDTH; k++)
 			v |= (uint64_t)planes[k][na_plane_place(i, n, WIDTH)] << (8 * NA_PLANE_BYTE(k, WIDTH));
-		v = folded(v) + expected(to, i, first ? 0 : FAR);
+		v = na_folded(v, WIDTH) + expected(to, i, first ? 0 : FAR);
 		memcpy(to + WIDTH * i, &v, WIDTH);
 	}
 }

@@ -204,18 +204,6 @@ static size_t join_deltas(const uint8_t *const *planes, size_t n, unsigned int w
 
 #endif
 
-static uint64_t element(const uint8_t *p, size_t i, unsigned int width)
-{
-	uint64_t whole;
-	uint32_t half;
-
-	if (width == 8)
-		memcpy(&whole, p + 8 * i, 8);
-	else
-		memcpy(&half, p + 4 * i, 4);
-	return width == 8 ? whole : half;
-}
-
 static void put(uint8_t *p, size_t i, unsigned int width, uint64_t v)
 {
 	uint32_t half = (uint32_t)v;
@@ -226,25 +214,12 @@ static void put(uint8_t *p, size_t i, unsigned int width, uint64_t v)
 		memcpy(p + 4 * i, &half, 4);
 }
 
-/* The same both ways. */
-static uint64_t folded(uint64_t difference, unsigned int width)
-{
-	return width == 8 ? difference ^ (difference >> 63 ? INT64_MAX : 0)
-			  : difference ^ ((uint32_t)difference >> 31 ? INT32_MAX : 0);
-}
-
-/* The one before the i-th, which is in front of p if i is 0. */
-static uint64_t last_of(const uint8_t *p, size_t i, unsigned int width)
-{
-	return i ? element(p, i - 1, width) : element(p - width, 0, width);
-}
-
 static void split_deltas_plain(const uint8_t *from, size_t i, size_t n, bool first, unsigned int width,
 			       uint8_t *const *planes)
 {
 	for (; i < n; i++) {
-		uint64_t last = first && i == 0 ? 0 : last_of(from, i, width);
-		uint64_t v = folded(element(from, i, width) - last, width);
+		uint64_t last = first && i == 0 ? 0 : na_element(from, (ptrdiff_t)i - 1, width);
+		uint64_t v = na_folded(na_element(from, (ptrdiff_t)i, width) - last, width);
 
 		for (unsigned int k = 0; k < width; k++)
 			planes[k][i] = (uint8_t)(v >> (8 * NA_PLANE_BYTE(k, width)));
@@ -254,13 +229,13 @@ static void split_deltas_plain(const uint8_t *from, size_t i, size_t n, bool fir
 static void join_deltas_plain(const uint8_t *const *planes, size_t i, size_t n, bool first, unsigned int width,
 			      uint8_t *to)
 {
-	uint64_t sum = first && i == 0 ? 0 : last_of(to, i, width), v;
+	uint64_t sum = first && i == 0 ? 0 : na_element(to, (ptrdiff_t)i - 1, width), v;
 
 	for (; i < n; i++) {
 		v = 0;
 		for (unsigned int k = 0; k < width; k++)
 			v |= (uint64_t)planes[k][i] << (8 * NA_PLANE_BYTE(k, width));
-		sum += folded(v, width);
+		sum += na_folded(v, width);
 		put(to, i, width, sum);
 	}
 }
@@ -271,7 +246,7 @@ static void find_starts(const uint8_t *from, size_t n, bool first, unsigned int 
 
 	memset(starts, 0, NA_BLOCK_STARTS);
 	for (unsigned int i = first; each && i < 32 / width; i++)
-		put(starts, i, width, last_of(from, i * each, width));
+		put(starts, i, width, na_element(from, (ptrdiff_t)(i * each) - 1, width));
 }
 
 static void split_blocks(const uint8_t *from, size_t n, unsigned int width, uint8_t *const *planes, uint8_t *starts,

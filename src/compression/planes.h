@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define NA_PLANES 8 /* at most */
 
@@ -36,6 +37,26 @@ static inline size_t na_plane_place(size_t i, size_t n, unsigned int width)
 	if ((i | (NA_PLANES_GROUP - 1)) >= n)
 		return i;
 	return i - i % NA_PLANES_GROUP + unit % 2 * 16 + unit / 2 * some + i % some;
+}
+
+/* The i-th number of 4 or 8 bytes. */
+static inline uint64_t na_element(const uint8_t *p, ptrdiff_t i, unsigned int width)
+{
+	uint64_t whole;
+	uint32_t half;
+
+	if (width == 8)
+		memcpy(&whole, p + 8 * i, 8);
+	else
+		memcpy(&half, p + 4 * i, 4);
+	return width == 8 ? whole : half;
+}
+
+/* Of negative differences all bits but the sign are turned over: the same both ways. */
+static inline uint64_t na_folded(uint64_t difference, unsigned int width)
+{
+	return width == 8 ? difference ^ (difference >> 63 ? INT64_MAX : 0)
+			  : difference ^ ((uint32_t)difference >> 31 ? INT32_MAX : 0);
 }
 
 /* Lines of elements that will be read or written are asked for so many bytes ahead; a piece is seldom the last of its block. */

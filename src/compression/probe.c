@@ -34,18 +34,38 @@ static size_t take_sample(uint8_t *to, const uint8_t *from, size_t size)
 	return SAMPLE;
 }
 
+/* Planes of n elements, one after the other at w->planes. */
+static void split_sample(struct na_workspace *w, enum na_filter filter, const uint8_t *from, size_t n)
+{
+	uint8_t *planes[NA_PLANES] = { 0 };
+
+	for (unsigned int k = 0; k < na_filter_width(filter); k++)
+		planes[k] = w->planes + k * n;
+	na_filter_split(filter, from, n, planes, w->deltas);
+}
+
+/* What packing bits leaves of `count` bytes of each of them, from `first` on. */
+static size_t packed_bits(const struct na_workspace *w, enum na_filter filter, size_t n, size_t first, size_t count)
+{
+	size_t length = 0, part;
+	uint8_t varies;
+
+	for (unsigned int k = 0; k < na_filter_width(filter); k++) {
+		part = na_bits_measure(w->planes + k * n + first, count, &varies);
+		length += part < count ? part : count;
+	}
+	return length;
+}
+
 /* What LZ4 leaves of the sample. */
 static float gain_of(struct na_workspace *w, enum na_filter filter, size_t size)
 {
 	unsigned int width = na_filter_width(filter);
 	size_t n = size / width, length;
 	const uint8_t *from = w->sample;
-	uint8_t *planes[NA_PLANES] = { 0 };
 
 	if (width > 1) {
-		for (unsigned int k = 0; k < width; k++)
-			planes[k] = w->planes + k * n;
-		na_filter_split(filter, from, n, planes, w->deltas);
+		split_sample(w, filter, from, n);
 		from = w->planes;
 	}
 	length = na_lz4_compress(w->state, 0, 1, from, n * width, w->out[0], n * width);
@@ -56,16 +76,10 @@ static float gain_of(struct na_workspace *w, enum na_filter filter, size_t size)
 static float bits_of(struct na_workspace *w, enum na_filter filter, size_t size)
 {
 	unsigned int width = na_filter_width(filter);
-	size_t n = size / width, length = 0, part;
-	uint8_t *planes[NA_PLANES] = { 0 }, varies;
+	size_t n = size / width, length;
 
-	for (unsigned int k = 0; k < width; k++)
-		planes[k] = w->planes + k * n;
-	na_filter_split(filter, w->sample, n, planes, w->deltas);
-	for (unsigned int k = 0; k < width; k++) {
-		part = na_bits_measure(planes[k], n, &varies);
-		length += part < n ? part : n;
-	}
+	split_sample(w, filter, w->sample, n);
+	length = packed_bits(w, filter, n, 0, n);
 	return length ? (float)(n * width) / (float)length : 1;
 }
 
@@ -81,17 +95,11 @@ static bool is_noise(struct na_workspace *w, const struct na_effort *effort, siz
 /* What packing bits leaves of the second group of each strip, in which nothing is new as where a strip begins. */
 static size_t settled_bits(struct na_workspace *w, enum na_filter filter, size_t size)
 {
-	size_t strip = SAMPLE / STRIPS, n = strip / na_filter_width(filter), length = 0, part;
-	uint8_t *planes[NA_PLANES] = { 0 }, varies;
+	size_t strip = SAMPLE / STRIPS, n = strip / na_filter_width(filter), length = 0;
 
-	for (unsigned int k = 0; k < na_filter_width(filter); k++)
-		planes[k] = w->planes + k * n;
 	for (size_t at = 0; at + strip <= size; at += strip) {
-		na_filter_split(filter, w->sample + at, n, planes, w->deltas);
-		for (unsigned int k = 0; k < na_filter_width(filter); k++) {
-			part = na_bits_measure(planes[k] + NA_BITS_GROUP, NA_BITS_GROUP, &varies);
-			length += part < NA_BITS_GROUP ? part : NA_BITS_GROUP;
-		}
+		split_sample(w, filter, w->sample + at, n);
+		length += packed_bits(w, filter, n, NA_BITS_GROUP, NA_BITS_GROUP);
 	}
 	return length;
 }

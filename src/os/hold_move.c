@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "os/memfile.h"
 #include "os/os.h"
 
 /* Since Linux 6.8; older headers do not have it. */
@@ -87,10 +88,9 @@ static int take_away(const struct na_hold *h, size_t *done)
 /* Nothing is mapped there any more, and was reserved for us now; or something is; or, false, that is another thread's by now, or nothing can be had. */
 static bool is_mine(char *to, size_t size)
 {
-	unsigned char there;
 	long at;
 
-	if (syscall(SYS_mincore, to, NA_PAGE, &there) == 0 || errno != ENOMEM)
+	if (!na_memfile_hole(to))
 		return true;
 	at = syscall(SYS_mmap, to, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
 		     -1, 0);

@@ -38,7 +38,7 @@ static int look(const struct na_memfile *file)
 {
 	struct stat s;
 
-	/* Raw, as in na_memfile_write(): they are called while pages are held, when a library's function of that name might wait for who waits for them. */
+	/* Raw, as in transfer(): they are called while pages are held, when a library's function of that name might wait for who waits for them. */
 	if (syscall(SYS_newfstatat, file->fd, "", &s, AT_EMPTY_PATH) < 0)
 		return -ESTALE;
 	return s.st_dev == file->device && s.st_ino == file->inode ? 0 : -ESTALE;
@@ -126,44 +126,35 @@ int na_memfile_close(const struct na_memfile *file)
 	return finish(rc, saved);
 }
 
-int na_memfile_write(const struct na_memfile *file, const void *from, size_t size, uint64_t at)
+/* Raw: see look(). */
+static int transfer(long call, const struct na_memfile *file, char *bytes, size_t size, uint64_t at)
 {
 	int saved = begin(), rc = look(file);
 
 	while (rc == 0 && size) {
-		ssize_t n = syscall(SYS_pwrite64, file->fd, from, size, (off_t)at);
+		ssize_t n = syscall(call, file->fd, bytes, size, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			rc = n < 0 ? -errno : -ENOSPC;
+			rc = n < 0 ? -errno : call == SYS_pread64 ? -EIO : -ENOSPC;
 			break;
 		}
-		from = (const char *)from + n;
+		bytes += n;
 		at += (uint64_t)n;
 		size -= (size_t)n;
 	}
 	return finish(rc, saved);
 }
 
+int na_memfile_write(const struct na_memfile *file, const void *from, size_t size, uint64_t at)
+{
+	return transfer(SYS_pwrite64, file, (char *)(uintptr_t)from, size, at);
+}
+
 int na_memfile_read(const struct na_memfile *file, void *to, size_t size, uint64_t at)
 {
-	int saved = begin(), rc = look(file);
-
-	while (rc == 0 && size) {
-		ssize_t n = pread(file->fd, to, size, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			rc = n < 0 ? -errno : -EIO;
-			break;
-		}
-		to = (char *)to + n;
-		at += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return finish(rc, saved);
+	return transfer(SYS_pread64, file, to, size, at);
 }
 
 int na_memfile_punch(const struct na_memfile *file, uint64_t at, size_t size)
@@ -191,8 +182,7 @@ int na_memfile_map(const struct na_memfile *file, uint64_t at, size_t size, void
 	return finish(rc, saved);
 }
 
-/* Whether nothing is mapped there any more. */
-static bool is_hole(void *at)
+bool na_memfile_hole(void *at)
 {
 	unsigned char there;
 
@@ -212,7 +202,7 @@ int na_memfile_switch(const struct na_memfile *file, uint64_t at, size_t size, v
 			    (off_t)at) == (long)(uintptr_t)to)
 			break;
 		rc = -errno;
-		if (is_hole(to) &&
+		if (na_memfile_hole(to) &&
 		    tries + 1 < TRIES) { /* kernels before 6.12: it must be this, for the other is gone */
 			rc = 0;
 			syscall(SYS_sched_yield);

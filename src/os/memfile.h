@@ -40,6 +40,8 @@ int na_memfile_map(const struct na_memfile *file, uint64_t at, size_t size, void
 /* The same at a place where no thread may write just now (hold.h): a raw system call, so that nobody's hook runs. It is tried again where
  * a kernel has left a hole; -EEXIST: another thread's mapping is there by now, so that nothing can come back. */
 int na_memfile_switch(const struct na_memfile *file, uint64_t at, size_t size, void *to);
+/* Whether no page is mapped there, as a failed switch leaves it before 6.12. Raw, too. */
+bool na_memfile_hole(void *at);
 /* New private zeroed memory in place of whatever is there. On failure that is as it was, or on kernels before 6.12, which check what may be committed
  * after they have unmapped, gone: not to be called where memory is not overcommitted. */
 int na_memfile_unmap(void *at, size_t size);
