@@ -14,14 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "measures.h"
 #include "physical.h"
-
-static int ascending(const void *a, const void *b)
-{
-	double d = *(const double *)a - *(const double *)b;
-
-	return d < 0 ? -1 : d > 0;
-}
 
 #define MOST_SLICES 1000000
 

@@ -31,6 +31,7 @@
 #include "compression/image.h"
 #include "compression/raw.h"
 #include "heap/heap.h"
+#include "measures.h"
 #include "os/os.h"
 #include "support/contents.h"
 
@@ -53,16 +54,9 @@ static double now(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double d = *(const double *)a - *(const double *)b;
-
-	return (d > 0) - (d < 0);
-}
-
 static double median(double *values, int n)
 {
-	qsort(values, (size_t)n, sizeof(*values), by_value);
+	qsort(values, (size_t)n, sizeof(*values), ascending);
 	return values[n / 2];
 }
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "measures.h"
 #include "mpi/coordinate.h"
 #include "report/paused.h"
 #include "report/window.h"
@@ -89,13 +90,6 @@ uint64_t na_paused_total(int alone)
 }
 
 /* ---- figures ---- */
-
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 #define MOST 4096 /* samples of a kind */
 

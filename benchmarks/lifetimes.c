@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "measures.h"
+
 enum { MESSAGES = 100000, EVERY = 20, NODES = MESSAGES / EVERY, MOST_STEPS = 64 };
 
 struct result {
@@ -43,19 +45,9 @@ static double now(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static uint64_t draw(void)
-{
-	static uint64_t state = 1;
-	uint64_t x = state += UINT64_C(0x9e3779b97f4a7c15);
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
-
 static void *make(memory_lifetime_t lifetime)
 {
-	size_t size = 32 + draw() % 449;
+	size_t size = 32 + random_next() % 449;
 	memory_hints_t hints = { .lifetime = lifetime };
 	void *p = hinted ? optimized_allocate(size, &hints) : allocate_from_pool(size);
 
@@ -71,8 +63,8 @@ static void step(void)
 		if (i % EVERY)
 			continue;
 		tree[nodes++] = make(LIFETIME_LONG);
-		if (nodes > 10 && draw() % 10 == 0) {
-			size_t old = draw() % (nodes - 1);
+		if (nodes > 10 && random_next() % 10 == 0) {
+			size_t old = random_next() % (nodes - 1);
 
 			return_to_pool(tree[old]);
 			tree[old] = tree[--nodes];

@@ -13,7 +13,7 @@
  * JSON on the last line.
  */
 #include <numarena/numarena.h>
-#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,31 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "measures.h"
 #include "physical.h"
-
-static size_t mappings(void)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	size_t lines = 0;
-	int c;
-
-	while (f && (c = fgetc(f)) != EOF)
-		lines += c == '\n';
-	if (f)
-		fclose(f);
-	return lines;
-}
-
-static uint64_t state = 1;
-
-static uint64_t random_next(void)
-{
-	uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
+#include "support/maps.h"
 
 /* How many of `n` pages are left. */
 static size_t offline(uint64_t *page, size_t n)
@@ -99,31 +77,11 @@ static double bare(size_t n)
 	return took;
 }
 
-static int by_time(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int by_address(const void *a, const void *b)
 {
 	uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
 
 	return x < y ? -1 : x > y;
-}
-
-static volatile int busy;
-
-static void *compute(void *unused)
-{
-	static volatile double x = 1;
-
-	(void)unused;
-	while (busy)
-		for (int i = 0; i < 1000; i++)
-			x = x * 1.0000001;
-	return NULL;
 }
 
 static double thread_us(void)
@@ -149,8 +107,8 @@ static void slices(void)
 		own[n] = thread_us() - computed;
 		us[n++] = now_us() - began;
 	}
-	qsort(us, n, sizeof(us[0]), by_time);
-	qsort(own, n, sizeof(own[0]), by_time);
+	qsort(us, n, sizeof(us[0]), ascending);
+	qsort(own, n, sizeof(own[0]), ascending);
 	get_defragmentation_statistics(&stats);
 	printf("%zu slices: median %.0f us, 99th percentile %.0f, longest %.0f (of the thread's own time %.0f, %.0f, %.0f); %zu KiB won, by %zu mappings\n", n,
 	       us[n / 2], us[n - 1 - n / 100], us[n - 1], own[n / 2], own[n - 1 - n / 100], own[n - 1], stats.merged_bytes >> 10, stats.merge_mappings);
@@ -167,7 +125,8 @@ int main(int argc, char **argv)
 	uintptr_t last = 0, *sorted;
 	memory_pool_t *pool;
 	defrag_stats_t stats;
-	pthread_t other;
+	struct busy other;
+	bool busy;
 	int passes = 0;
 
 	if (block < 64 || 4096 % block) {
@@ -215,9 +174,9 @@ int main(int argc, char **argv)
 		page[pages - 1] |= UINT64_C(1) << a % 4096 / block;
 	}
 	sparse = (double)physical() - empty;
-	maps = mappings();
+	maps = count_mappings();
 	busy = argc > 4 && strcmp(argv[4], "busy") == 0;
-	if (busy && pthread_create(&other, NULL, compute, NULL))
+	if (busy && !busy_begin(&other))
 		return 1;
 	remap = bare(4096);
 	if (argc > 4 && strcmp(argv[4], "slices") == 0)
@@ -233,10 +192,8 @@ int main(int argc, char **argv)
 		if (!passes)
 			first = took;
 	}
-	if (busy) {
-		busy = 0;
-		pthread_join(other, NULL);
-	}
+	if (busy)
+		busy_end(&other);
 	for (size_t i = 0; i < count; i++)
 		if (at[i] && (at[i][0] != (char)i || at[i][block - 1] != (char)i)) {
 			fprintf(stderr, "block %zu has changed\n", i);
@@ -248,11 +205,11 @@ int main(int argc, char **argv)
 	       "remapping %.2f us; %zu mappings more; units of %u; %s\n",
 	       full / 1048576, sparse / 1048576, merged / 1048576, merged / sparse, (double)left * 4096 / sparse, first,
 	       first / ((double)(stats.merge_addresses - stats.merge_memory) / 4096),
-	       first / ((double)stats.merge_addresses / 4096), remap, mappings() - maps, stats.merge_grain,
+	       first / ((double)stats.merge_addresses / 4096), remap, count_mappings() - maps, stats.merge_grain,
 	       stats.merge_refusal[0] ? stats.merge_refusal : "merged");
 	printf("{\"block\": %zu, \"share\": %g, \"sparse_bytes\": %.0f, \"merged_bytes\": %.0f, \"ratio\": %.4f, \"offline\": %.4f, "
 	       "\"passes\": %d, \"first_us\": %.0f, \"all_us\": %.0f, \"bare_us\": %.2f, \"pages_won\": %zu, \"mappings\": %zu, \"grain\": %u}\n",
 	       block, share, sparse, merged, merged / sparse, (double)left * 4096 / sparse, passes, first, took, remap,
-	       (stats.merge_addresses - stats.merge_memory) / 4096, mappings() - maps, stats.merge_grain);
+	       (stats.merge_addresses - stats.merge_memory) / 4096, count_mappings() - maps, stats.merge_grain);
 	return 0;
 }

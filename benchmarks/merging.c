@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "measures.h"
 #include "report/job.h"
 #include "report/rows.h"
 #include "tracking/histogram.h"
@@ -193,18 +194,11 @@ static void nodes(struct sum *out, struct na_fullest *top, int first, int count,
 	merge(out, stack[1][level], top, fullest[level], &levels[1][level]);
 }
 
-static int by_time(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static double median(struct times *t)
 {
 	size_t n = t->count < KEPT ? t->count : KEPT;
 
-	qsort(t->us, n, sizeof(*t->us), by_time);
+	qsort(t->us, n, sizeof(*t->us), ascending);
 	return n ? t->us[n / 2] : 0;
 }
 

@@ -10,7 +10,6 @@
  * quiescent: blocks of a pool, nobody writes. The others: of malloc, while threads write (NUMARENA_DEFRAG_CONCURRENT). busy: another thread computes meanwhile.
  */
 #include <numarena/numarena.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "measures.h"
 #include "physical.h"
 
 #define BLOCK 64
@@ -29,7 +29,6 @@
 static memory_pool_t *pool;
 static bool concurrent;
 static void *blocks[MOST * EACH];
-static volatile int busy;
 
 static void fail(const char *what)
 {
@@ -37,29 +36,11 @@ static void fail(const char *what)
 	exit(1);
 }
 
-static int by_time(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static int by_address(const void *a, const void *b)
 {
 	uintptr_t x = (uintptr_t)*(void *const *)a, y = (uintptr_t)*(void *const *)b;
 
 	return x < y ? -1 : x > y;
-}
-
-static void *compute(void *unused)
-{
-	static volatile double x = 1;
-
-	(void)unused;
-	while (busy)
-		for (int i = 0; i < 1000; i++)
-			x = x * 1.0000001;
-	return NULL;
 }
 
 static void give(void *p)
@@ -158,7 +139,7 @@ static void bare(size_t pairs, double *merge, double *mapping)
 
 static void tell(const char *what, double *us, size_t n)
 {
-	qsort(us, n, sizeof(*us), by_time);
+	qsort(us, n, sizeof(*us), ascending);
 	printf("%s %.1f us (%.1f to %.1f)", what, us[n / 2], us[n / 4], us[n * 3 / 4]);
 }
 
@@ -168,7 +149,8 @@ int main(int argc, char **argv)
 	size_t pairs = argc > 3 ? strtoul(argv[3], NULL, 0) : 64, rounds = argc > 4 ? strtoul(argv[4], NULL, 0) : 21, pages = (pairs + 16) * 4, all = 0;
 	defrag_config_t config = { .threshold = 0.01 };
 	static double merge[1000], whole[1000], mapping[1000];
-	pthread_t other;
+	struct busy other;
+	bool busy;
 
 	concurrent = strcmp(way, "quiescent") != 0;
 	if (pairs < 1 || pages > MOST || rounds < 1 || rounds > 1000) {
@@ -185,7 +167,7 @@ int main(int argc, char **argv)
 	if (start_defragmentation(&config))
 		fail(last_memory_error_message());
 	busy = argc > 2 && strcmp(argv[2], "busy") == 0;
-	if (busy && pthread_create(&other, NULL, compute, NULL))
+	if (busy && !busy_begin(&other))
 		fail("no thread");
 	for (size_t r = 0; r < rounds; r++) {
 		size_t won, none;
@@ -202,11 +184,9 @@ int main(int argc, char **argv)
 		finish(pages);
 		pass(&none); /* what emptied goes back */
 	}
-	if (busy) {
-		busy = 0;
-		pthread_join(other, NULL);
-	}
-	printf("%s, %s: ", way, argc > 2 && strcmp(argv[2], "busy") == 0 ? "busy" : "idle");
+	if (busy)
+		busy_end(&other);
+	printf("%s, %s: ", way, busy ? "busy" : "idle");
 	tell("a merge", merge, rounds);
 	tell("; bare", whole, rounds);
 	tell(", a mapping of it", mapping, rounds);

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "measures.h"
+
 #define PAIRS	2000000
 #define MOST	64
 #define WAYS	6
@@ -147,13 +149,6 @@ static void *work(void *rank)
 				result[w][r] = (now() - begin) / PAIRS;
 		}
 	return NULL;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	double d = *(const double *)a - *(const double *)b;
-
-	return d < 0 ? -1 : d > 0;
 }
 
 static void print(void)

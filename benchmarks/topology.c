@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "measures.h"
 #include "support/machine.h"
 #include "topology/share.h"
 
@@ -147,20 +148,13 @@ static void run_once(const struct na_topology_job *job, const struct na_topology
 	account(s);
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static double median(struct series *s, enum figure figure)
 {
 	int n = s->count[figure];
 
 	if (n == 0)
 		return 0;
-	qsort(s->values[figure], (size_t)n, sizeof(double), by_value);
+	qsort(s->values[figure], (size_t)n, sizeof(double), ascending);
 	return n % 2 ? s->values[figure][n / 2] : (s->values[figure][n / 2 - 1] + s->values[figure][n / 2]) / 2;
 }
 

@@ -14,8 +14,6 @@
  * Walk: every block is read and written, in the order of allocation, the one pool and the other by turns: nanoseconds a block, median of so many rounds, and the ratio.
  *
  *	turned [BLOCK [MIB [ROUNDS]]]	(64 bytes, 32, 41)
- *
- * JSON on the last line.
  */
 #include <numarena/numarena.h>
 #include <stdbool.h>
@@ -24,22 +22,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measures.h"
 #include "physical.h"
 
 enum pattern { RANDOM, SIBLINGS, FIRSTS, HALVES, BATCHES, PART, PATTERNS };
 static const char *const names[PATTERNS] = { "random", "siblings", "firsts", "halves", "batches", "part" };
 
 static size_t block = 64, count;
-
-static uint64_t random_next(void)
-{
-	static uint64_t state = 1;
-	uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 static bool lives(enum pattern pattern, size_t i)
 {
@@ -157,13 +146,6 @@ static void chain(char **at)
 		*(char **)(void *)at[i] = i + 1 < count ? at[i + 1] : NULL;
 }
 
-static int by_time(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Medians of the two, and the median of what one is of the other in its round, with the quarters. */
 static void compare(const char *what, double (*way)(char **), char **plain, char **turned, size_t rounds)
 {
@@ -179,9 +161,9 @@ static void compare(const char *what, double (*way)(char **), char **plain, char
 			other[r] = way(turned);
 		ratio[r] = other[r] / t[r];
 	}
-	qsort(t, rounds, sizeof(*t), by_time);
-	qsort(ratio, rounds, sizeof(*ratio), by_time);
-	qsort(other, rounds, sizeof(*other), by_time);
+	qsort(t, rounds, sizeof(*t), ascending);
+	qsort(ratio, rounds, sizeof(*ratio), ascending);
+	qsort(other, rounds, sizeof(*other), ascending);
 	printf("%s: plain %.2f ns a block, turned %.2f, ratio %.3f (%.3f to %.3f)\n", what, t[rounds / 2], other[rounds / 2], ratio[rounds / 2],
 	       ratio[rounds / 4], ratio[rounds * 3 / 4]);
 	free(t);

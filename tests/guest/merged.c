@@ -4,6 +4,7 @@
  * library counts. Then all of them are moved off their nodes (MPOL_MF_MOVE_ALL, for a page that is mapped more than once does not move otherwise), and come
  * home with the next pass; contents and addresses as they were.
  */
+#include "../support/maps.h"
 #include "guest.h"
 
 #include <numarena/numarena.h>
@@ -18,19 +19,6 @@ static void fail(const char *what)
 {
 	printf("not ok merged: %s: %s\n", what, last_memory_error_message());
 	exit(1);
-}
-
-static size_t mappings(void)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	size_t lines = 0;
-	int c;
-
-	while (f && (c = fgetc(f)) != EOF)
-		lines += c == '\n';
-	if (f)
-		fclose(f);
-	return lines;
 }
 
 static void fill(int node)
@@ -96,12 +84,12 @@ int main(void)
 		fail("defragmentation does not start");
 	for (int node = 0; node < POOLS; node++)
 		fill(node);
-	before = mappings();
+	before = count_mappings();
 	if (trigger_defragmentation())
 		fail("a pass");
 	get_defragmentation_statistics(&stats);
 	first = away(&changed);
-	after = mappings();
+	after = count_mappings();
 	if (first || changed || stats.merge_addresses < 2 * stats.merge_memory || after > before + stats.merge_mappings + 8 ||
 	    stats.merge_mappings > stats.merge_mappings_most) {
 		printf("not ok merged: %zu blocks on other nodes, %zu bytes changed, %zu KiB on %zu; %zu mappings were %zu, and %zu are counted of %zu; %s\n", first,

@@ -60,6 +60,17 @@ static bool can(enum na_concurrent way)
 	return true;
 }
 
+/* In a child of its own, by the best way that there is. */
+static void by_any_way(int (*run)(void *), const char *what)
+{
+	struct child c;
+
+	if (!can(NA_CONCURRENT_MOVE) && !can(NA_CONCURRENT_MPROTECT))
+		return;
+	child_run(run, NULL, &c);
+	CHILD_GOOD(&c, what);
+}
+
 /* ---- what is given out, and comes back ---- */
 
 static int lives_on(void *argument)
@@ -185,12 +196,7 @@ static int of_ended_threads(void *unused)
 
 static void threads_end(void)
 {
-	struct child c;
-
-	if (!can(NA_CONCURRENT_MOVE) && !can(NA_CONCURRENT_MPROTECT))
-		return;
-	child_run(of_ended_threads, NULL, &c);
-	CHILD_GOOD(&c, "blocks of threads that have ended");
+	by_any_way(of_ended_threads, "blocks of threads that have ended");
 }
 
 /* ---- neighbours ---- */
@@ -238,12 +244,7 @@ static int come_together(void *unused)
 
 static void neighbours_come_together(void)
 {
-	struct child c;
-
-	if (!can(NA_CONCURRENT_MOVE) && !can(NA_CONCURRENT_MPROTECT))
-		return;
-	child_run(come_together, NULL, &c);
-	CHILD_GOOD(&c, "neighbours");
+	by_any_way(come_together, "neighbours");
 }
 
 /* ---- who comes to a page that is held ---- */
@@ -704,12 +705,7 @@ static int sliced(void *unused)
 
 static void slices(void)
 {
-	struct child c;
-
-	if (!can(NA_CONCURRENT_MOVE) && !can(NA_CONCURRENT_MPROTECT))
-		return;
-	child_run(sliced, NULL, &c);
-	CHILD_GOOD(&c, "slices");
+	by_any_way(sliced, "slices");
 }
 
 /* ---- failures ---- */

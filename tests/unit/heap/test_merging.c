@@ -59,20 +59,6 @@ static struct na_merging merge(void)
 	return m;
 }
 
-static size_t mappings(void)
-{
-	char text[65536];
-	int fd = open("/proc/self/maps", O_RDONLY);
-	size_t lines = 0;
-	ssize_t n;
-
-	while ((n = read(fd, text, sizeof(text))) > 0)
-		for (ssize_t i = 0; i < n; i++)
-			lines += text[i] == '\n';
-	close(fd);
-	return lines;
-}
-
 /* ---- what is given out, and comes back ---- */
 
 /* All spans are retired then, on frames without a host, and not restored yet. The fast path's own way into the heap, which checks nothing before. */
@@ -184,19 +170,25 @@ static int lives_on(void *argument)
 	return check_failures != 0;
 }
 
+/* In a child of its own. */
+static void of_size(int (*run)(void *), const char *of, size_t *size)
+{
+	struct child c;
+	char what[60];
+
+	snprintf(what, sizeof(what), "%s of %zu bytes", of, *size);
+	child_run(run, size, &c);
+	CHILD_GOOD(&c, what);
+}
+
 static void blocks_live_on(void)
 {
 	static size_t sizes[] = { 16, 48, 64, 112, 256, 1024, 1536 };
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct child c;
-		char what[60];
-
 		/* Both ways, whichever this machine would choose. */
 		na_staging = i % 2 ? NA_STAGING_NEVER : NA_STAGING_ALWAYS;
-		snprintf(what, sizeof(what), "blocks of %zu bytes", sizes[i]);
-		child_run(lives_on, &sizes[i], &c);
-		CHILD_GOOD(&c, what);
+		of_size(lives_on, "blocks", &sizes[i]);
 	}
 	na_staging = NA_STAGING_AUTO;
 }
@@ -244,14 +236,8 @@ static void survivors_by_place(void)
 {
 	static size_t sizes[] = { 16, 48, 64, 80, 192, 256, 512 };
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct child c;
-		char what[60];
-
-		snprintf(what, sizeof(what), "siblings of %zu bytes", sizes[i]);
-		child_run(lives_on_by_place, &sizes[i], &c);
-		CHILD_GOOD(&c, what);
-	}
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		of_size(lives_on_by_place, "siblings", &sizes[i]);
 }
 
 /* How often a block lies below the one before. */
@@ -421,12 +407,8 @@ static void slices(void)
 {
 	static size_t sizes[] = { 64, 256 };
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct child c;
-
-		child_run(in_slices, &sizes[i], &c);
-		CHILD_GOOD(&c, "slices");
-	}
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		of_size(in_slices, "slices of blocks", &sizes[i]);
 }
 
 /* ---- the end of pools ---- */
@@ -871,7 +853,7 @@ static void a_closed_descriptor(void)
 static void few_mappings(void)
 {
 	char limited[] = "/tmp/numarena-merging-XXXXXX", command[100];
-	size_t before;
+	uint64_t before;
 	struct na_merging m;
 
 	REQUIRE(mkdtemp(limited));
@@ -880,21 +862,21 @@ static void few_mappings(void)
 	put_file("/proc/self/status", "VmLck:\t       0 kB\nVmPin:\t       0 kB\n");
 	pool = make_pool();
 	scatter(pool, 60000, 256, 16);
-	before = mappings();
+	before = na_limits_maps();
 	na_limits_root = root;
 	m = merge();
 	na_limits_root = "";
 	CHECK_EQ(m.most_mappings, 1000);
 	CHECK(m.grain > 1);
 	CHECK(m.frame_bytes > 0);
-	CHECK_MSG(mappings() <= before + m.mappings + 8, "%zu mappings, were %zu, and it counts %llu", mappings(), before,
-		  (unsigned long long)m.mappings);
+	CHECK_MSG(na_limits_maps() <= before + m.mappings + 8, "%llu mappings, were %llu, and it counts %llu",
+		  (unsigned long long)na_limits_maps(), (unsigned long long)before, (unsigned long long)m.mappings);
 	CHECK(m.mappings <= 1000);
 	check_blocks();
 	validate();
 	free_blocks();
 	na_named_destroy(pool);
-	CHECK(mappings() <= before + 8);
+	CHECK(na_limits_maps() <= before + 8);
 	snprintf(command, sizeof(command), "rm -r %s", root);
 	CHECK_EQ(system(command), 0);
 }

@@ -170,6 +170,16 @@ static void *write_there(void *unused)
 	return NULL;
 }
 
+/* It writes to `page` when it is let come. */
+static pthread_t writer(void)
+{
+	pthread_t thread;
+
+	atomic_store(&stage, 0);
+	REQUIRE(pthread_create(&thread, NULL, write_there, NULL) == 0);
+	return thread;
+}
+
 static void let_it_come(void)
 {
 	atomic_store(&stage, 1);
@@ -267,8 +277,7 @@ static void not_back(int error, int copy_error, int times, bool hole)
 	pthread_t thread;
 
 	two_mappings();
-	atomic_store(&stage, 0);
-	REQUIRE(pthread_create(&thread, NULL, write_there, NULL) == 0);
+	thread = writer();
 	CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), 0);
 	let_it_come();
 	CHECK_EQ(atomic_load(&stage), 2);
@@ -377,8 +386,7 @@ static int half_read_only(void *unused)
 	(void)unused;
 	REQUIRE(can(NA_CONCURRENT_MPROTECT));
 	two_mappings();
-	atomic_store(&stage, 0);
-	REQUIRE(pthread_create(&thread, NULL, write_there, NULL) == 0);
+	thread = writer();
 	refuse(0, SYS_mprotect, 0, 1, ENOMEM)->half = true;
 	in_the_middle = let_it_come;
 	CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), -ENOMEM);
@@ -396,8 +404,7 @@ static int stays_read_only(void *argument)
 
 	REQUIRE(can(NA_CONCURRENT_MPROTECT));
 	two_mappings();
-	atomic_store(&stage, 0);
-	REQUIRE(pthread_create(&thread, NULL, write_there, NULL) == 0);
+	thread = writer();
 	CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), 0);
 	let_it_come();
 	refuse(0, SYS_mprotect, 0, *(int *)argument, ENOMEM)->half = true;
@@ -458,8 +465,7 @@ static int partly_replaced(void *argument)
 	REQUIRE(na_memfile_make("held", &file) == 0);
 	for (size_t replaced = NA_PAGE; replaced < HELD; replaced += NA_PAGE) {
 		two_mappings();
-		atomic_store(&stage, 0);
-		REQUIRE(pthread_create(&thread, NULL, write_there, NULL) == 0);
+		thread = writer();
 		CHECK_EQ(na_hold_begin(&hold, page, HELD, &contents), 0);
 		let_it_come();
 		atomic_store(&wrapped, 0);
