@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What one merge of two pages of 4 KiB costs: 64 blocks of 64 bytes each, of which the lower half lives on in the one and the upper half in the other. Several pairs in a pass, and
- * between the pages of each lie full ones, so that no two pages share a call. A pass that finds nothing to merge is subtracted; medians of rounds, with quarters.
+ * What one merge of two pages of 4 KiB costs: 64 blocks of 64 bytes each, of which lower ones live on in the one and upper ones in the other (keeps()). Several pairs in a pass, and
+ * other pages between those of each, so that no two share a call. A pass that merges nothing is subtracted; medians of rounds, with quarters.
  *
  * Beside it, in the same round, bare: a page of a memory file written, and mapped in place of both pages with mmap(MAP_FIXED), half a page copied; and one such mapping alone.
  *
@@ -51,8 +51,19 @@ static void give(void *p)
 		return_to_pool(p);
 }
 
-/* Pages all of whose blocks are ours: of each four the first keeps its lower half, the third its upper one. */
-static void prepare(size_t pages)
+/* Of pages all of whose blocks are ours: of each four the first keeps its lower part, the third its upper one, or all their lower ones, so that no two fit. Those between
+ * are full, so that no two share a call. While threads write a class is merged only once three quarters of it can be won: there the parts are an eighth, and
+ * pages between are empty. */
+static bool keeps(size_t page, size_t k, bool fit)
+{
+	size_t part = concurrent ? EACH / 8 : EACH / 2;
+
+	if (page % 2)
+		return !concurrent;
+	return page % 4 && fit ? k >= EACH - part : k < part;
+}
+
+static void prepare(size_t pages, bool fit)
 {
 	size_t count = pages * EACH, page = 0;
 
@@ -70,14 +81,16 @@ static void prepare(size_t pages)
 			i++;
 			continue;
 		}
-		for (size_t k = 0; k < EACH && page % 2 == 0; k++)
-			if ((k < EACH / 2) == (page % 4 == 2)) {
+		for (size_t k = 0; k < EACH; k++)
+			if (!keeps(page, k, fit)) {
 				give(blocks[i + k]);
 				blocks[i + k] = NULL;
 			}
 		i += EACH;
 		page++;
 	}
+	if (concurrent)
+		free_unused_memory(); /* what a thread keeps counts as taken */
 }
 
 static void finish(size_t pages)
@@ -171,14 +184,21 @@ int main(int argc, char **argv)
 		fail("no thread");
 	for (size_t r = 0; r < rounds; r++) {
 		size_t won, none;
-		double us;
+		double us, rest = 0; /* of a pass that merges nothing */
 
-		prepare(pages);
+		if (concurrent) {
+			prepare(pages, false);
+			rest = pass(&none);
+			finish(pages);
+			pass(&none);
+		}
+		prepare(pages, true);
 		us = pass(&won);
-		us -= pass(&none);
+		if (!concurrent)
+			rest = pass(&none);
 		if (!won)
 			fail("nothing was merged");
-		merge[r] = us / (double)won;
+		merge[r] = (us - rest) / (double)won;
 		all += won;
 		bare(pairs, &whole[r], &mapping[r]);
 		finish(pages);
