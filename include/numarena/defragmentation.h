@@ -31,7 +31,7 @@ typedef enum defrag_strategy {
 typedef struct defrag_config {
 	double threshold;           /* fragmentation, 1 - live bytes / held bytes, above which passes are made; above 0 to 1; 0: 0.7 */
 	defrag_strategy_t strategy;
-	size_t max_move_size;       /* bytes that a slice moves, 4096 to 1 GiB; 0: 1 MiB */
+	size_t max_move_size;       /* bytes that a slice moves, 4096 to 1 GiB; 0: 1 MiB; what is larger by itself is moved alone */
 	bool enable_logging;        /* a line on standard error for each pass: what it won, and what it cost */
 	unsigned int slice_time;    /* microseconds a slice may take, 10 to 1000000; 0: 200 */
 	bool enable_background;     /* numarena's maintenance thread makes slices; else only threads of the program do, when

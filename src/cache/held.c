@@ -5,7 +5,8 @@
  * doc/design/merging.md for why nobody can wait for who waits for him: between begin and end nothing here takes a lock, allocates, or writes to what is held.
  *
  * By address, neighbours together (up to 64 KiB): what is dear is begin and end, which split and join mappings. The first unit of a bin becomes a frame, and its contents
- * are written to the file; what comes later is stored through the host's addresses. With a deadline bin by bin, so that what is begun is ended.
+ * are written to the file; what comes later is stored through the host's addresses. With a deadline bin by bin, so that what is begun is ended; but if the budget of bytes
+ * ends within one, the rest of it stays private, and comes to the frame in another slice.
  *
  * Cost: a run is begin, copy, a mapping for each of its units that does not continue the one before in the file, end.
  */
@@ -220,25 +221,49 @@ static bool has_mappings(const struct na_pack *w, const struct na_pack_bin *bin)
 	return na_pair_has_mappings(w, 2 * units);
 }
 
-/* With a deadline bin by bin, so that what is begun is ended. */
+/* Whether the slice may move so many units more. A slice of which nothing is moved yet may always, or it would do nothing for ever. */
+static bool has_budget(struct na_pack *w, uint32_t units)
+{
+	struct na_merge_limits *l = w->limits;
+
+	if (!l->deadline || na_budget_has(&l->budget, (uint64_t)units * w->unit_bytes))
+		return true;
+	l->more = true;
+	l->budget.left = 0; /* for nobody: the slice is over */
+	return false;
+}
+
+/* With a deadline. A frame is not begun for one unit only. */
 static int merge_bin(struct na_pack *w, const struct na_pack_bin *bin)
 {
+	uint32_t least = bin->frame ? 1 : 2;
 	int rc = 0;
 
+	if (!has_budget(w, least))
+		return 0;
 	for (uint32_t i = bin->first; i != NONE && rc == 0; i = w->items[i].next) {
+		if (w->items[i].frame)
+			continue;
+		if (least)
+			least--;
+		else if (!has_budget(w, 1))
+			break;
 		rc = merge_item(w, i);
 		if (rc == 0)
 			rc = end_run(w);
+		na_budget_spend(&w->limits->budget, w->unit_bytes);
 	}
 	return rc;
 }
 
 static bool too_late(struct na_pack *w)
 {
+	struct na_merge_limits *l = w->limits;
+
 	/* One at least, or a slice that finds little time would do nothing for ever. */
-	if (!w->limits->deadline || !w->merged || na_os_now_ns() < w->limits->deadline)
+	if (!l->deadline || (l->budget.left && (!w->merged || na_os_now_ns() < l->deadline)))
 		return false;
-	w->limits->more = true;
+	l->more = true;
 	return true;
 }
 

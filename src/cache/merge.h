@@ -23,6 +23,7 @@
 #ifndef NA_CACHE_MERGE_H
 #define NA_CACHE_MERGE_H
 
+#include "cache/budget.h"
 #include "cache/cache.h"
 
 struct na_unit {
@@ -120,8 +121,8 @@ struct na_merge_limits {
 	/* Of slices; 0 in whole passes. */
 	uint64_t
 		deadline; /* nothing is begun after it; by na_merge_slice() nothing that is not expected to end before it */
-	uint64_t bytes; /* na_merge_slice(): of units that may still be moved; counted down */
-	bool more;	/* out: there was more to do */
+	struct na_move_budget budget; /* of units, counted down */
+	bool more;		      /* out: there was more to do */
 };
 
 /* Merges what can be merged of a cache's class. 0, or -errno of the call that ended it. */

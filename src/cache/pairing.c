@@ -445,17 +445,25 @@ bool na_pair_has_mappings(const struct na_pack *w, uint64_t more)
 
 /* ---- one class ---- */
 
+void na_pair_limit(struct na_pack *w, struct na_merge_limits *limits)
+{
+	uint64_t run = limits->hold ? HELD_BYTES : limits->deadline ? NA_PACK_SLICE_RUN : RUN_BYTES;
+
+	if (limits->deadline && run > limits->budget.most)
+		run = limits->budget.most;
+	w->limits = limits;
+	w->run_most = run / w->unit_bytes < NA_PACK_RUN ? (uint32_t)(run / w->unit_bytes) : NA_PACK_RUN;
+	w->run_most = w->run_most ? w->run_most : 1;
+}
+
 void na_pair_begin(struct na_pack *w, struct na_cache *c, unsigned int cls, struct na_merge_limits *limits)
 {
-	size_t run = limits->hold ? HELD_BYTES : limits->deadline ? NA_PACK_SLICE_RUN : RUN_BYTES;
-
 	*w = (struct na_pack){ .c = c, .cls = cls, .limits = limits };
 	w->unit_bytes = na_merge_unit_pages(cls) * (uint32_t)NA_PAGE * limits->grain;
 	w->per = (uint32_t)(w->unit_bytes / na_class_size(cls));
 	w->words = (w->per + 63) / 64;
 	w->units = (uint32_t)(na_class_slices(cls) * NA_SLICE / w->unit_bytes);
-	w->run_most = run / w->unit_bytes < NA_PACK_RUN ? (uint32_t)(run / w->unit_bytes) : NA_PACK_RUN;
-	w->run_most = w->run_most ? w->run_most : 1;
+	na_pair_limit(w, limits);
 }
 
 /* Of larger blocks free pages go back by themselves (pages.c), and merging wins no more than their ends. They may be threads' stacks, too (from

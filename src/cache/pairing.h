@@ -69,6 +69,8 @@ int na_cover(struct na_pack *w);
 
 /* pairing.c. What is constant of a class. */
 void na_pair_begin(struct na_pack *w, struct na_cache *c, unsigned int cls, struct na_merge_limits *limits);
+/* Of a plan that is taken up again: what this slice may. */
+void na_pair_limit(struct na_pack *w, struct na_merge_limits *limits);
 /* A span is the pass's, and put on the list; under the cache's lock. */
 bool na_pair_claim(struct na_pack *w, struct na_span *span, struct na_span **list);
 /* Those that are claimed go back to where they belong. */

@@ -139,7 +139,7 @@ int na_merge_slice(struct na_cache *c, unsigned int cls, struct na_merge_limits 
 			rc = make_plan(c, cls, limits, left);
 		if (!plan.open)
 			break;
-		plan.w.limits = limits;
+		na_pair_limit(&plan.w, limits);
 		if (rc == 0)
 			rc = na_runs_go(&plan.w);
 		na_pair_unclaim(&plan.w);

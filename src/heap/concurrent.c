@@ -119,9 +119,9 @@ static uint32_t rounds_for(uint64_t winnable, unsigned int cls)
 	return rounds < ROUNDS_MOST ? (uint32_t)rounds : ROUNDS_MOST;
 }
 
-static bool too_late(void)
+static bool is_over(void)
 {
-	return state.limits.deadline && na_os_now_ns() >= state.limits.deadline;
+	return state.limits.deadline && (!state.limits.budget.left || na_os_now_ns() >= state.limits.deadline);
 }
 
 static uint64_t winnable_of(struct na_cache *c, unsigned int cls)
@@ -140,7 +140,7 @@ static int merge_class(struct na_cache *c, unsigned int cls)
 	while (state.rounds && rc == 0) {
 		rc = na_merge_class(c, cls, &state.limits);
 		state.rounds = rc == 0 && state.limits.more ? state.rounds - 1 : 0;
-		if (too_late())
+		if (is_over())
 			break;
 	}
 	return rc;
@@ -158,7 +158,7 @@ static bool walk(int *rc)
 			state.cls += !state.rounds;
 			if (*rc < 0)
 				return false;
-			if (too_late())
+			if (is_over())
 				return true;
 		}
 	state.at = NULL;
@@ -168,7 +168,7 @@ static bool walk(int *rc)
 }
 
 /* Under the lock. */
-static bool pass(uint64_t deadline)
+static bool pass(uint64_t deadline, struct na_move_budget *budget)
 {
 	const char *name = na_concurrent_name(state.hold.way);
 	bool more;
@@ -177,9 +177,13 @@ static bool pass(uint64_t deadline)
 	state.limits.grain = 1;
 	state.limits.hold = &state.hold;
 	state.limits.deadline = deadline;
+	if (deadline)
+		state.limits.budget = *budget;
 	state.limits.spans = deadline ? SPANS_SLICE : SPANS_WHOLE;
 	na_concurrent_restore();
 	more = walk(&rc);
+	if (deadline)
+		*budget = state.limits.budget;
 	na_os.hold_drop(&state.hold);
 	na_concurrent_restore();
 	if (rc == -EBADF || rc == -ENOTTY ||
@@ -192,13 +196,13 @@ static bool pass(uint64_t deadline)
 	return more && rc == 0;
 }
 
-uint64_t na_concurrent_run(uint64_t deadline, bool wait, bool *more)
+uint64_t na_concurrent_run(uint64_t deadline, struct na_move_budget *budget, bool wait, bool *more)
 {
 	uint64_t began = na_os_now_ns(), before, won;
 	int cancel;
 
-	*more = false;
-	if (!wanted())
+	*more = wanted() && deadline && !budget->left;
+	if (!wanted() || *more)
 		return 0;
 	if (wait)
 		na_lock(&na_merging_lock);
@@ -208,7 +212,7 @@ uint64_t na_concurrent_run(uint64_t deadline, bool wait, bool *more)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	before = gained();
 	if (look(began) == 0)
-		*more = pass(deadline);
+		*more = pass(deadline, budget);
 	won = gained() > before ? gained() - before : 0;
 	state.won += won;
 	state.ns += na_os_now_ns() - began;

@@ -308,7 +308,7 @@ static void begin_slices(void)
 	at.on = true;
 }
 
-bool na_merging_slice(uint64_t deadline, uint64_t *bytes, uint64_t *won)
+bool na_merging_slice(uint64_t deadline, struct na_move_budget *budget, uint64_t *won)
 {
 	uint64_t began = na_os_now_ns(), before;
 
@@ -318,7 +318,7 @@ bool na_merging_slice(uint64_t deadline, uint64_t *bytes, uint64_t *won)
 	state.rc = 0;
 	state.limits.more = false;
 	state.limits.deadline = deadline;
-	state.limits.bytes = *bytes;
+	state.limits.budget = *budget;
 	if ((at.on ? look_at_pins() : look_around()) < 0) {
 		at.on = false;
 	} else {
@@ -333,7 +333,7 @@ bool na_merging_slice(uint64_t deadline, uint64_t *bytes, uint64_t *won)
 	}
 	if (!at.on)
 		na_merge_slice_end();
-	*bytes = state.limits.bytes;
+	*budget = state.limits.budget;
 	*won += saved() > before ? saved() - before : 0;
 	state.limits.deadline = 0;
 	state.ns += na_os_now_ns() - began;

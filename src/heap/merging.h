@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/budget.h"
 #include "os/lock.h"
 
 struct na_merge_limits;
@@ -52,7 +53,7 @@ struct na_merging {
 uint64_t na_merging_run(void);
 /* The same in slices, each of which begins no step that is not expected to end by the deadline, and moves at most *bytes, which it counts down. Adds to
  * *won; true if there is more to do, by the next one. Does nothing while another thread merges. */
-bool na_merging_slice(uint64_t deadline, uint64_t *bytes, uint64_t *won);
+bool na_merging_slice(uint64_t deadline, struct na_move_budget *budget, uint64_t *won);
 void na_merging_figures(struct na_merging *out);
 /* Bytes that a perfect packing of what takes part would free. */
 uint64_t na_merging_winnable(void);

@@ -25,7 +25,7 @@
 /* What a slice may do, and what the pass has come to. */
 struct pass {
 	uint64_t deadline; /* 0: none */
-	uint64_t bytes;	   /* that may still be moved in this slice */
+	struct na_move_budget move;
 	bool whole;
 	bool left_out; /* there was something to purge, of which no piece was expected to fit, or that is kept for now: that is not in vain */
 	bool asked;	/* may wait for whoever moves blocks: a slice may not, for its thread may be restoring one */
@@ -109,13 +109,13 @@ static bool compact(struct pass *p)
 	struct na_movable_slice s;
 	unsigned int least = na_movable_is_busy() ? LEAST_BUSY : LEAST_DEAD;
 
-	na_movable_compact(p->whole ? UINT64_MAX : p->bytes, p->deadline, p->whole ? NA_FULL_LEAST : least, p->asked,
-			   &s);
+	na_movable_compact(p->whole ? UINT64_MAX : p->move.left, p->deadline, p->whole ? NA_FULL_LEAST : least,
+			   p->asked, &s);
 	p->moved_blocks += s.moves;
 	p->moved_bytes += s.bytes;
 	p->refused += s.refused;
 	p->won += s.won;
-	p->bytes -= s.bytes < p->bytes ? s.bytes : p->bytes;
+	na_budget_spend(&p->move, s.bytes);
 	if (s.rc < 0 && s.rc != -ENOMEM)
 		p->rc = s.rc;
 	return s.more && s.rc == 0;
@@ -189,7 +189,7 @@ static bool merge(struct pass *p)
 	if (!p->quiescent)
 		return false;
 	if (!p->whole)
-		return na_merging_slice(p->deadline, &p->bytes, &p->merged);
+		return na_merging_slice(p->deadline, &p->move, &p->merged);
 	p->merged += na_merging_run();
 	return false;
 }
@@ -199,7 +199,7 @@ static bool merge_meanwhile(struct pass *p)
 {
 	bool more = false;
 
-	p->merged += na_concurrent_run(p->whole ? 0 : p->deadline, p->whole && p->asked, &more);
+	p->merged += na_concurrent_run(p->whole ? 0 : p->deadline, &p->move, p->whole && p->asked, &more);
 	return more;
 }
 
@@ -335,7 +335,7 @@ static bool slice_locked(uint64_t most, bool near, bool quiescent, uint64_t *byt
 	before = current.won + current.purged + current.merged;
 	current.whole = most == 0;
 	current.quiescent = quiescent;
-	current.bytes = setting(&na_options.defrag_move_size);
+	current.move.most = current.move.left = setting(&na_options.defrag_move_size);
 	more = run(&current, &step_at, most);
 	*bytes += current.won + current.purged + current.merged - before;
 	if (!more) {

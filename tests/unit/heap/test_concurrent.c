@@ -41,7 +41,7 @@ static struct na_merging merge(void)
 	struct na_merging m;
 	bool more;
 
-	na_concurrent_run(0, true, &more);
+	na_concurrent_run(0, NULL, true, &more);
 	CHECK(!more);
 	na_merging_figures(&m);
 	return m;
@@ -685,27 +685,52 @@ static void a_closed_descriptor(void)
 
 /* ---- slices ---- */
 
-static int sliced(void *unused)
+static int sliced(void *argument)
 {
+	uint64_t most = *(uint64_t *)argument, least = 2 * NA_PAGE; /* a frame is not begun for one unit */
 	struct na_merging m;
 	bool more = true;
 	int n;
 
-	(void)unused;
 	scatter(60000, 64, 8);
-	for (n = 0; more && n < 100000; n++)
-		na_concurrent_run(na_os_now_ns() + 200000, false, &more);
-	CHECK(!more);
 	na_merging_figures(&m);
-	CHECK(m.mapped_bytes > m.frame_bytes);
+	for (n = 0; more && n < 100000; n++) {
+		struct na_move_budget budget = { most, most };
+		uint64_t before = m.mapped_bytes;
+
+		na_concurrent_run(na_os_now_ns() + 200000, &budget, false, &more);
+		na_merging_figures(&m);
+		CHECK_MSG(m.mapped_bytes <= before + (most > least ? most : least), "%llu bytes", (unsigned long long)(m.mapped_bytes - before));
+	}
+	CHECK(!more);
+	CHECK_MSG(m.mapped_bytes > m.frame_bytes, "%llu on %llu", (unsigned long long)m.mapped_bytes, (unsigned long long)m.frame_bytes);
 	check_blocks();
 	validate();
+	/* Nothing is left of the budget: nothing is done. */
+	free_blocks();
+	scatter(60000, 256, 8);
+	na_merging_figures(&m);
+	most = m.mapped_bytes;
+	na_concurrent_run(na_os_now_ns() + 200000, &(struct na_move_budget){ 4 * NA_PAGE, 0 }, false, &more);
+	na_merging_figures(&m);
+	CHECK(more && m.mapped_bytes == most);
 	return check_failures != 0;
 }
 
 static void slices(void)
 {
-	by_any_way(sliced, "slices");
+	static uint64_t most[] = { 1 << 20, 7 * NA_PAGE, NA_PAGE };
+
+	if (!can(NA_CONCURRENT_MOVE) && !can(NA_CONCURRENT_MPROTECT))
+		return;
+	for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++) {
+		struct child c;
+		char what[60];
+
+		snprintf(what, sizeof(what), "slices of %llu bytes", (unsigned long long)most[i]);
+		child_run(sliced, &most[i], &c);
+		CHILD_GOOD(&c, what);
+	}
 }
 
 /* ---- failures ---- */
