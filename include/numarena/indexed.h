@@ -408,7 +408,7 @@ KERNEL_INLINE_ void kernel_walk_(kernel_site_t *site, void *const *start, size_t
 	size_t from = 0, until = paths, distance = at_once ? at_once : 1;
 	int watched = 0;
 
-	if (!at_once && !kernel_near_(start, paths)) {
+	if (!at_once && paths > 1 && !kernel_near_(start, paths)) {
 		const void *probe[KERNEL_PROBES];
 
 		for (size_t i = 0, next = 0; i < KERNEL_PROBES; i++, next = next + 1 < paths ? next + 1 : 0)

@@ -87,8 +87,7 @@ static bool is_time(struct na_pack *w, uint32_t units)
 
 	if (!l->deadline)
 		return true;
-	l->more = !na_budget_has(&l->budget, (uint64_t)units * w->unit_bytes) ||
-		  na_os_now_ns() + step_ns > l->deadline;
+	l->more = !na_budget_has(&l->budget, (uint64_t)units * w->unit_bytes) || na_os_now_ns() + step_ns > l->deadline;
 	if (l->more && l->budget.left)
 		step_ns -= step_ns / 64; /* or one that fits into no slice would be the last */
 	return !l->more;

@@ -127,6 +127,19 @@ static void all_lengths_within_their_arrays(void)
 	set_distance(0);
 }
 
+/* From a million elements on a scatter fetches ahead, too. */
+static void long_ones_within_their_arrays(void)
+{
+	size_t n = ((size_t)1 << 20) + 3;
+
+	for (size_t d = api_brief() ? 1 : 0; d < (api_brief() ? 2 : sizeof(distances) / sizeof(distances[0])); d++) {
+		set_distance(distances[d]);
+		exercise_f64_i32(n, 70001, true);
+		exercise_f32_i64(n - 4, n, d % 2);
+	}
+	set_distance(0);
+}
+
 /* While the tuner goes through its distances as well: many calls, so that all its phases come by. */
 static void the_same_while_it_is_tuned(void)
 {
@@ -135,6 +148,7 @@ static void the_same_while_it_is_tuned(void)
 	CHECK_EQ(initialize_cache_system(&config), MEMORY_ERROR_NONE);
 	for (int round = 0; round < (api_brief() ? 2 : 12); round++)
 		exercise(5 * LONG, 1000000, true);
+	exercise_f64_i32((size_t)1 << 20, 1000000, false);
 	CHECK(get_kernel_tuning(NULL, 0) > 0);
 }
 
@@ -508,15 +522,16 @@ static void what_is_wrong_is_refused(void)
 static void what_was_tuned_is_told_and_forgotten(void)
 {
 	kernel_tuning_t all[200];
-	size_t n = get_kernel_tuning(all, 200), here = 0;
+	size_t n = get_kernel_tuning(all, 200), here = 0, scattered = 0;
 
 	CHECK(n > 0 && n <= 200);
 	for (size_t i = 0; i < n; i++) {
 		CHECK(all[i].name[0] && all[i].footprint >= 256 << 10);
 		CHECK(!all[i].settled || all[i].distance <= 1024);
 		here += strncmp(all[i].name, "kernel_gather_f64_i32", 21) == 0;
+		scattered += strncmp(all[i].name, "kernel_scatter_f64_i32", 22) == 0;
 	}
-	CHECK(here > 0);
+	CHECK(here > 0 && scattered > 0);
 	reset_kernel_tuning();
 	CHECK_EQ(get_kernel_tuning(all, 200), 0);
 }
@@ -525,6 +540,7 @@ int main(void)
 {
 	check_watchdog(240);
 	RUN(all_lengths_within_their_arrays);
+	RUN(long_ones_within_their_arrays);
 	RUN(histograms);
 	RUN(they_are_loops);
 	RUN(they_nest_and_can_be_left);
