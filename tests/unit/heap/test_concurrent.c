@@ -13,6 +13,7 @@
 #include <ucontext.h>
 
 #include "cache/merge.h"
+#include "cache/turns.h"
 #include "heap/concurrent.h"
 #include "heap/merging.h"
 #include "os/hold.h"
@@ -197,6 +198,79 @@ static int of_ended_threads(void *unused)
 static void threads_end(void)
 {
 	by_any_way(of_ended_threads, "blocks of threads that have ended");
+}
+
+/* ---- spans that are turned: slots before the first one are put off until the span is carved to its end ---- */
+
+#define BATCH 37 /* no span's end */
+
+static size_t put_off; /* blocks that were freed in such a span meanwhile */
+
+static bool is_turned(const void *p)
+{
+	const struct na_span *span = na_span_of(p);
+
+	return na_turn_bits(atomic_load(&span->cache), span) != 0;
+}
+
+static void *free_newest_in_thread(void *unused)
+{
+	(void)unused;
+	for (size_t i = count > 3 * BATCH ? count - 3 * BATCH : 0; i < count; i++) {
+		if (!blocks[i] || random_next() % 3)
+			continue;
+		put_off += is_turned(blocks[i]);
+		na_heap_release(blocks[i]);
+		blocks[i] = NULL;
+	}
+	return NULL;
+}
+
+/* What another thread frees there comes back once, and what is put off is given out once. */
+static int freed_in_turned(void *argument)
+{
+	size_t size = *(size_t *)argument;
+
+	size_of_blocks = size;
+	for (int step = 0; count + BATCH <= 40000; step++) {
+		for (int k = 0; k < BATCH; k++) {
+			blocks[count] = na_heap_allocate(size);
+			REQUIRE(blocks[count]);
+			check_fill(blocks[count], 0, size, count);
+			count++;
+		}
+		in_thread(free_newest_in_thread);
+		if (step % 64 == 0) {
+			check_blocks();
+			validate();
+		}
+	}
+	CHECK_MSG(put_off > 100, "%zu blocks", put_off);
+	check_blocks();
+	validate();
+	na_heap_flush();
+	merge();
+	check_blocks();
+	free_blocks();
+	na_heap_flush();
+	validate();
+	return check_failures != 0;
+}
+
+static void freed_from_outside_where_spans_are_turned(void)
+{
+	static size_t sizes[] = { 16, 48, 64, 256 };
+
+	if (!can(NA_CONCURRENT_MOVE) && !can(NA_CONCURRENT_MPROTECT))
+		return;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct child c;
+		char what[60];
+
+		snprintf(what, sizeof(what), "turned spans of %zu bytes", sizes[i]);
+		child_run(freed_in_turned, &sizes[i], &c);
+		CHILD_GOOD(&c, what);
+	}
 }
 
 /* ---- neighbours ---- */
@@ -770,6 +844,7 @@ int main(void)
 	na_heap_start();
 	RUN(blocks_live_on);
 	RUN(threads_end);
+	RUN(freed_from_outside_where_spans_are_turned);
 	RUN(neighbours_come_together);
 	RUN(pages_are_held);
 	RUN(pinned_pages_stay);
