@@ -27,7 +27,7 @@ static inline uint64_t random_next(void)
 	return z ^ z >> 31;
 }
 
-/* Computes in registers alone, and touches no memory that is measured. */
+/* Computes, and touches no memory but its own line. */
 struct busy {
 	volatile bool on;
 	pthread_t thread;

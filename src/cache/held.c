@@ -121,6 +121,7 @@ static uint32_t hold_run(struct na_pack *w, int *rc)
 
 static void join_run(struct na_pack *w, uint32_t n)
 {
+	na_budget_spend(&w->limits->budget, (uint64_t)n * w->unit_bytes);
 	na_lock(&w->c->lock);
 	for (uint32_t i = 0; i < n; i++) {
 		struct na_frame *frame = frame_of(w, i);
@@ -228,7 +229,7 @@ static bool has_budget(struct na_pack *w, uint32_t units)
 
 	if (!l->deadline || na_budget_has(&l->budget, (uint64_t)units * w->unit_bytes))
 		return true;
-	l->more = true;
+	l->more = l->cut = true;
 	l->budget.left = 0; /* for nobody: the slice is over */
 	return false;
 }
@@ -251,7 +252,6 @@ static int merge_bin(struct na_pack *w, const struct na_pack_bin *bin)
 		rc = merge_item(w, i);
 		if (rc == 0)
 			rc = end_run(w);
-		na_budget_spend(&w->limits->budget, w->unit_bytes);
 	}
 	return rc;
 }
@@ -263,7 +263,7 @@ static bool too_late(struct na_pack *w)
 	/* One at least, or a slice that finds little time would do nothing for ever. */
 	if (!l->deadline || (l->budget.left && (!w->merged || na_os_now_ns() < l->deadline)))
 		return false;
-	l->more = true;
+	l->more = l->cut = true;
 	return true;
 }
 

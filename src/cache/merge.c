@@ -93,10 +93,11 @@ static int edge(const struct na_merge *m, uint32_t i)
 
 static void set_frame(struct na_unit *unit, struct na_frame *frame)
 {
-	const struct na_merge *m = unit->of;
+	struct na_merge *m = unit->of;
 	uint32_t i = unit->index;
 	int before = edge(m, i) + edge(m, i + 1);
 
+	m->apart += (unit->frame != NULL) - (frame != NULL);
 	unit->frame = frame;
 	na_merge_count(&na_merge_figures.edges, edge(m, i) + edge(m, i + 1) - before);
 }
@@ -249,6 +250,7 @@ struct na_merge *na_merge_make(struct na_cache *c, const struct na_span *span, u
 	m->size = (uint32_t)record_bytes(span, units);
 	m->per = (uint16_t)per;
 	m->units = (uint16_t)units;
+	m->apart = units;
 	m->bytes = bytes;
 	m->own =
 		(_Atomic uint64_t *)(void *)((char *)m + record_bytes(span, units) - words_of(span) * sizeof(uint64_t));

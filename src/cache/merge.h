@@ -23,7 +23,7 @@
 #ifndef NA_CACHE_MERGE_H
 #define NA_CACHE_MERGE_H
 
-#include "cache/budget.h"
+#include "base/budget.h"
 #include "cache/cache.h"
 
 struct na_unit {
@@ -52,6 +52,7 @@ struct na_merge {
 	uint32_t live;	/* bits in own */
 	uint16_t per;	/* slots a unit */
 	uint16_t units; /* behind the last there may be slots that are in none: private */
+	uint32_t apart; /* units that are private */
 	uint32_t bytes; /* of a unit */
 	uint32_t size;	/* of this */
 	uint32_t retired;
@@ -122,7 +123,9 @@ struct na_merge_limits {
 	uint64_t
 		deadline; /* nothing is begun after it; by na_merge_slice() nothing that is not expected to end before it */
 	struct na_move_budget budget; /* of units, counted down */
-	bool more;		      /* out: there was more to do */
+	bool begun; /* na_merge_slice(): this slice has planned, or mapped something: one of those, however late it is */
+	bool cut;   /* out, with `hold`: time or budget ended it */
+	bool more;  /* out: there was more to do */
 };
 
 /* Merges what can be merged of a cache's class. 0, or -errno of the call that ended it. */
@@ -134,7 +137,8 @@ int na_merge_slice(struct na_cache *c, unsigned int cls, struct na_merge_limits 
 void na_merge_slice_end(void);
 extern uint64_t na_merge_epoch; /* counts up whenever frames end, or a cache is emptied */
 /* Bytes that a perfect packing of the cache's partial spans would free, class by class, and, if `units` is not NULL, how many units of grain 1 they have;
- * the same of one class, for merging while threads write: 0 if that is not worth it yet, as less than three quarters of what its spans hold can be won. */
+ * the same of one class, with what is still private of merged spans, for merging while threads write: 0 if that is not worth it yet, as less than three quarters of what they hold can be
+ * won. */
 uint64_t na_merge_winnable(struct na_cache *c, uint64_t *units);
 uint64_t na_merge_winnable_held(struct na_cache *c, unsigned int cls);
 /* Retired spans get private memory and go back to the pool. 0, or -errno: the rest stays as it is. */

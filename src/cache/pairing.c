@@ -174,6 +174,7 @@ int na_pair_open(struct na_pack *w, struct na_span *list, uint32_t spans)
 			    (void **)&w->open_bits, (void **)&w->bits,	(void **)&w->page };
 	int rc;
 
+	w->page_units = w->run_most;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		w->memory_bytes += round64(sizes[i]);
 	w->memory_bytes = (w->memory_bytes + NA_PAGE - 1) & ~(NA_PAGE - 1);
@@ -454,6 +455,8 @@ void na_pair_limit(struct na_pack *w, struct na_merge_limits *limits)
 	w->limits = limits;
 	w->run_most = run / w->unit_bytes < NA_PACK_RUN ? (uint32_t)(run / w->unit_bytes) : NA_PACK_RUN;
 	w->run_most = w->run_most ? w->run_most : 1;
+	if (w->page && w->run_most > w->page_units)
+		w->run_most = w->page_units;
 }
 
 void na_pair_begin(struct na_pack *w, struct na_cache *c, unsigned int cls, struct na_merge_limits *limits)
@@ -489,6 +492,7 @@ int na_merge_class(struct na_cache *c, unsigned int cls, struct na_merge_limits 
 	list = claim_all(&w, &count);
 	na_unlock(&c->lock);
 	limits->more = limits->hold && w.private == limits->spans;
+	limits->cut = false;
 	if (!list)
 		return 0;
 	rc = na_pair_open(&w, list, count);
@@ -523,6 +527,19 @@ static uint64_t winnable(const struct na_kind *kind, unsigned int cls, uint64_t 
 	return *held > live ? *held - live : 0;
 }
 
+/* The same of what is left private of a merged span: units that have come to no frame yet. */
+static uint64_t winnable_apart(const struct na_merge *m, uint64_t *held)
+{
+	uint64_t bytes = (uint64_t)m->apart * m->bytes, live = 0;
+
+	for (uint32_t i = 0; i < m->units; i++)
+		for (uint32_t k = 0; k < m->per && !m->unit[i].frame; k += 64)
+			live += na_popcount(na_merge_bits(m->own, i * m->per + k, m->per - k < 64 ? m->per - k : 64));
+	live *= m->span->size;
+	*held += bytes;
+	return bytes > live ? bytes - live : 0;
+}
+
 /* Pages come to the file once, and do not merge again: what is merged while it is still dense costs most and wins least, for good. */
 uint64_t na_merge_winnable_held(struct na_cache *c, unsigned int cls)
 {
@@ -532,6 +549,9 @@ uint64_t na_merge_winnable_held(struct na_cache *c, unsigned int cls)
 		return 0;
 	na_lock(&c->lock);
 	bytes = winnable(&c->kind[cls], cls, NULL, &held);
+	for (const struct na_merge *m = c->merged; m; m = m->next)
+		if (m->apart && m->span->cls == cls)
+			bytes += winnable_apart(m, &held);
 	na_unlock(&c->lock);
 	return bytes >= held / 4 * 3 ? bytes : 0;
 }

@@ -42,6 +42,7 @@ struct na_pack {
 	uint64_t *open_bits;		    /* and what lives in them */
 	uint64_t *bits;			    /* of each item */
 	char *page;			    /* where frames are composed */
+	uint32_t page_units;		    /* so many at a time */
 	struct na_merge *made[NA_PACK_RUN]; /* records of the run's spans, not theirs yet */
 	bool merged;			    /* a bin */
 	bool no_frames;			    /* merged spans are left as they are */
@@ -69,7 +70,7 @@ int na_cover(struct na_pack *w);
 
 /* pairing.c. What is constant of a class. */
 void na_pair_begin(struct na_pack *w, struct na_cache *c, unsigned int cls, struct na_merge_limits *limits);
-/* Of a plan that is taken up again: what this slice may. */
+/* What this slice may; of a plan that is taken up again no more at a time than it was made for. */
 void na_pair_limit(struct na_pack *w, struct na_merge_limits *limits);
 /* A span is the pass's, and put on the list; under the cache's lock. */
 bool na_pair_claim(struct na_pack *w, struct na_span *span, struct na_span **list);

@@ -5,7 +5,8 @@
  * if one is not what it was, or frames have ended anywhere (na_merge_epoch), the plan is dropped and another one made; and before units are mapped their slots
  * are looked at once more (runs.c).
  *
- * A slice stops before a step that is not expected to end in time, by a running mean: of a call with its copying, and of a plan. What it does not do is put units
+ * A slice stops before a step that is not expected to end in time, by a running mean: of a call with its copying, and of a plan. But each makes one of these, or those that are
+ * shorter than a step, or than the looks that come before the first one, would never come to an end. What it does not do is put units
  * onto frames of earlier plans, or frames onto each other: whole passes do.
  *
  * Under na_merging_lock. Cost: a claim and a return of SPANS spans a slice, 2 us; a plan about 30 to 60.
@@ -85,8 +86,7 @@ static int make_plan(struct na_cache *c, unsigned int cls, struct na_merge_limit
 	uint32_t count;
 	int rc;
 
-	if (begin + plan_ns > limits->deadline) {
-		plan_ns -= plan_ns / 16; /* if it fits into no slice, the next may be luckier */
+	if (limits->begun && begin + plan_ns > limits->deadline) {
 		limits->more = true;
 		return 0;
 	}
@@ -101,7 +101,7 @@ static int make_plan(struct na_cache *c, unsigned int cls, struct na_merge_limit
 		na_pair_unclaim_list(c, list);
 		return rc == -ENOENT ? 0 : rc;
 	}
-	plan.open = true;
+	plan.open = limits->begun = true;
 	rc = na_runs_plan(&plan.w);
 	ns = na_os_now_ns() - begin;
 	ns = ns > 4 * plan_ns ? 4 * plan_ns : ns;

@@ -29,6 +29,7 @@ static struct {
 	struct na_cache *at;
 	unsigned int cls; /* where the pass under way goes on */
 	uint32_t rounds;  /* that are left for that class; 0: it is not begun */
+	uint64_t work;	  /* bytes that may come to frames before slices that are cut short are rounds, too */
 	uint64_t passes, won, ns;
 	char why[160];
 	bool told;
@@ -129,17 +130,36 @@ static uint64_t winnable_of(struct na_cache *c, unsigned int cls)
 	return na_streams_in(cls) ? 0 : na_merge_winnable_held(c, cls);
 }
 
+/* One slice of a class. A round is over when what was claimed has been gone through. What time or the budget has cut short is none, if something came of it, or others have
+ * spent the budget; but for a class that fills again meanwhile, which would keep the pass for ever. */
+static int merge_some(struct na_cache *c, unsigned int cls)
+{
+	uint64_t before = figure(&na_merge_figures.mapped_bytes), moved;
+	int rc = na_merge_class(c, cls, &state.limits);
+
+	moved = figure(&na_merge_figures.mapped_bytes);
+	moved = moved > before ? moved - before : 0;
+	if (rc < 0 || !state.limits.more)
+		state.rounds = 0;
+	else if (!state.limits.cut || (!moved && state.limits.budget.left) || moved > state.work)
+		state.rounds--;
+	else
+		state.work -= moved;
+	return rc;
+}
+
 /* As far as there is time; the class is through when no rounds are left. */
 static int merge_class(struct na_cache *c, unsigned int cls)
 {
 	uint64_t winnable = state.rounds ? 0 : winnable_of(c, cls);
 	int rc = 0;
 
-	if (winnable >= LEAST_WIN)
+	if (winnable >= LEAST_WIN) {
 		state.rounds = rounds_for(winnable, cls);
+		state.work = 2 * winnable;
+	}
 	while (state.rounds && rc == 0) {
-		rc = na_merge_class(c, cls, &state.limits);
-		state.rounds = rc == 0 && state.limits.more ? state.rounds - 1 : 0;
+		rc = merge_some(c, cls);
 		if (is_over())
 			break;
 	}

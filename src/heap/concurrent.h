@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cache/budget.h"
+#include "base/budget.h"
 
 struct na_concurrent_figures {
 	const char *way; /* "move" and so on; "off": none was asked for, or can be had */

@@ -319,6 +319,7 @@ bool na_merging_slice(uint64_t deadline, struct na_move_budget *budget, uint64_t
 	state.limits.more = false;
 	state.limits.deadline = deadline;
 	state.limits.budget = *budget;
+	state.limits.begun = false;
 	if ((at.on ? look_at_pins() : look_around()) < 0) {
 		at.on = false;
 	} else {

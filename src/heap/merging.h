@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cache/budget.h"
+#include "base/budget.h"
 #include "os/lock.h"
 
 struct na_merge_limits;
@@ -51,8 +51,8 @@ struct na_merging {
 
 /* Every pool that takes part; bytes of physical memory that were won. What kept it from more: na_merging_figures(). */
 uint64_t na_merging_run(void);
-/* The same in slices, each of which begins no step that is not expected to end by the deadline, and moves at most *bytes, which it counts down. Adds to
- * *won; true if there is more to do, by the next one. Does nothing while another thread merges. */
+/* The same in slices, each of which begins no step that is not expected to end by the deadline (but one), and none that does not fit into the budget, which it counts
+ * down. Adds to *won; true if there is more to do, by the next one. Does nothing while another thread merges. */
 bool na_merging_slice(uint64_t deadline, struct na_move_budget *budget, uint64_t *won);
 void na_merging_figures(struct na_merging *out);
 /* Bytes that a perfect packing of what takes part would free. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The kernels of numarena/indexed.h behind their checks: api/ has looked at the arguments. They are loops of for_each_prefetched, so
- * that what is true of that interface is of these: plain below KERNEL_LEAST, tuned on the call, nothing read past an end. Any thread.
+ * that what is true of that interface is of these: plain below KERNEL_LEAST (a scatter below a million elements), tuned on the call, nothing read past an end. Any thread.
  */
 #ifndef NA_KERNELS_INDEXED_H
 #define NA_KERNELS_INDEXED_H

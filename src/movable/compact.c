@@ -27,7 +27,8 @@ static uint32_t pass = 1;	   /* the mover's lock */
 static uint32_t turn;		   /* the mover's lock: whose space goes on */
 
 struct run {
-	uint64_t bytes_left, deadline;
+	struct na_move_budget *budget;
+	uint64_t deadline;
 	unsigned int buckets; /* chunks of these are evacuated */
 	bool whole;	      /* the program's own chunk as well */
 	uint64_t steps;	      /* that were begun */
@@ -171,10 +172,12 @@ static void scout(struct na_movable_space *space)
 	} while (busy);
 }
 
-/* Blocks of the victim from where the walk is, up to a batch and so many units and bytes. */
-static size_t gather(struct na_movable_space *space, uint64_t units, uint64_t bytes, struct na_movable_block *out)
+/* Blocks of the victim from where the walk is, up to a batch and so many units and bytes; one at least, but for the budget. */
+static size_t gather(struct na_movable_space *space, uint64_t units, const struct na_move_budget *budget,
+		     struct na_movable_block *out)
 {
 	struct na_movable_chunk *c = space->victim;
+	uint64_t bytes = budget->left < BATCH_BYTES ? budget->left : BATCH_BYTES;
 	uint64_t spent = BATCH_UNITS, gathered = 0;
 	size_t n = 0;
 
@@ -196,7 +199,7 @@ static size_t gather(struct na_movable_space *space, uint64_t units, uint64_t by
 		if (na_header_lives(header) && na_movable_look(handle, &out[n]) == 0 && (uintptr_t)out[n].at == at) {
 			spent += BLOCK_UNITS + stride / 64;
 			gathered += stride;
-			if (n && (spent > units || gathered > bytes))
+			if (n ? spent > units || gathered > bytes : !na_budget_has(budget, stride))
 				break;
 			n++;
 		}
@@ -209,25 +212,26 @@ static size_t gather(struct na_movable_space *space, uint64_t units, uint64_t by
 static bool step(struct na_movable_space *space, struct run *r)
 {
 	struct na_movable_block blocks[NA_MOVABLE_BATCH];
-	uint64_t units = units_left(r), begin, bytes = 0,
-		 most = r->bytes_left < BATCH_BYTES ? r->bytes_left : BATCH_BYTES;
+	uint64_t units = units_left(r), begin, bytes = 0;
 	size_t n;
 	int rc = 0;
 
-	if (units < BATCH_UNITS + FEW_BLOCKS * BLOCK_UNITS || r->bytes_left == 0) {
+	if (units < BATCH_UNITS + FEW_BLOCKS * BLOCK_UNITS || r->budget->left == 0) {
 		if (!r->steps) /* not even at the start of a slice: or it would never be tried again */
 			mean -= mean / 4;
 		return false;
 	}
 	r->steps++;
 	begin = na_os_now_ns();
-	n = gather(space, units, most, blocks);
+	n = gather(space, units, r->budget, blocks);
+	if (!n && space->walked < space->victim->used) /* in another slice */
+		return false;
 	if (n)
 		rc = na_movable_move(blocks, n, &bytes, &r->out->refused);
 	if (rc > 0)
 		r->out->moves += (uint64_t)rc;
 	r->out->bytes += bytes;
-	r->bytes_left -= bytes < r->bytes_left ? bytes : r->bytes_left;
+	na_budget_spend(r->budget, bytes);
 	if (n)
 		learn(BATCH_UNITS + n * BLOCK_UNITS + bytes / 64, na_os_now_ns() - begin);
 	if (rc < 0)
@@ -253,10 +257,11 @@ static bool compact_space(struct na_movable_space *space, struct run *r)
 	return true;
 }
 
-void na_movable_compact(uint64_t bytes, uint64_t deadline_ns, unsigned int least, bool wait,
+void na_movable_compact(struct na_move_budget *budget, uint64_t deadline_ns, unsigned int least, bool wait,
 			struct na_movable_slice *out)
 {
-	struct run r = { .bytes_left = bytes,
+	struct na_move_budget all = { UINT64_MAX, UINT64_MAX };
+	struct run r = { .budget = budget ? budget : &all,
 			 .deadline = deadline_ns,
 			 .whole = least <= NA_FULL_LEAST,
 			 .buckets = NA_BUCKETS - least,

@@ -31,6 +31,7 @@
 #include <numarena/movable.h>
 #include <stdatomic.h>
 
+#include "base/budget.h"
 #include "heap/heap.h"
 #include "meta/arena.h"
 #include "os/lock.h"
@@ -191,7 +192,7 @@ int na_movable_unpin(memory_handle_t handle);			     /* -EINVAL */
 int na_movable_node_of(memory_handle_t handle);
 size_t na_movable_size_of(memory_handle_t handle);
 
-/* Compacts for at most `bytes` and until `deadline_ns` (0: no end), and says what it came to; a step that is expected to take longer than
+/* Compacts as far as the budget goes (NULL: all there is) and until `deadline_ns` (0: no end), and says what it came to; a step that is expected to take longer than
  * what is left is not begun. `least`: chunks with less than so many 64ths dead are left alone. */
 #define NA_FULL_LEAST 2 /* of a full pass */
 struct na_movable_slice {
@@ -200,7 +201,7 @@ struct na_movable_slice {
 	bool more; /* there was more to do */
 	int rc;	   /* of the kernel's barrier */
 };
-void na_movable_compact(uint64_t bytes, uint64_t deadline_ns, unsigned int least, bool wait,
+void na_movable_compact(struct na_move_budget *budget, uint64_t deadline_ns, unsigned int least, bool wait,
 			struct na_movable_slice *out);
 
 /* Bytes that a perfect packing would free. Any thread. */

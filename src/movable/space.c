@@ -216,11 +216,12 @@ static bool dirty(struct na_movable_space *space)
 
 static void clean(struct na_movable_space *space)
 {
+	struct na_move_budget budget = { 2 * NA_MOVABLE_CHUNK, 2 * NA_MOVABLE_CHUNK };
 	struct na_movable_slice done;
 
 	if (!dirty(space))
 		return;
-	na_movable_compact(2 * NA_MOVABLE_CHUNK, 0, NA_BUCKETS / 4, false, &done);
+	na_movable_compact(&budget, 0, NA_BUCKETS / 4, false, &done);
 	na_lock(&space->lock);
 	space->futile = done.won ? 0 : space->futile ? space->futile * 2 : 1;
 	if (space->futile > SKIP_MOST)

@@ -109,13 +109,11 @@ static bool compact(struct pass *p)
 	struct na_movable_slice s;
 	unsigned int least = na_movable_is_busy() ? LEAST_BUSY : LEAST_DEAD;
 
-	na_movable_compact(p->whole ? UINT64_MAX : p->move.left, p->deadline, p->whole ? NA_FULL_LEAST : least,
-			   p->asked, &s);
+	na_movable_compact(p->whole ? NULL : &p->move, p->deadline, p->whole ? NA_FULL_LEAST : least, p->asked, &s);
 	p->moved_blocks += s.moves;
 	p->moved_bytes += s.bytes;
 	p->refused += s.refused;
 	p->won += s.won;
-	na_budget_spend(&p->move, s.bytes);
 	if (s.rc < 0 && s.rc != -ENOMEM)
 		p->rc = s.rc;
 	return s.more && s.rc == 0;
@@ -428,7 +426,7 @@ uint64_t na_defrag_make_room(void)
 {
 	struct na_movable_slice s;
 
-	na_movable_compact(UINT64_MAX, 0, NA_FULL_LEAST, false, &s);
+	na_movable_compact(NULL, 0, NA_FULL_LEAST, false, &s);
 	return s.won;
 }
 

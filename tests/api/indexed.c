@@ -137,6 +137,9 @@ static void long_ones_within_their_arrays(void)
 		exercise_f64_i32(n, 70001, true);
 		exercise_f32_i64(n - 4, n, d % 2);
 	}
+	set_distance(7);
+	exercise_f64_i64(n, 70001, true);
+	exercise_f32_i32(n, 70001, true);
 	set_distance(0);
 }
 

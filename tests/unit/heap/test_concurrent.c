@@ -777,7 +777,8 @@ static int sliced(void *argument)
 		CHECK_MSG(m.mapped_bytes <= before + (most > least ? most : least), "%llu bytes", (unsigned long long)(m.mapped_bytes - before));
 	}
 	CHECK(!more);
-	CHECK_MSG(m.mapped_bytes > m.frame_bytes, "%llu on %llu", (unsigned long long)m.mapped_bytes, (unsigned long long)m.frame_bytes);
+	/* One pass does what a whole one does, which puts 3.8 MB on frames. */
+	CHECK_MSG(m.mapped_bytes >= 60000 * 64 / 5 * 4 && m.mapped_bytes > 3 * m.frame_bytes, "%llu on %llu", (unsigned long long)m.mapped_bytes, (unsigned long long)m.frame_bytes);
 	check_blocks();
 	validate();
 	/* Nothing is left of the budget: nothing is done. */

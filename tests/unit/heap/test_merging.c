@@ -363,16 +363,22 @@ static void churn(int round)
 		}
 }
 
-static bool slice(uint64_t most, uint64_t *moved)
+static bool slice_of(uint64_t most, uint64_t us, uint64_t *moved)
 {
 	struct na_move_budget budget = { most, most };
 
-	return na_merging_slice(na_os_now_ns() + 10 * 1000 * 1000, &budget, moved);
+	return na_merging_slice(na_os_now_ns() + us * 1000, &budget, moved);
+}
+
+static bool slice(uint64_t most, uint64_t *moved)
+{
+	return slice_of(most, 10000, moved);
 }
 
 struct sliced {
 	size_t size;
 	uint64_t most, unit; /* bytes */
+	uint64_t us;	     /* 0: all are too late */
 };
 
 static int in_slices(void *argument)
@@ -393,7 +399,7 @@ static int in_slices(void *argument)
 	for (; more && slices < 20000; slices++) {
 		uint64_t before = m.mapped_bytes;
 
-		more = slice(s->most, &moved);
+		more = slice_of(s->most, s->us, &moved);
 		na_merging_figures(&m);
 		CHECK_MSG(m.mapped_bytes <= before + most, "%llu bytes", (unsigned long long)(m.mapped_bytes - before));
 		if (slices % 4 == 1)
@@ -411,6 +417,18 @@ static int in_slices(void *argument)
 	/* A plan is under way when the pool is emptied, when less may be moved than it was made for, and when a whole pass is made. */
 	slice(16 * NA_PAGE, &moved);
 	slice(NA_PAGE, &moved);
+	merge();
+	check_blocks();
+	free_blocks();
+	na_named_destroy(pool);
+	pool = make_pool();
+	scatter(pool, 40000, s->size, 8); /* or more, whose frames are composed elsewhere */
+	slice(NA_PAGE, &moved);
+	slice(NA_PAGE, &moved);
+	slice((uint64_t)1 << 20, &moved);
+	check_blocks();
+	validate();
+	slice(16 * NA_PAGE, &moved);
 	merge();
 	check_blocks();
 	slice(4 * NA_PAGE, &moved);
@@ -433,13 +451,14 @@ static int in_slices(void *argument)
 
 static void slices(void)
 {
-	static struct sliced how[] = { { 64, 16 * NA_PAGE, NA_PAGE }, { 256, 16 * NA_PAGE, NA_PAGE }, { 48, 16 * NA_PAGE, 3 * NA_PAGE }, { 64, NA_PAGE, NA_PAGE }, { 48, NA_PAGE, 3 * NA_PAGE } };
+	static struct sliced how[] = { { 64, 16 * NA_PAGE, NA_PAGE, 10000 },	 { 256, 16 * NA_PAGE, NA_PAGE, 10000 }, { 48, 16 * NA_PAGE, 3 * NA_PAGE, 10000 }, { 64, NA_PAGE, NA_PAGE, 10000 },
+				       { 48, NA_PAGE, 3 * NA_PAGE, 10000 }, { 64, 16 * NA_PAGE, NA_PAGE, 0 },	{ 48, NA_PAGE, 3 * NA_PAGE, 0 } };
 
 	for (size_t i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
 		struct child c;
 		char what[80];
 
-		snprintf(what, sizeof(what), "slices of %zu pages, blocks of %zu bytes", (size_t)(how[i].most / NA_PAGE), how[i].size);
+		snprintf(what, sizeof(what), "slices of %zu pages and %zu us, blocks of %zu bytes", (size_t)(how[i].most / NA_PAGE), (size_t)how[i].us, how[i].size);
 		child_run(in_slices, &how[i], &c);
 		CHILD_GOOD(&c, what);
 	}

@@ -181,6 +181,46 @@ static void many_orders_do_not_use_the_table_up(void **unused)
 	assert_int_equal(na_movable_check(NULL, NULL), 0);
 }
 
+/* ---- what slices move ---- */
+
+/* No more than they may, but for a block that is larger by itself. */
+static void budgets_are_kept_to(void **unused)
+{
+	static const struct {
+		size_t size;
+		uint64_t most;
+	} how[] = { { 3000, 4096 }, { 3000, 10000 }, { 40000, 50000 }, { 40000, 4096 }, { 2000, 65536 } };
+	static memory_handle_t blocks[8000];
+
+	(void)unused;
+	for (size_t k = 0; k < sizeof(how) / sizeof(how[0]); k++) {
+		size_t n = ((size_t)16 << 20) / how[k].size;
+		struct na_movable_slice slice = { .more = true };
+		uint64_t won = 0, slices = 0;
+
+		n = n < sizeof(blocks) / sizeof(blocks[0]) ? n : sizeof(blocks) / sizeof(blocks[0]);
+		for (size_t i = 0; i < n; i++)
+			blocks[i] = make(how[k].size, (int)i % 100);
+		for (size_t i = 0; i < n; i++)
+			if (i % 4)
+				assert_int_equal(release_movable(blocks[i]), MEMORY_ERROR_NONE);
+		for (; slice.more && slices < 100000; slices++) {
+			struct na_move_budget budget = { how[k].most, how[k].most };
+
+			na_movable_compact(&budget, na_os_now_ns() + 1000 * 1000, NA_FULL_LEAST, true, &slice);
+			assert_true(slice.bytes <= how[k].most || slice.moves == 1);
+			won += slice.won;
+		}
+		assert_false(slice.more);
+		assert_true(won >= (uint64_t)n * how[k].size / 2);
+		for (size_t i = 0; i < n; i += 4) {
+			expect(blocks[i], how[k].size, (int)i % 100);
+			assert_int_equal(release_movable(blocks[i]), MEMORY_ERROR_NONE);
+		}
+	}
+	assert_int_equal(na_movable_check(NULL, NULL), 0);
+}
+
 /* ---- what slices leave to the pools ---- */
 
 /* What the program takes of chunks is kept for it while it goes on, up to an eighth of what lives and a chunk, and goes back when it does not. */
@@ -201,7 +241,7 @@ static void chunks_that_are_wanted_again_are_kept(void **unused)
 		if (i % 3)
 			assert_int_equal(na_movable_release(blocks[i]), 0);
 	assert_int_equal(na_movable_check(NULL, NULL), 0);
-	na_movable_compact(UINT64_MAX, 0, NA_FULL_LEAST, true, &slice);
+	na_movable_compact(NULL, 0, NA_FULL_LEAST, true, &slice);
 	assert_true(slice.won >= 20 << 20);
 	assert_int_equal(na_movable_check(NULL, NULL), 0);
 	assert_true(na_movable_reckon());
@@ -499,6 +539,7 @@ int main(void)
 		cmocka_unit_test(free_pages_of_the_table_go_back),
 		cmocka_unit_test(entries_of_a_page_that_went_back_wear_out),
 		cmocka_unit_test(many_orders_do_not_use_the_table_up),
+		cmocka_unit_test(budgets_are_kept_to),
 		cmocka_unit_test(chunks_that_are_wanted_again_are_kept),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How many bytes a slice of defragmentation may move, of whatever kind. One thread's. */
-#ifndef NA_CACHE_BUDGET_H
-#define NA_CACHE_BUDGET_H
+#ifndef NA_BASE_BUDGET_H
+#define NA_BASE_BUDGET_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@ struct na_move_budget {
 	uint64_t most, left;
 };
 
-/* What is larger than a whole budget is moved by itself, or it would never be. */
+/* Whether so much may be moved now. What is larger than a whole budget is moved by itself, or it would never be. */
 static inline bool na_budget_has(const struct na_move_budget *b, uint64_t bytes)
 {
 	return bytes <= b->left || b->left == b->most;
