@@ -171,6 +171,10 @@ static memory_error_t outcome(int rc, const char *what, unsigned long long which
 		return na_error(MEMORY_ERROR_ALLOCATION, "no memory for the image of %s %llx", what, which);
 	case -EBUSY:
 		return na_error(MEMORY_ERROR_BUSY, "%s %llx is pinned", what, which);
+	case -EDEADLK:
+		return na_error(MEMORY_ERROR_BUSY,
+				"%s %llx: next() of compact_in_order() must not resize or compress blocks", what,
+				which);
 	case -EBADMSG:
 		return na_error(MEMORY_ERROR_CORRUPTION, "the compressed image of %s %llx is damaged", what, which);
 	default:
@@ -182,6 +186,8 @@ static memory_error_t check_running(void)
 {
 	if (na_cold_runs())
 		return MEMORY_ERROR_NONE;
+	if (na_option_from_environment(NA_OPTION_compression) && !na_options.compression)
+		return na_error(MEMORY_ERROR_UNSUPPORTED, "compression is off: NUMARENA_COMPRESSION=0 forbids it");
 	return na_error(MEMORY_ERROR_UNSUPPORTED, "compression is off: initialize_memory_compression() turns it on");
 }
 

@@ -26,6 +26,13 @@ static memory_error_t missing(const char *kernel, const char *array, size_t n)
 			kernel, array, n);
 }
 
+/* Of elements of at most 8 bytes. */
+static memory_error_t too_many(const char *kernel, size_t n)
+{
+	return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: n is %zu: no address space holds so many", kernel, n);
+}
+#define MOST_ELEMENTS ((size_t)PTRDIFF_MAX / 8)
+
 static memory_error_t overlapping(const char *kernel, const char *result, const char *array)
 {
 	return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: %s overlaps %s: must be apart from it", kernel, result,
@@ -46,6 +53,8 @@ static memory_error_t check(const char *kernel, size_t n, struct array result, c
 		return MEMORY_ERROR_NONE;
 	if (!result.at)
 		return missing(kernel, result.name, n);
+	if (n > MOST_ELEMENTS)
+		return too_many(kernel, n);
 	for (size_t i = 0; i < count; i++) {
 		if (!arrays[i].at)
 			return missing(kernel, arrays[i].name, n);
@@ -134,6 +143,8 @@ static memory_error_t check_bins(const char *kernel, size_t *counts, size_t bins
 		return MEMORY_ERROR_NONE;
 	if (!values->at || (bins && !counts))
 		return missing(kernel, values->at ? "counts" : values->name, values->at ? bins : n);
+	if (n > MOST_ELEMENTS || bins > MOST_ELEMENTS)
+		return too_many(kernel, n > MOST_ELEMENTS ? n : bins);
 	if (overlap(counts, bins * sizeof(*counts), values->at, n * values->each))
 		return overlapping(kernel, "counts", values->name);
 	return MEMORY_ERROR_NONE;
@@ -181,6 +192,8 @@ static memory_error_t check_table(const char *kernel, const kernel_hash_t *table
 				table->slots);
 	if (n && !keys)
 		return missing(kernel, "keys", n);
+	if (n > MOST_ELEMENTS)
+		return too_many(kernel, n);
 	if (overlap(table->keys, table->slots * sizeof(*keys), keys, n * sizeof(*keys)))
 		return overlapping(kernel, "keys", "table->keys");
 	return MEMORY_ERROR_NONE;

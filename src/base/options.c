@@ -86,6 +86,7 @@ static int parse_ratio(const char *text, uint64_t *value)
 {
 	uint64_t v = 0;
 	unsigned int scale = 100;
+	bool beyond = false; /* what is left over is more than nothing */
 
 	if (*text != '.' && parse_number(&text, &v) < 0)
 		return -EINVAL;
@@ -97,11 +98,11 @@ static int parse_ratio(const char *text, uint64_t *value)
 		if (*text < '0' || *text > '9')
 			return -EINVAL;
 		for (; *text >= '0' && *text <= '9'; text++, scale /= 10)
-			v += (uint64_t)(*text - '0') * scale;
+			v += (uint64_t)(*text - '0') * scale, beyond |= !scale && *text != '0';
 	}
 	if (*text)
 		return -EINVAL;
-	*value = v;
+	*value = v + (beyond && v >= 1000); /* 1.0001 is more than 1; 0.0001 is nothing */
 	return 0;
 }
 

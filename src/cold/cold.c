@@ -2,6 +2,7 @@
 #include "cold/cold.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "cold/kept.h"
@@ -13,11 +14,12 @@
 #include "os/lock.h"
 #include "os/os.h"
 
-#define TICK_MS	 100
-#define SLICE_NS 5000000 /* of a tick */
-#define EPOCHS	 8	 /* an age */
-#define GRACE	 ((uint64_t)2 << 20)
-#define ROOM_NS	 (UINT64_C(10) * 1000000000)
+#define TICK_MS	    100
+#define SLICE_NS    5000000 /* of a tick */
+#define EPOCHS	    8	    /* an age */
+#define GRACE	    ((uint64_t)2 << 20)
+#define ROOM_NS	    (UINT64_C(10) * 1000000000)
+#define PATIENCE_NS 20000000
 
 static struct na_lock lock; /* starting and stopping */
 _Atomic bool na_cold_begun;
@@ -164,12 +166,42 @@ uint32_t na_cold_tick(uint64_t now_ns)
 	return (uint32_t)((next_tick - now_ns) / 1000000) + 1;
 }
 
+/* Another thread moves blocks, for some 100 us at a time. Not for long: it may wait for what this thread holds (fork does). */
+static bool wait_for_mover(uint64_t *until)
+{
+	uint64_t now = na_os_now_ns();
+
+	*until = *until ? *until : now + PATIENCE_NS;
+	sched_yield();
+	return now < *until && !na_movable_in_order();
+}
+
+/* Blocks that became images, or came back from them, leave chunks half empty, and only whole ones are memory to others: so what compaction wins, moving no more than twice as
+ * much, is won first. It costs less than an image, and nothing later. */
+static uint64_t compact(uint64_t bytes)
+{
+	struct na_move_budget budget = { 2 * bytes, 2 * bytes };
+	struct na_movable_slice s = { 0 };
+	uint64_t until = 0;
+
+	if (na_movable_winnable() < NA_MOVABLE_CHUNK)
+		return 0;
+	do
+		na_movable_compact(&budget, 0, NA_FULL_LEAST, false, &s);
+	while (!s.ns && wait_for_mover(&until));
+	if (s.won)
+		na_named_purge(true);
+	return s.won;
+}
+
 /* Kept images first: they are copies. Then what is older than an age, then all that nobody has pinned since the last look. */
 static uint64_t make_room(uint64_t bytes)
 {
 	const uint8_t ages[] = { age_of_movables(), 1, 0, 0 };
-	uint64_t freed = na_kept_drop_all(), deadline = na_os_now_ns() + ROOM_NS;
+	uint64_t freed = na_kept_drop_all(), deadline = na_os_now_ns() + ROOM_NS, until = 0;
 
+	if (freed < bytes)
+		freed += compact(bytes);
 	age_by_phases();
 	for (int i = 0; i < 4 && freed < bytes; i++) {
 		bool round = false;
@@ -179,10 +211,12 @@ static uint64_t make_room(uint64_t bytes)
 			uint64_t got = look(ages[i], na_os_now_ns() + SLICE_NS, false, &round);
 
 			freed += got;
-			if (got) /* what was kept for reuse stands against the next image */
+			if (got) { /* what was kept for reuse stands against the next image */
 				na_named_purge(true);
-			else if (!round) /* a mover is at it */
+				until = 0;
+			} else if (!round && !wait_for_mover(&until)) {
 				break;
+			}
 		}
 		if (freed == before && i == 0 && freed < bytes)
 			freed += na_raw_make_room(bytes - freed);
@@ -201,6 +235,7 @@ uint64_t na_cold_make_room(uint64_t bytes)
 		return 0;
 	atomic_fetch_add_explicit(&na_pool_grace, GRACE, memory_order_relaxed);
 	freed = make_room(bytes);
+	compact(bytes); /* of what has become images, chunks are left */
 	atomic_fetch_sub_explicit(&na_pool_grace, GRACE, memory_order_relaxed);
 	return freed;
 }

@@ -220,6 +220,8 @@ int na_cold_movables_compress(uint64_t handle, uint64_t *bytes)
 	int rc;
 
 	*bytes = 0;
+	if (na_movable_in_order())
+		return -EDEADLK;
 	na_movable_lock();
 	rc = na_movable_look(handle, &b);
 	if (rc == -EALREADY) {

@@ -212,6 +212,8 @@ int na_movable_resize(memory_handle_t handle, size_t size)
 	size = size ? size : 1;
 	if (!e || na_movable_node_of(handle) == -2)
 		return -EINVAL;
+	if (na_movable_in_order())
+		return -EDEADLK;
 	if (size > NA_ABOUT_SIZE || na_movable_place(na_movable_here(), size, false, &at) < 0)
 		return -ENOMEM;
 	do {

@@ -269,6 +269,8 @@ void na_movable_compact(struct na_move_budget *budget, uint64_t deadline_ns, uns
 	uint64_t begin;
 
 	memset(out, 0, sizeof(*out));
+	if (na_movable_in_order())
+		return;
 	if (wait)
 		na_movable_lock();
 	else if (!na_movable_trylock())

@@ -36,6 +36,8 @@
 #include "meta/arena.h"
 #include "os/lock.h"
 
+#define NA_MOVABLE_CHUNK ((size_t)2 << 20) /* what small blocks lie in, and goes back as a whole */
+
 enum na_movable_state {
 	NA_MOVABLE_HERE = 0,
 	NA_MOVABLE_WATCHED = 3,
@@ -144,6 +146,8 @@ struct na_movable_block {
  * write to it meanwhile (then publishing fails). Not recursive. try: false if another has it. */
 void na_movable_lock(void);
 bool na_movable_trylock(void);
+/* Whether this thread is within the program's next() of an order: what moves blocks must not be begun (-EDEADLK). */
+bool na_movable_in_order(void);
 void na_movable_unlock(void);
 
 /* Epochs are counted by whoever ages blocks. */
@@ -225,7 +229,8 @@ void na_movable_held(size_t *held, uint64_t *live);
 /* Called before a space takes another chunk for the program, with no lock held; NULL: nobody wants to know. Set before the first block. */
 extern void (*na_movable_wanted)(void);
 
-int na_movable_order(const compaction_order_t *order, compaction_result_t *out);
+/* *wrong: the handle that was none (-EINVAL). */
+int na_movable_order(const compaction_order_t *order, compaction_result_t *out, memory_handle_t *wrong);
 
 void na_movable_figures(movable_stats_t *out);
 

@@ -27,8 +27,26 @@ static bool orphaned;
 static _Atomic uint32_t waiting; /* relaxed: a hint */
 static _Atomic uint8_t epoch;	 /* relaxed: a clock */
 
+/* The program's next() runs with the lock held, and may come back to us: then it is this thread's already. */
+static __thread bool in_order;
+static __thread uint32_t nested;
+
+bool na_movable_in_order(void)
+{
+	return in_order;
+}
+
+void na_movable_set_in_order(bool on)
+{
+	in_order = on;
+}
+
 void na_movable_lock(void)
 {
+	if (in_order) {
+		nested++;
+		return;
+	}
 	if (na_trylock(&mover))
 		return;
 	atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed);
@@ -45,6 +63,10 @@ bool na_movable_trylock(void)
  * what came between the two and found it taken. */
 void na_movable_unlock(void)
 {
+	if (in_order && nested) {
+		nested--;
+		return;
+	}
 	do {
 		na_movable_drain();
 		na_unlock(&mover);
@@ -58,8 +80,13 @@ void na_movable_lock_after_fork(bool child)
 		at_rest = NULL;
 		atomic_store_explicit(&waiting, 0, memory_order_relaxed);
 		na_lock_reset(&mover);
-	} else
+		if (in_order) /* the order goes on in the child, too */
+			na_trylock(&mover);
+	} else if (!in_order) {
 		na_unlock(&mover);
+	}
+	if (in_order)
+		nested--;
 }
 
 void na_movable_add_epochs(uint8_t n)

@@ -170,15 +170,21 @@ static void close_all(void)
 	}
 }
 
-static int run(struct order *o, const compaction_order_t *order, compaction_result_t *out)
+static int run(struct order *o, const compaction_order_t *order, compaction_result_t *out, memory_handle_t *wrong)
 {
 	memory_handle_t *kept;
 	int rc = 0;
 
-	while (rc >= 0 && (kept = order->next(order->closure)) != NULL) {
+	while (rc >= 0) {
 		size_t bytes = 0;
 
+		na_movable_set_in_order(true);
+		kept = order->next(order->closure);
+		na_movable_set_in_order(false);
+		if (!kept)
+			break;
 		rc = lay(o, kept, &bytes);
+		*wrong = rc == -EINVAL ? *kept : 0;
 		out->blocks += rc == 1;
 		out->bytes += rc == 1 ? bytes : 0;
 		out->left += rc == 0;
@@ -188,13 +194,14 @@ static int run(struct order *o, const compaction_order_t *order, compaction_resu
 	return rc < 0 ? rc : 0;
 }
 
-int na_movable_order(const compaction_order_t *order, compaction_result_t *out)
+int na_movable_order(const compaction_order_t *order, compaction_result_t *out, memory_handle_t *wrong)
 {
 	struct order o = { .renew = order->renew_handles };
 	uint64_t begin;
-	int rc = na_movable_start();
+	int rc = na_movable_in_order() ? -EDEADLK : na_movable_start();
 
 	memset(out, 0, sizeof(*out));
+	*wrong = 0;
 	if (rc < 0)
 		return rc;
 	if (o.renew)
@@ -204,7 +211,7 @@ int na_movable_order(const compaction_order_t *order, compaction_result_t *out)
 	rc = na_movable_fence_pins();
 	if (rc == 0) {
 		close_all();
-		rc = run(&o, order, out);
+		rc = run(&o, order, out, wrong);
 		na_movable_unfence_pins();
 	}
 	give_rest(&o);

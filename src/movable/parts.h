@@ -14,7 +14,6 @@
 
 #include "movable/movable.h"
 
-#define NA_MOVABLE_CHUNK ((size_t)2 << 20)
 #define NA_CHUNK_HEAD	 128 /* bytes before the first block */
 #define NA_CHUNK_MAGIC	 UINT64_C(0x6d6f7661626c6521)
 #define NA_BUCKETS	 64
@@ -169,6 +168,7 @@ void na_movable_emptied(struct na_movable_chunk *chunk); /* no blocks and in no 
 /* Whether somebody has let go of the mover's lock with blocks taken. Under it. (A fork in that moment leaves it so in the child.) */
 bool na_movable_somebody_breathes(void);
 void na_movable_lock_after_fork(bool child);
+void na_movable_set_in_order(bool on);
 /* Takes the blocks, copies those that nobody has pinned to the mover's chunks and publishes them. How many; *refused grows by the
  * others, *bytes by what was copied. -errno of the barrier; -ENOMEM. Under the mover's lock. */
 int na_movable_move(struct na_movable_block *blocks, size_t n, uint64_t *bytes, uint64_t *refused);

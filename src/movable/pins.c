@@ -146,6 +146,7 @@ static struct na_pins *here(void)
 static int restore_locked(struct na_movable_entry *e, memory_handle_t handle, uint64_t where)
 {
 	size_t size = atomic_load_explicit(na_about_of(e), memory_order_relaxed) & NA_ABOUT_SIZE;
+	struct na_movable_space *space;
 	uintptr_t at;
 	int rc;
 
@@ -160,6 +161,11 @@ static int restore_locked(struct na_movable_entry *e, memory_handle_t handle, ui
 		return rc;
 	}
 	na_movable_settle_header(at, size, handle);
+	space = na_movable_chunk_of(at, size)->space;
+	na_lock(&space->lock);
+	space->blocks++;
+	space->bytes += size;
+	na_unlock(&space->lock);
 	atomic_fetch_sub_explicit(&na_movable_counters.images, 1, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&na_movable_counters.image_bytes, size, memory_order_relaxed);
 	/* Nobody else changes an IMAGE without the stripe's lock. */

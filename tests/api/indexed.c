@@ -503,6 +503,9 @@ static void what_is_wrong_is_refused(void)
 	ERROR(kernel_gather_f64_i32(y, x, NULL, 1), MEMORY_ERROR_INVALID_ARGUMENT, "index is NULL");
 	ERROR(kernel_gather_f64_i32((double *)(void *)index, x, index + 2, 4), MEMORY_ERROR_INVALID_ARGUMENT,
 	      "to overlaps index");
+	ERROR(kernel_gather_f64_i64(y, x, (int64_t *)keys, SIZE_MAX), MEMORY_ERROR_INVALID_ARGUMENT, "n is 18446744073709551615");
+	ERROR(kernel_scatter_f64_i64(y, (int64_t *)keys, x, SIZE_MAX / 8), MEMORY_ERROR_INVALID_ARGUMENT, "n is 2305843009213693951");
+	ERROR(kernel_histogram_i32(counts, 4, index, SIZE_MAX), MEMORY_ERROR_INVALID_ARGUMENT, "n is 18446744073709551615");
 	ERROR(kernel_scatter_f64_i32(y, NULL, x, 1), MEMORY_ERROR_INVALID_ARGUMENT, "index is NULL");
 	ERROR(kernel_scatter_add_f64_i32(y, index, NULL, 1), MEMORY_ERROR_INVALID_ARGUMENT, "from is NULL");
 	ERROR(kernel_csr_f64_i32(y, 2, NULL, index, x, x), MEMORY_ERROR_INVALID_ARGUMENT, "start is NULL");

@@ -217,6 +217,44 @@ static memory_handle_t *next(void *step)
 }
 
 /* Every third, then each lies behind the one before it. */
+static memory_handle_t other;
+
+static memory_handle_t *next_that_goes_too_far(void *array)
+{
+	compaction_order_t again = { .next = next_handle_in_array, .closure = &(memory_handle_array_t){ 0 } };
+	void *p;
+
+	ERROR(compact_in_order(&again, NULL), MEMORY_ERROR_BUSY, "next()");
+	ERROR(resize_movable(other, 3000), MEMORY_ERROR_BUSY, "next()");
+	if (initialize_memory_compression(NULL) == MEMORY_ERROR_NONE)
+		ERROR(compress_movable(other), MEMORY_ERROR_BUSY, "next()");
+	GOOD(trigger_defragmentation());
+	CHECK_EQ(validate_memory_blocks(), 0);
+	p = pin_memory(other);
+	CHECK(p != NULL);
+	unpin_memory(other);
+	return next_handle_in_array(array);
+}
+
+/* It says so, rather than to wait for itself. */
+static void what_next_must_not_do(void)
+{
+	memory_handle_t handles[10];
+	memory_handle_array_t array = { .handle = handles, .count = 10 };
+	compaction_order_t order = { .next = next_that_goes_too_far, .closure = &array };
+	compaction_result_t done;
+
+	other = allocate_movable(2000);
+	for (int i = 0; i < 10; i++)
+		handles[i] = allocate_movable(100);
+	GOOD(compact_in_order(&order, &done));
+	CHECK_EQ(done.blocks, 10);
+	GOOD(resize_movable(other, 3000)); /* and afterwards as ever */
+	GOOD(release_movable(other));
+	for (int i = 0; i < 10; i++)
+		GOOD(release_movable(handles[i]));
+}
+
 static void order(bool renew)
 {
 	size_t step = 3;
@@ -382,5 +420,6 @@ int main(void)
 	ERROR(get_movable_statistics(NULL), MEMORY_ERROR_INVALID_ARGUMENT, "stats");
 	CHECK_EQ(stats().blocks, 0);
 	CHECK_EQ(validate_memory_blocks(), 0);
+	RUN(what_next_must_not_do); /* turns compression on */
 	return check_result();
 }

@@ -87,7 +87,7 @@ static void ratios_are_read_in_thousandths(void **state)
 	static const struct pair right[] = { { "0", 0 },	     { "0.7", 700 },  { ".5", 500 },
 					     { "1", 1000 },  { "1.0", 1000 }, { "0.125", 125 },
 					     { "0.001", 1 }, { "0.0019", 1 }, { "00.25", 250 } };
-	static const char *const wrong[] = { "", ".", "0.", "-0.5", "1.001", "2", "0,5", "50%", "1e-1", "0.5 ", "nan",
+	static const char *const wrong[] = { "", ".", "0.", "-0.5", "1.001", "1.0001", "1.0009", "2", "0,5", "50%", "1e-1", "0.5 ", "nan",
 					     "18446744073709551616", "18446744073709552" };
 	struct na_option_info info = option(NA_KIND_RATIO, 0, 1000);
 
