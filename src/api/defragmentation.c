@@ -2,6 +2,7 @@
 /* numarena/defragmentation.h. Settings are written under the configuration's lock, one word each; slices read them relaxed. */
 #include <numarena/defragmentation.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "api/error.h"
@@ -97,6 +98,9 @@ memory_error_t trigger_defragmentation(void)
 
 	na_pools_boot();
 	rc = na_defrag_pass();
+	if (rc == -EDEADLK)
+		return na_error(MEMORY_ERROR_BUSY,
+				"trigger_defragmentation: next() of compact_in_order() must not begin a pass");
 	if (rc < 0)
 		return na_error(MEMORY_ERROR_PERMISSION,
 				"the kernel does not let pages be moved to their nodes (move_pages), or refuses a "

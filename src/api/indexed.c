@@ -27,9 +27,10 @@ static memory_error_t missing(const char *kernel, const char *array, size_t n)
 }
 
 /* Of elements of at most 8 bytes. */
-static memory_error_t too_many(const char *kernel, size_t n)
+static memory_error_t too_many(const char *kernel, const char *what, size_t n)
 {
-	return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: n is %zu: no address space holds so many", kernel, n);
+	return na_error(MEMORY_ERROR_INVALID_ARGUMENT, "%s: %s is %zu: no address space holds so many", kernel, what,
+			n);
 }
 #define MOST_ELEMENTS ((size_t)PTRDIFF_MAX / 8)
 
@@ -54,7 +55,7 @@ static memory_error_t check(const char *kernel, size_t n, struct array result, c
 	if (!result.at)
 		return missing(kernel, result.name, n);
 	if (n > MOST_ELEMENTS)
-		return too_many(kernel, n);
+		return too_many(kernel, "n", n);
 	for (size_t i = 0; i < count; i++) {
 		if (!arrays[i].at)
 			return missing(kernel, arrays[i].name, n);
@@ -111,6 +112,8 @@ NA_KERNEL_TYPES(INDEXED)
 			return MEMORY_ERROR_NONE;                                                                      \
 		if (!y || !start)                                                                                      \
 			return missing(kernel, y ? "start" : "y", rows);                                               \
+		if (rows >= MOST_ELEMENTS)                                                                             \
+			return too_many(kernel, "rows", rows);                                                         \
 		if (start[0] < 0 || start[rows] < start[0])                                                            \
 			return na_error(MEMORY_ERROR_INVALID_ARGUMENT,                                                 \
 					"%s: start goes from %lld to %lld: must not be negative, nor fall", kernel,    \
@@ -144,7 +147,7 @@ static memory_error_t check_bins(const char *kernel, size_t *counts, size_t bins
 	if (!values->at || (bins && !counts))
 		return missing(kernel, values->at ? "counts" : values->name, values->at ? bins : n);
 	if (n > MOST_ELEMENTS || bins > MOST_ELEMENTS)
-		return too_many(kernel, n > MOST_ELEMENTS ? n : bins);
+		return n > MOST_ELEMENTS ? too_many(kernel, "n", n) : too_many(kernel, "bins", bins);
 	if (overlap(counts, bins * sizeof(*counts), values->at, n * values->each))
 		return overlapping(kernel, "counts", values->name);
 	return MEMORY_ERROR_NONE;
@@ -192,8 +195,8 @@ static memory_error_t check_table(const char *kernel, const kernel_hash_t *table
 				table->slots);
 	if (n && !keys)
 		return missing(kernel, "keys", n);
-	if (n > MOST_ELEMENTS)
-		return too_many(kernel, n);
+	if (n > MOST_ELEMENTS || table->slots > MOST_ELEMENTS)
+		return n > MOST_ELEMENTS ? too_many(kernel, "n", n) : too_many(kernel, "slots", table->slots);
 	if (overlap(table->keys, table->slots * sizeof(*keys), keys, n * sizeof(*keys)))
 		return overlapping(kernel, "keys", "table->keys");
 	return MEMORY_ERROR_NONE;

@@ -8,12 +8,17 @@
 #include "api/life.h"
 #include "cache/cache.h"
 #include "harden/integrity.h"
+#include "movable/movable.h"
 
 size_t validate_memory_blocks(void)
 {
 	char first[160];
 	size_t found;
 
+	if (na_movable_in_order()) { /* others wait with what this takes for what this thread has */
+		na_error(MEMORY_ERROR_BUSY, "validate_memory_blocks: not within next() of compact_in_order()");
+		return MEMORY_METRIC_UNAVAILABLE;
+	}
 	if (na_integrity_validate(&found, first) < 0) {
 		na_error(MEMORY_ERROR_ALLOCATION, "no memory to validate the heap with");
 		return MEMORY_METRIC_UNAVAILABLE;
@@ -27,6 +32,8 @@ memory_error_t repair_corruption(void)
 {
 	struct na_integrity done;
 
+	if (na_movable_in_order())
+		return na_error(MEMORY_ERROR_BUSY, "repair_corruption: not within next() of compact_in_order()");
 	if (na_integrity_repair(&done) < 0)
 		return na_error(MEMORY_ERROR_ALLOCATION, "no memory to repair the heap with");
 	if (done.left)

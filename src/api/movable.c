@@ -29,7 +29,7 @@ static memory_error_t refuse(memory_handle_t handle, int rc)
 		return na_error(MEMORY_ERROR_CORRUPTION, "the compressed image of the movable block %llx is damaged",
 				(unsigned long long)handle);
 	case -ENOMEM:
-		na_recovery_why(NA_MOVABLE_CHUNK, why, sizeof(why));
+		na_recovery_why(na_movable_room_of(handle), why, sizeof(why));
 		return na_error(MEMORY_ERROR_ALLOCATION, "no memory for the movable block %llx: %s",
 				(unsigned long long)handle, why);
 	default:

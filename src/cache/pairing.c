@@ -527,17 +527,24 @@ static uint64_t winnable(const struct na_kind *kind, unsigned int cls, uint64_t 
 	return *held > live ? *held - live : 0;
 }
 
-/* The same of what is left private of a merged span: units that have come to no frame yet. */
+/* The same of what is left private of a merged span: units that have come to no frame yet, but for those in which nothing lives, whose pages have gone back. */
 static uint64_t winnable_apart(const struct na_merge *m, uint64_t *held)
 {
-	uint64_t bytes = (uint64_t)m->apart * m->bytes, live = 0;
+	uint64_t won = 0;
 
-	for (uint32_t i = 0; i < m->units; i++)
-		for (uint32_t k = 0; k < m->per && !m->unit[i].frame; k += 64)
+	for (uint32_t i = 0; i < m->units; i++) {
+		uint64_t live = 0;
+
+		if (m->unit[i].frame)
+			continue;
+		for (uint32_t k = 0; k < m->per; k += 64)
 			live += na_popcount(na_merge_bits(m->own, i * m->per + k, m->per - k < 64 ? m->per - k : 64));
-	live *= m->span->size;
-	*held += bytes;
-	return bytes > live ? bytes - live : 0;
+		if (!live)
+			continue;
+		*held += m->bytes;
+		won += m->bytes - live * m->span->size;
+	}
+	return won;
 }
 
 /* Pages come to the file once, and do not merge again: what is merged while it is still dense costs most and wins least, for good. */

@@ -19,7 +19,8 @@
 #define EPOCHS	    8	    /* an age */
 #define GRACE	    ((uint64_t)2 << 20)
 #define ROOM_NS	    (UINT64_C(10) * 1000000000)
-#define PATIENCE_NS 20000000
+#define PATIENCE_NS UINT64_C(1000000000)
+#define MOST_ROOM   ((uint64_t)32 << 20) /* that is compacted for one request */
 
 static struct na_lock lock; /* starting and stopping */
 _Atomic bool na_cold_begun;
@@ -166,7 +167,7 @@ uint32_t na_cold_tick(uint64_t now_ns)
 	return (uint32_t)((next_tick - now_ns) / 1000000) + 1;
 }
 
-/* Another thread moves blocks, for some 100 us at a time. Not for long: it may wait for what this thread holds (fork does). */
+/* Another thread moves blocks, or has lost the processor while it does. Not for ever: it may wait for what this thread holds (a fork does, for the stripe of a block that is restored). */
 static bool wait_for_mover(uint64_t *until)
 {
 	uint64_t now = na_os_now_ns();
@@ -177,21 +178,25 @@ static bool wait_for_mover(uint64_t *until)
 }
 
 /* Blocks that became images, or came back from them, leave chunks half empty, and only whole ones are memory to others: so what compaction wins, moving no more than twice as
- * much, is won first. It costs less than an image, and nothing later. */
+ * much, is won first. It costs less than an image, and nothing later. In slices, between which others may move, and with room for the chunk that blocks come to, which images
+ * cannot have taken. */
 static uint64_t compact(uint64_t bytes)
 {
-	struct na_move_budget budget = { 2 * bytes, 2 * bytes };
+	uint64_t most = 2 * (bytes < MOST_ROOM ? bytes : MOST_ROOM), until = 0, won = 0;
+	struct na_move_budget budget = { most, most };
 	struct na_movable_slice s = { 0 };
-	uint64_t until = 0;
 
-	if (na_movable_winnable() < NA_MOVABLE_CHUNK)
+	if (!atomic_load_explicit(&na_movable_begun, memory_order_acquire) || na_movable_winnable() < NA_MOVABLE_CHUNK)
 		return 0;
-	do
-		na_movable_compact(&budget, 0, NA_FULL_LEAST, false, &s);
-	while (!s.ns && wait_for_mover(&until));
-	if (s.won)
+	na_pool_grace += GRACE;
+	do {
+		na_movable_compact(&budget, na_os_now_ns() + SLICE_NS, NA_FULL_LEAST, false, &s);
+		won += s.won;
+	} while (won < bytes && budget.left && (s.ns ? s.more && s.bytes : wait_for_mover(&until)));
+	na_pool_grace -= GRACE;
+	if (won)
 		na_named_purge(true);
-	return s.won;
+	return won;
 }
 
 /* Kept images first: they are copies. Then what is older than an age, then all that nobody has pinned since the last look. */
@@ -203,7 +208,7 @@ static uint64_t make_room(uint64_t bytes)
 	if (freed < bytes)
 		freed += compact(bytes);
 	age_by_phases();
-	for (int i = 0; i < 4 && freed < bytes; i++) {
+	for (int i = 0; i < 4 && freed < bytes && atomic_load_explicit(&na_movable_begun, memory_order_acquire); i++) {
 		bool round = false;
 		uint64_t before = freed;
 
@@ -233,10 +238,10 @@ uint64_t na_cold_make_room(uint64_t bytes)
 
 	if (!na_cold_runs())
 		return 0;
-	atomic_fetch_add_explicit(&na_pool_grace, GRACE, memory_order_relaxed);
+	na_pool_grace += GRACE;
 	freed = make_room(bytes);
-	compact(bytes); /* of what has become images, chunks are left */
-	atomic_fetch_sub_explicit(&na_pool_grace, GRACE, memory_order_relaxed);
+	freed += compact(bytes); /* of what has become images, chunks are left */
+	na_pool_grace -= GRACE;
 	return freed;
 }
 

@@ -295,19 +295,20 @@ void na_movable_figures(movable_stats_t *out)
 	uint64_t live;
 
 	memset(out, 0, sizeof(*out));
+	/* What becomes an image, or comes back from one, does so under its space's lock: with all of them no block is counted twice. In the order in which fork takes them. */
+	for (uint32_t i = 0; i < na_pool_count; i++)
+		na_lock(&na_movable_spaces[i].lock);
 	for (uint32_t i = 0; i < na_pool_count; i++) {
-		struct na_movable_space *space = &na_movable_spaces[i];
-
-		na_lock(&space->lock);
-		out->blocks += space->blocks;
-		out->bytes += space->bytes;
-		na_unlock(&space->lock);
+		out->blocks += na_movable_spaces[i].blocks;
+		out->bytes += na_movable_spaces[i].bytes;
 	}
-	na_movable_held(&out->held_bytes, &live);
-	out->winnable_bytes = na_movable_winnable();
 	out->image_blocks = atomic_load_explicit(&c->images, memory_order_relaxed);
 	out->blocks += out->image_blocks;
 	out->bytes += atomic_load_explicit(&c->image_bytes, memory_order_relaxed);
+	for (uint32_t i = na_pool_count; i-- > 0;)
+		na_unlock(&na_movable_spaces[i].lock);
+	na_movable_held(&out->held_bytes, &live);
+	out->winnable_bytes = na_movable_winnable();
 	out->table_bytes =
 		(na_movable_top() - na_movable_pages_purged() * NA_TABLE_PAGE) * sizeof(struct na_movable_entry);
 	out->pinned_slots = na_movable_slots_used();

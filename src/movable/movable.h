@@ -193,6 +193,8 @@ int na_movable_release(memory_handle_t handle);			     /* -EINVAL, -EBUSY */
 int na_movable_resize(memory_handle_t handle, size_t size);	     /* -EINVAL, -EBUSY, -ENOMEM */
 int na_movable_pin(memory_handle_t handle, bool shared, void **out); /* -EINVAL, -ENOMEM, -EBADMSG, -EBUSY */
 int na_movable_unpin(memory_handle_t handle);			     /* -EINVAL */
+/* What it takes of memory to have it come back: a chunk at least. */
+size_t na_movable_room_of(memory_handle_t handle);
 int na_movable_node_of(memory_handle_t handle);
 size_t na_movable_size_of(memory_handle_t handle);
 

@@ -280,10 +280,10 @@ int na_movable_publish_image(const struct na_movable_block *b, uint64_t image, b
 	na_unlock(na_movable_stripe(b->handle));
 	if (!done)
 		return -EAGAIN;
+	space = na_movable_retire((uintptr_t)b->at, b->size);
+	na_lock(&space->lock); /* one block, at any moment: see na_movable_figures() */
 	na_movable_count(&na_movable_counters.images, 1);
 	na_movable_count(&na_movable_counters.image_bytes, b->size);
-	space = na_movable_retire((uintptr_t)b->at, b->size);
-	na_lock(&space->lock);
 	space->blocks--;
 	space->bytes -= b->size;
 	na_unlock(&space->lock);

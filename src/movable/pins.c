@@ -165,9 +165,9 @@ static int restore_locked(struct na_movable_entry *e, memory_handle_t handle, ui
 	na_lock(&space->lock);
 	space->blocks++;
 	space->bytes += size;
-	na_unlock(&space->lock);
 	atomic_fetch_sub_explicit(&na_movable_counters.images, 1, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&na_movable_counters.image_bytes, size, memory_order_relaxed);
+	na_unlock(&space->lock);
 	/* Nobody else changes an IMAGE without the stripe's lock. */
 	atomic_store_explicit(&e->where, na_where(na_where_generation(where), at, NA_MOVABLE_HERE),
 			      memory_order_release);

@@ -15,7 +15,7 @@ struct na_map na_map;
 struct na_span na_span_none;
 _Atomic uint64_t na_pool_limit = UINT64_MAX;
 _Atomic uint64_t na_pool_held;
-_Atomic uint64_t na_pool_grace;
+__thread uint64_t na_pool_grace;
 _Atomic uint64_t na_pool_beyond;
 _Atomic uint32_t na_pool_epoch;
 _Atomic uint64_t na_pool_purged;
@@ -78,7 +78,7 @@ bool na_pool_charge(struct na_pool *pool, uint64_t more, uint64_t used)
 		atomic_fetch_add_explicit(&na_pool_beyond, more, memory_order_relaxed);
 	counted = na_pool_inside(atomic_fetch_add_explicit(&na_pool_held, more, memory_order_relaxed) + more);
 	if (more && !pool->beyond && counted > atomic_load_explicit(&na_pool_limit, memory_order_relaxed) &&
-	    counted > na_pool_ask_limit() + atomic_load_explicit(&na_pool_grace, memory_order_relaxed))
+	    counted > na_pool_ask_limit() + na_pool_grace)
 		goto refund;
 	if (pool->limit && pool->used_slices * NA_SLICE + pool->huge_bytes + used > pool->limit)
 		goto refund;

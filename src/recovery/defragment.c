@@ -312,6 +312,8 @@ int na_defrag_pass(void)
 			  .quiescent = atomic_load_explicit(&mode, memory_order_relaxed) == NA_DEFRAG_COORDINATED };
 	uint64_t begin = na_os_now_ns();
 
+	if (na_movable_in_order()) /* others wait with our lock in their hands for the mover's, which this thread has */
+		return -EDEADLK;
 	pass_now(&p);
 	tell_pause(begin, p.won + p.purged + p.merged);
 	return p.rc;
@@ -358,7 +360,7 @@ static bool own_slice(bool pause, bool asked)
 	bool whole = atomic_load_explicit(&mode, memory_order_relaxed) == NA_DEFRAG_FULL, more;
 	uint64_t begin, bytes = 0;
 
-	if ((!armed() && !quiescent) || na_os_inside || !na_trylock(&na_defrag_lock))
+	if ((!armed() && !quiescent) || na_os_inside || na_movable_in_order() || !na_trylock(&na_defrag_lock))
 		return false;
 	begin = na_os_now_ns();
 	more = slice_locked(whole ? 0 : setting(&na_options.defrag_slice) * 1000, false, quiescent, &bytes);
@@ -391,7 +393,7 @@ void na_defrag_window(struct na_defrag_window *w)
 		slice = w->slice;
 	w->ns = w->won = 0;
 	w->more = true;
-	if (na_os_inside)
+	if (na_os_inside || na_movable_in_order())
 		return;
 	if (w->quiescent) {
 		quiescent_window(w, begin);

@@ -505,6 +505,8 @@ static void what_is_wrong_is_refused(void)
 	      "to overlaps index");
 	ERROR(kernel_gather_f64_i64(y, x, (int64_t *)keys, SIZE_MAX), MEMORY_ERROR_INVALID_ARGUMENT, "n is 18446744073709551615");
 	ERROR(kernel_scatter_f64_i64(y, (int64_t *)keys, x, SIZE_MAX / 8), MEMORY_ERROR_INVALID_ARGUMENT, "n is 2305843009213693951");
+	ERROR(kernel_csr_f64_i64(y, (size_t)1 << 60, (int64_t *)keys, (int64_t *)keys, x, x), MEMORY_ERROR_INVALID_ARGUMENT, "rows is 1152921504606846976");
+	ERROR(kernel_histogram_i32(counts, (size_t)1 << 61, index, 1), MEMORY_ERROR_INVALID_ARGUMENT, "bins is 2305843009213693952");
 	ERROR(kernel_histogram_i32(counts, 4, index, SIZE_MAX), MEMORY_ERROR_INVALID_ARGUMENT, "n is 18446744073709551615");
 	ERROR(kernel_scatter_f64_i32(y, NULL, x, 1), MEMORY_ERROR_INVALID_ARGUMENT, "index is NULL");
 	ERROR(kernel_scatter_add_f64_i32(y, index, NULL, 1), MEMORY_ERROR_INVALID_ARGUMENT, "from is NULL");
