@@ -406,7 +406,8 @@ static void faults(void)
 
 		/* The first round is not counted: the threads that answer find their processors in it (seen: 50 us more). */
 		for (int round = 0; round < (rounds > 3 ? 9 : 2); round++) {
-			n = round == 1 ? 0 : n;
+			if (round == 1)
+				n = 0;
 			contents_fill(p, BLOCK, kinds[k], (uint64_t)round);
 			if (compress_memory(p))
 				abort();

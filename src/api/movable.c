@@ -45,7 +45,7 @@ memory_handle_t allocate_movable(size_t size)
 
 	if (na_movable_allocate(size, &handle) == 0)
 		return handle;
-	na_recovery_why(size < NA_MOVABLE_CHUNK ? NA_MOVABLE_CHUNK : size, why, sizeof(why)); /* it takes a chunk */
+	na_recovery_why(na_movable_room(size), why, sizeof(why));
 	na_error(MEMORY_ERROR_ALLOCATION, "no memory for a movable block of %zu bytes: %s", size, why);
 	errno = ENOMEM;
 	return 0;
@@ -64,7 +64,7 @@ memory_error_t resize_movable(memory_handle_t handle, size_t size)
 	char why[200];
 
 	if (rc == -ENOMEM) {
-		na_recovery_why(size < NA_MOVABLE_CHUNK ? NA_MOVABLE_CHUNK : size, why, sizeof(why));
+		na_recovery_why(na_movable_room(size), why, sizeof(why));
 		return na_error(MEMORY_ERROR_ALLOCATION, "no memory for the movable block %llx of %zu bytes: %s",
 				(unsigned long long)handle, size, why);
 	}

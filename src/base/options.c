@@ -97,8 +97,10 @@ static int parse_ratio(const char *text, uint64_t *value)
 		text++;
 		if (*text < '0' || *text > '9')
 			return -EINVAL;
-		for (; *text >= '0' && *text <= '9'; text++, scale /= 10)
-			v += (uint64_t)(*text - '0') * scale, beyond |= !scale && *text != '0';
+		for (; *text >= '0' && *text <= '9'; text++, scale /= 10) {
+			v += (uint64_t)(*text - '0') * scale;
+			beyond |= !scale && *text != '0';
+		}
 	}
 	if (*text)
 		return -EINVAL;

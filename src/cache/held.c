@@ -121,7 +121,8 @@ static uint32_t hold_run(struct na_pack *w, int *rc)
 
 static void join_run(struct na_pack *w, uint32_t n)
 {
-	na_budget_spend(&w->limits->budget, (uint64_t)n * w->unit_bytes);
+	if (w->limits->deadline)
+		na_budget_spend(w->limits->budget, (uint64_t)n * w->unit_bytes);
 	na_lock(&w->c->lock);
 	for (uint32_t i = 0; i < n; i++) {
 		struct na_frame *frame = frame_of(w, i);
@@ -227,10 +228,10 @@ static bool has_budget(struct na_pack *w, uint32_t units)
 {
 	struct na_merge_limits *l = w->limits;
 
-	if (!l->deadline || na_budget_has(&l->budget, (uint64_t)units * w->unit_bytes))
+	if (!l->deadline || na_budget_has(l->budget, (uint64_t)units * w->unit_bytes))
 		return true;
 	l->more = l->cut = true;
-	l->budget.left = 0; /* for nobody: the slice is over */
+	l->budget->left = 0; /* for nobody: the slice is over */
 	return false;
 }
 
@@ -261,7 +262,7 @@ static bool too_late(struct na_pack *w)
 	struct na_merge_limits *l = w->limits;
 
 	/* One at least, or a slice that finds little time would do nothing for ever. */
-	if (!l->deadline || (l->budget.left && (!w->merged || na_os_now_ns() < l->deadline)))
+	if (!l->deadline || (l->budget->left && (!w->merged || na_os_now_ns() < l->deadline)))
 		return false;
 	l->more = l->cut = true;
 	return true;

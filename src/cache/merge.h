@@ -122,7 +122,7 @@ struct na_merge_limits {
 	/* Of slices; 0 in whole passes. */
 	uint64_t
 		deadline; /* nothing is begun after it; by na_merge_slice() nothing that is not expected to end before it */
-	struct na_move_budget budget; /* of units, counted down */
+	struct na_move_budget *budget; /* of units, counted down; the caller's */
 	bool begun; /* na_merge_slice(): this slice has planned, or mapped something: one of those, however late it is */
 	bool cut;   /* out, with `hold`: time or budget ended it */
 	bool more;  /* out: there was more to do */

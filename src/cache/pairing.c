@@ -450,8 +450,8 @@ void na_pair_limit(struct na_pack *w, struct na_merge_limits *limits)
 {
 	uint64_t run = limits->hold ? HELD_BYTES : limits->deadline ? NA_PACK_SLICE_RUN : RUN_BYTES;
 
-	if (limits->deadline && run > limits->budget.most)
-		run = limits->budget.most;
+	if (limits->deadline && run > limits->budget->most)
+		run = limits->budget->most;
 	w->limits = limits;
 	w->run_most = run / w->unit_bytes < NA_PACK_RUN ? (uint32_t)(run / w->unit_bytes) : NA_PACK_RUN;
 	w->run_most = w->run_most ? w->run_most : 1;

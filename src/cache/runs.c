@@ -87,9 +87,9 @@ static bool is_time(struct na_pack *w, uint32_t units)
 
 	if (!l->deadline)
 		return true;
-	l->more = !na_budget_has(&l->budget, (uint64_t)units * w->unit_bytes) ||
+	l->more = !na_budget_has(l->budget, (uint64_t)units * w->unit_bytes) ||
 		  (l->begun && na_os_now_ns() + step_ns > l->deadline);
-	if (l->more && l->budget.left)
+	if (l->more && l->budget->left)
 		step_ns -= step_ns / 64; /* or one that fits into no slice would be the last */
 	return !l->more;
 }
@@ -107,7 +107,7 @@ static void end_step(const struct na_pack *w, uint64_t begin, uint32_t units)
 	if (!l->deadline)
 		return;
 	l->begun = true;
-	na_budget_spend(&l->budget, (uint64_t)units * w->unit_bytes);
+	na_budget_spend(l->budget, (uint64_t)units * w->unit_bytes);
 	ns = na_os_now_ns() - begin;
 	if (ns > 4 * step_ns) /* a thread that lost the processor says nothing of the next */
 		ns = 4 * step_ns;

@@ -186,7 +186,7 @@ static uint64_t compact(uint64_t bytes)
 	struct na_move_budget budget = { most, most };
 	struct na_movable_slice s = { 0 };
 
-	if (!atomic_load_explicit(&na_movable_begun, memory_order_acquire) || na_movable_winnable() < NA_MOVABLE_CHUNK)
+	if (na_movable_winnable() < NA_MOVABLE_CHUNK)
 		return 0;
 	na_pool_grace += GRACE;
 	do {
@@ -208,7 +208,7 @@ static uint64_t make_room(uint64_t bytes)
 	if (freed < bytes)
 		freed += compact(bytes);
 	age_by_phases();
-	for (int i = 0; i < 4 && freed < bytes && atomic_load_explicit(&na_movable_begun, memory_order_acquire); i++) {
+	for (int i = 0; i < 4 && freed < bytes; i++) {
 		bool round = false;
 		uint64_t before = freed;
 

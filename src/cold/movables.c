@@ -198,7 +198,7 @@ uint64_t na_cold_movables_slice(uint8_t age, uint64_t deadline_ns, bool breath, 
 	uint64_t bytes = 0, began = na_os_now_ns(), now;
 	struct batch t;
 
-	*round = false;
+	*round = !na_movable_has_begun(); /* over nothing */
 	for (; !*round && began < deadline_ns; began = now) {
 		uint64_t hold = deadline_ns - began < NA_IMAGE_SLICE_NS ? deadline_ns - began : NA_IMAGE_SLICE_NS;
 

@@ -122,7 +122,7 @@ static uint32_t rounds_for(uint64_t winnable, unsigned int cls)
 
 static bool is_over(void)
 {
-	return state.limits.deadline && (!state.limits.budget.left || na_os_now_ns() >= state.limits.deadline);
+	return state.limits.deadline && (!state.limits.budget->left || na_os_now_ns() >= state.limits.deadline);
 }
 
 static uint64_t winnable_of(struct na_cache *c, unsigned int cls)
@@ -141,7 +141,7 @@ static int merge_some(struct na_cache *c, unsigned int cls)
 	moved = moved > before ? moved - before : 0;
 	if (rc < 0 || !state.limits.more)
 		state.rounds = 0;
-	else if (!state.limits.cut || (!moved && state.limits.budget.left) || moved > state.work)
+	else if (!state.limits.cut || (!moved && state.limits.budget->left) || moved > state.work)
 		state.rounds--;
 	else
 		state.work -= moved;
@@ -197,13 +197,10 @@ static bool pass(uint64_t deadline, struct na_move_budget *budget)
 	state.limits.grain = 1;
 	state.limits.hold = &state.hold;
 	state.limits.deadline = deadline;
-	if (deadline)
-		state.limits.budget = *budget;
+	state.limits.budget = budget;
 	state.limits.spans = deadline ? SPANS_SLICE : SPANS_WHOLE;
 	na_concurrent_restore();
 	more = walk(&rc);
-	if (deadline)
-		*budget = state.limits.budget;
 	na_os.hold_drop(&state.hold);
 	na_concurrent_restore();
 	if (rc == -EBADF || rc == -ENOTTY ||
@@ -221,9 +218,13 @@ uint64_t na_concurrent_run(uint64_t deadline, struct na_move_budget *budget, boo
 	uint64_t began = na_os_now_ns(), before, won;
 	int cancel;
 
-	*more = wanted() && deadline && !budget->left;
-	if (!wanted() || *more)
+	*more = false;
+	if (!wanted())
 		return 0;
+	if (deadline && !budget->left) {
+		*more = true;
+		return 0;
+	}
 	if (wait)
 		na_lock(&na_merging_lock);
 	else if (!na_trylock(&na_merging_lock))

@@ -22,8 +22,8 @@ struct na_concurrent_figures {
 	uint64_t busy; /* units left apart because a page was pinned or shared just then */
 };
 
-/* All threads' caches (a deadline of 0; no budget), or until the deadline, or until the budget is spent: then `more` is set, and the next call goes on. Bytes of physical memory that were won. Any thread; `wait` for
- * na_merging_lock only without a lock, and never on the maintenance thread, for which its holder may be waiting. */
+/* All threads' caches (a deadline of 0; no budget), or until the deadline, or until the budget is spent: then `more` is set, and the next call goes on. Bytes of
+ * physical memory that were won. Any thread; `wait` for na_merging_lock only without a lock, and never on the maintenance thread, for which its holder may be waiting. */
 uint64_t na_concurrent_run(uint64_t deadline, struct na_move_budget *budget, bool wait, bool *more);
 /* Bytes that a perfect packing would free; 0 if it is off. */
 uint64_t na_concurrent_winnable(void);

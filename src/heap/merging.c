@@ -318,7 +318,7 @@ bool na_merging_slice(uint64_t deadline, struct na_move_budget *budget, uint64_t
 	state.rc = 0;
 	state.limits.more = false;
 	state.limits.deadline = deadline;
-	state.limits.budget = *budget;
+	state.limits.budget = budget;
 	state.limits.begun = false;
 	if ((at.on ? look_at_pins() : look_around()) < 0) {
 		at.on = false;
@@ -334,7 +334,6 @@ bool na_merging_slice(uint64_t deadline, struct na_move_budget *budget, uint64_t
 	}
 	if (!at.on)
 		na_merge_slice_end();
-	*budget = state.limits.budget;
 	*won += saved() > before ? saved() - before : 0;
 	state.limits.deadline = 0;
 	state.ns += na_os_now_ns() - began;

@@ -259,9 +259,8 @@ size_t na_movable_size_of(memory_handle_t handle)
 size_t na_movable_room_of(memory_handle_t handle)
 {
 	struct na_movable_entry *e = na_movable_entry(handle);
-	size_t size = e ? atomic_load_explicit(na_about_of(e), memory_order_relaxed) & NA_ABOUT_SIZE : 0;
 
-	return size < NA_MOVABLE_CHUNK ? NA_MOVABLE_CHUNK : size;
+	return na_movable_room(e ? atomic_load_explicit(na_about_of(e), memory_order_relaxed) & NA_ABOUT_SIZE : 0);
 }
 
 /* -1: an image; -2: no block. */

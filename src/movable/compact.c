@@ -71,6 +71,8 @@ uint64_t na_movable_winnable(void)
 {
 	uint64_t chunks = 0;
 
+	if (!na_movable_has_begun())
+		return 0;
 	for (uint32_t i = 0; i < na_pool_count; i++) {
 		na_lock(&na_movable_spaces[i].lock);
 		chunks += spare_chunks(&na_movable_spaces[i]);
@@ -82,6 +84,8 @@ uint64_t na_movable_winnable(void)
 void na_movable_held(size_t *held, uint64_t *live)
 {
 	*held = *live = 0;
+	if (!na_movable_has_begun())
+		return;
 	for (uint32_t i = 0; i < na_pool_count; i++) {
 		struct na_movable_space *space = &na_movable_spaces[i];
 
@@ -295,6 +299,8 @@ void na_movable_figures(movable_stats_t *out)
 	uint64_t live;
 
 	memset(out, 0, sizeof(*out));
+	if (!na_movable_has_begun())
+		return;
 	/* What becomes an image, or comes back from one, does so under its space's lock: with all of them no block is counted twice. In the order in which fork takes them. */
 	for (uint32_t i = 0; i < na_pool_count; i++)
 		na_lock(&na_movable_spaces[i].lock);

@@ -190,10 +190,14 @@ int na_movable_note(memory_handle_t handle, bool note);
 
 int na_movable_allocate(size_t size, memory_handle_t *out);	     /* -ENOMEM */
 int na_movable_release(memory_handle_t handle);			     /* -EINVAL, -EBUSY */
-int na_movable_resize(memory_handle_t handle, size_t size);	     /* -EINVAL, -EBUSY, -ENOMEM */
+int na_movable_resize(memory_handle_t handle, size_t size);	     /* -EINVAL, -EBUSY, -ENOMEM, -EDEADLK */
 int na_movable_pin(memory_handle_t handle, bool shared, void **out); /* -EINVAL, -ENOMEM, -EBADMSG, -EBUSY */
 int na_movable_unpin(memory_handle_t handle);			     /* -EINVAL */
-/* What it takes of memory to have it come back: a chunk at least. */
+/* Of memory that a block takes where there is none: a chunk at least; of one that is there, or is to come back. */
+static inline size_t na_movable_room(size_t size)
+{
+	return size < NA_MOVABLE_CHUNK ? NA_MOVABLE_CHUNK : size;
+}
 size_t na_movable_room_of(memory_handle_t handle);
 int na_movable_node_of(memory_handle_t handle);
 size_t na_movable_size_of(memory_handle_t handle);
@@ -251,6 +255,11 @@ extern struct na_arena na_movable_arena;
 /* Whether there ever was a movable block, so that a process without them does not pay at a fork. Set before any lock of this layer is taken;
  * relaxed: what comes to be while another thread forks is set right in the child. */
 extern _Atomic bool na_movable_begun;
+/* Before a lock is taken by whoever only looks, or moves what there may be: fork does not know of the locks yet. seq_cst: with the store of who begins. */
+static inline bool na_movable_has_begun(void)
+{
+	return atomic_load_explicit(&na_movable_begun, memory_order_seq_cst);
+}
 
 void na_movable_before_fork(void);
 void na_movable_after_fork(bool child);

@@ -27,9 +27,8 @@ static bool orphaned;
 static _Atomic uint32_t waiting; /* relaxed: a hint */
 static _Atomic uint8_t epoch;	 /* relaxed: a clock */
 
-/* The program's next() runs with the lock held, and may come back to us: then it is this thread's already. */
+/* The program's next() runs with the lock held: what comes back to us from there has it already, and leaves it so. */
 static __thread bool in_order;
-static __thread uint32_t nested;
 
 bool na_movable_in_order(void)
 {
@@ -43,11 +42,7 @@ void na_movable_set_in_order(bool on)
 
 void na_movable_lock(void)
 {
-	if (in_order) {
-		nested++;
-		return;
-	}
-	if (na_trylock(&mover))
+	if (in_order || na_trylock(&mover))
 		return;
 	atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed);
 	na_lock(&mover);
@@ -63,10 +58,8 @@ bool na_movable_trylock(void)
  * what came between the two and found it taken. */
 void na_movable_unlock(void)
 {
-	if (in_order && nested) {
-		nested--;
+	if (in_order)
 		return;
-	}
 	do {
 		na_movable_drain();
 		na_unlock(&mover);
@@ -85,8 +78,6 @@ void na_movable_lock_after_fork(bool child)
 	} else if (!in_order) {
 		na_unlock(&mover);
 	}
-	if (in_order)
-		nested--;
 }
 
 void na_movable_add_epochs(uint8_t n)

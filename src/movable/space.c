@@ -367,8 +367,8 @@ bool na_movable_reckon(void)
 
 void na_movable_forget_wanted(void)
 {
-	if (!atomic_load_explicit(&na_movable_begun, memory_order_seq_cst))
-		return; /* nothing was taken, and fork does not know of the locks yet */
+	if (!na_movable_has_begun()) /* nothing was taken */
+		return;
 	for (uint32_t i = 0; i < na_pool_count; i++) {
 		struct na_movable_space *space = &na_movable_spaces[i];
 

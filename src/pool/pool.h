@@ -65,7 +65,7 @@ uint64_t na_pool_sealing(const struct na_pool *pool);
 /* Limits and the epoch, for all pools. */
 extern _Atomic uint64_t na_pool_limit; /* bytes, or NA_POOL_UNASKED; relaxed */
 extern __thread uint64_t
-	na_pool_grace; /* above it, of a thread that makes room: for images of what will go, and where blocks are moved to */
+	na_pool_grace; /* above it, of a thread that makes room: for images, and where blocks are moved to */
 extern _Atomic uint64_t na_pool_held;	  /* bytes in slices used or dirty, and huge; relaxed */
 extern _Atomic uint64_t na_pool_beyond;	  /* of those, of pools that are beyond the limit; relaxed */
 extern _Atomic uint32_t na_pool_epoch;	  /* low byte stamps releases; relaxed */

@@ -62,13 +62,13 @@ static bool can(enum na_concurrent way)
 }
 
 /* In a child of its own, by the best way that there is. */
-static void by_any_way(int (*run)(void *), const char *what)
+static void by_any_way(int (*run)(void *), void *argument, const char *what)
 {
 	struct child c;
 
 	if (!can(NA_CONCURRENT_MOVE) && !can(NA_CONCURRENT_MPROTECT))
 		return;
-	child_run(run, NULL, &c);
+	child_run(run, argument, &c);
 	CHILD_GOOD(&c, what);
 }
 
@@ -197,7 +197,7 @@ static int of_ended_threads(void *unused)
 
 static void threads_end(void)
 {
-	by_any_way(of_ended_threads, "blocks of threads that have ended");
+	by_any_way(of_ended_threads, NULL, "blocks of threads that have ended");
 }
 
 /* ---- spans that are turned: slots before the first one are put off until the span is carved to its end ---- */
@@ -261,15 +261,11 @@ static void freed_from_outside_where_spans_are_turned(void)
 {
 	static size_t sizes[] = { 16, 48, 64, 256 };
 
-	if (!can(NA_CONCURRENT_MOVE) && !can(NA_CONCURRENT_MPROTECT))
-		return;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct child c;
 		char what[60];
 
 		snprintf(what, sizeof(what), "turned spans of %zu bytes", sizes[i]);
-		child_run(freed_in_turned, &sizes[i], &c);
-		CHILD_GOOD(&c, what);
+		by_any_way(freed_in_turned, &sizes[i], what);
 	}
 }
 
@@ -318,7 +314,7 @@ static int come_together(void *unused)
 
 static void neighbours_come_together(void)
 {
-	by_any_way(come_together, "neighbours");
+	by_any_way(come_together, NULL, "neighbours");
 }
 
 /* ---- who comes to a page that is held ---- */
@@ -796,15 +792,11 @@ static void slices(void)
 {
 	static uint64_t most[] = { 1 << 20, 7 * NA_PAGE, NA_PAGE };
 
-	if (!can(NA_CONCURRENT_MOVE) && !can(NA_CONCURRENT_MPROTECT))
-		return;
 	for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++) {
-		struct child c;
 		char what[60];
 
 		snprintf(what, sizeof(what), "slices of %llu bytes", (unsigned long long)most[i]);
-		child_run(sliced, &most[i], &c);
-		CHILD_GOOD(&c, what);
+		by_any_way(sliced, &most[i], what);
 	}
 }
 

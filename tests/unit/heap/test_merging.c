@@ -103,7 +103,12 @@ static bool files_are_of_small_pages(void)
 	return !strstr(text, "[always]") && !strstr(text, "[force]");
 }
 
-#if !defined(__SANITIZE_ADDRESS__) /* whose shadow memory grows with what is looked at */
+#if defined(__SANITIZE_ADDRESS__) /* whose shadow memory grows with what is looked at */
+#define SHADOWED true
+#else
+#define SHADOWED false
+#endif
+
 /* Physical memory without pages of programs and libraries: more of them come in with each function that runs for the first time. */
 static uint64_t memory_bytes(void)
 {
@@ -119,34 +124,26 @@ static uint64_t memory_bytes(void)
 	REQUIRE(strstr(text, "Pss_Anon:") && strstr(text, "Pss_Shmem:"));
 	return na_procfs_find(text, "Pss_Anon") + na_procfs_find(text, "Pss_Shmem");
 }
-#endif
 
 static int lives_on(void *argument)
 {
 	size_t size = *(size_t *)argument;
 	static unsigned char *more[MOST / 2];
 	struct na_merging m;
-	uint64_t held;
+	uint64_t before, after, held;
 	size_t n;
-#if !defined(__SANITIZE_ADDRESS__)
-	uint64_t before, after;
-#endif
 
 	pool = make_pool();
 	scatter(pool, (size_t)12 * 1024 * 1024 / size < MOST ? (size_t)12 * 1024 * 1024 / size : MOST, size, 8);
-#if !defined(__SANITIZE_ADDRESS__)
 	before = memory_bytes();
-#endif
 	m = merge();
 	CHECK_MSG(m.off == NA_MERGING_ON, "%s", m.why);
 	CHECK(m.mapped_bytes > m.frame_bytes);
 	CHECK_MSG(file_bytes() > 0 && (file_bytes() <= m.frame_bytes || !files_are_of_small_pages()), "%llu bytes in the file, for %llu of frames", (unsigned long long)file_bytes(),
 		  (unsigned long long)m.frame_bytes);
-#if !defined(__SANITIZE_ADDRESS__)
 	after = memory_bytes();
-	CHECK_MSG(after * 10 < before * 9, "%llu bytes before, %llu after", (unsigned long long)before,
+	CHECK_MSG(SHADOWED || after * 10 < before * 9, "%llu bytes before, %llu after", (unsigned long long)before,
 		  (unsigned long long)after);
-#endif
 	check_blocks();
 	validate();
 	/* Slots that are free in all spans of a page: no two blocks lie on one place of it. */
