@@ -100,9 +100,9 @@ void reset_kernel_tuning(void) NUMARENA_CALL(reset_kernel_tuning);
  * are not checked: they are below the length of what they point into, and not negative, but in histograms, which leave out what
  * is in no bin. All go through the elements in rising order, so that of two values for one place the later stays.
  *
- * MEMORY_ERROR_INVALID_ARGUMENT: an array is NULL although there are elements, n is more than an address space holds, or a result that is written
- * in order overlaps the indices or what is read in order; last_memory_error_message() names it, nothing was done. What is read or written by index must not overlap the result or the
- * source: that cannot be checked here.
+ * MEMORY_ERROR_INVALID_ARGUMENT: an array is NULL although there are elements, n is more than an address space holds, or a result
+ * that is written in order overlaps the indices or what is read in order; last_memory_error_message() names it, nothing was done.
+ * What is read or written by index must not overlap the result or the source: that cannot be checked here.
  */
 /* to[k] = from[index[k]] */
 memory_error_t kernel_gather_f64_i32(double *to, const double *from, const int32_t *index, size_t n)

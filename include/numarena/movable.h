@@ -111,7 +111,8 @@ void *pin_memory_shared(memory_handle_t handle) NUMARENA_CALL(pin_memory_shared)
 typedef struct compaction_order {
 	/* Where the program keeps the next handle of its order; NULL: there is none. Called on the calling thread, between moves;
 	 * it may pin and unpin, and read what it has pinned, but must not allocate, release, resize or compress movable blocks,
-	 * begin another order or a pass, validate, repair (MEMORY_ERROR_BUSY), or fork. A block must not be pinned when its own turn comes. */
+	 * begin another order or a pass, validate, repair (MEMORY_ERROR_BUSY), or fork. A block must not be pinned when its own turn
+	 * comes. */
 	memory_handle_t *(*next)(void *closure);
 	void *closure;
 	/* Blocks get new handles as well, in the same order, and what *next() points at is replaced: so that the table that every
